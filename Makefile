@@ -1,0 +1,50 @@
+# Everything starts here. Each target makes .venv and installs what it needs first.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help demo test lab readme notebooks gpu hooks clean
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
+
+.venv/installed: settings.ini setup.py constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) -e .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(PIP) -e '.[dev,mdio]'
+	touch $@
+
+demo: .venv/installed ## synthetic survey, training, index, search, report: in runs/demo
+	refcon run nbs/run_training.ipynb --out runs/demo
+
+test: .venv/installed-dev ## all notebooks, then tests/
+	ruff check
+	nbdev_test --path nbs --skip_file_re '^(_|\.|run_)' --n_workers 2 --do_print
+	python -m pytest tests -q -rs
+
+lab: .venv/installed ## JupyterLab on the notebooks
+	jupyter lab --notebook-dir nbs
+
+readme: .venv/installed-dev ## write README.md from nbs/index.ipynb
+	jupyter nbconvert --to markdown --log-level ERROR --stdout nbs/index.ipynb | sed 's#](images/#](nbs/images/#g' > README.md
+
+notebooks: .venv/installed-dev ## export modules, clean notebooks
+	nbdev_export
+	nbdev_clean --fname nbs
+
+gpu: .venv/installed ## swap faiss-cpu for faiss-gpu
+	$(BIN)/python -m pip uninstall --yes --quiet faiss-cpu
+	$(PIP) -e '.[gpu]'
+	$(BIN)/python -m pip uninstall --yes --quiet faiss-cpu
+	$(PIP) --force-reinstall --no-deps faiss-gpu
+
+hooks: .venv/installed-dev ## git hooks: clean and export notebooks, ruff, no large files
+	$(PIP) pre-commit
+	pre-commit install
+
+clean: ## remove .venv and build leftovers, keep runs/
+	rm -rf .venv build dist *.egg-info

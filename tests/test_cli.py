@@ -1,0 +1,203 @@
+"The command line from outside: right answers, located hits, and one clear line for everything a user can get wrong."
+import json
+
+import numpy as np
+import pytest
+import segyio
+
+
+@pytest.fixture(scope='module')
+def work(tmp_path_factory, encoder_folder, refcon):
+    "A folder with a survey, images and an index."
+    from reflection_connection.synthetic import write_survey
+    folder = tmp_path_factory.mktemp('cli')
+    write_survey(folder/'survey', seed=0, n_inlines=12, n_crosslines=128, n_samples=160)
+    done = refcon('synth', folder/'images', '--per-class', 2, '--seed', 1)
+    assert done.returncode == 0, done.stderr
+    done = refcon('index', folder/'survey'/'survey.sgy', '--encoder', encoder_folder, '--out', folder/'index', '--window', 64, 64, '--stride', 32, 32, '--every', 2)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_help_of_every_command(refcon):
+    from reflection_connection.cli import COMMANDS
+    assert refcon('--help').returncode == 0
+    for name in COMMANDS:
+        done = refcon(name, '--help')
+        assert done.returncode == 0 and name in done.stdout
+
+
+def test_check_prints_json(refcon, work):
+    report = json.loads(refcon('check', work/'survey'/'survey.sgy', '--json').stdout)
+    assert report['n_samples'] == 160 and report['geometry']['inlines']['count'] == 12 and report['interval'] == 4
+
+
+def test_embed(refcon, work, encoder_folder):
+    done = refcon('embed', work/'images'/'train', '--encoder', encoder_folder, '--out', work/'e.npz')
+    assert done.returncode == 0, done.stderr
+    f = np.load(work/'e.npz')
+    assert f['embeddings'].dtype == np.float32 and f['ids'].dtype.kind == 'U' and len(f['ids']) == len(f['embeddings']) == 16
+    np.testing.assert_allclose(np.linalg.norm(f['embeddings'], axis=1), 1, atol=1e-5)
+
+
+def test_search_by_box(refcon, work):
+    from reflection_connection.volume import open_volume
+    volume = open_volume(work/'survey'/'survey.sgy'); line = int(volume.crosslines[60])
+    done = refcon('search', work/'index', '--crossline', line, '--box', 40, 0, 104, 12, '--k', 4, '--json', '--map', work/'map.sgy', '--min-separation', 3)
+    assert done.returncode == 0, done.stderr
+    hits = json.loads(done.stdout)
+    assert [h['rank'] for h in hits] == list(range(1, len(hits) + 1)) and len(hits) >= 3
+    assert set(hits[0]) >= set('id rank distance probability label source line_kind line top left height width time_ms x y'.split())
+    for h in hits:
+        section_xy, axis = volume.xy(h['line_kind'], h['line']), volume.axis
+        assert h['time_ms'] == axis[h['top'] + h['height']//2]
+        assert (h['x'], h['y']) == tuple(section_xy[h['left'] + h['width']//2])
+        assert 0 <= h['probability'] <= 1
+    assert all(a['distance'] <= b['distance'] and a['probability'] >= b['probability'] for a, b in zip(hits, hits[1:]))
+    with segyio.open(work/'map.sgy') as made, segyio.open(work/'survey'/'survey.sgy') as source:
+        assert (made.ilines == source.ilines).all() and (made.xlines == source.xlines).all() and (made.samples == source.samples).all()
+        values = made.trace.raw[:]
+        assert 0 <= values.min() and values.max() <= 1 and values.std() > 0
+
+
+def test_filters_and_confidence(refcon, work):
+    image = next((work/'images'/'train'/'Salt').glob('*.png'))
+    hits = json.loads(refcon('search', work/'index', '--image', image, '--json', '--where', 'time_ms < 250 and line_kind == "inline"').stdout)
+    assert hits and all(h['time_ms'] < 250 and h['line_kind'] == 'inline' for h in hits)
+    assert json.loads(refcon('search', work/'index', '--image', image, '--json', '--min-confidence', 1).stdout) == []
+
+
+def test_several_sources_in_one_index(refcon, work, encoder_folder):
+    done = refcon('index', work/'survey'/'survey.sgy', work/'images'/'image_corpus', '--encoder', encoder_folder, '--out', work/'both', '--window', 64, 64, '--stride', 64, 64, '--every', 6)
+    assert done.returncode == 0, done.stderr
+    image = next((work/'images'/'image_corpus').glob('*.png'))
+    hits = json.loads(refcon('search', work/'both', '--image', image, '--k', 3, '--json').stdout)
+    assert hits[0]['id'] == image.name and hits[0]['distance'] < 1e-4
+
+
+def test_evaluate_prints_baselines(refcon, work, encoder_folder):
+    done = refcon('evaluate', work/'images'/'train', '--encoder', encoder_folder, '--json')
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {'encoder', 'random', 'pca', 'lbp', 'hog'} <= set(found)
+    for summary in found.values():
+        for name in ('macro_map', 'map', 'p_at_1', 'mrr'):
+            low, high = summary[f'{name}_ci']
+            assert 0 <= low <= summary[name] <= high <= 1
+
+
+def test_submit(refcon, work, encoder_folder):
+    from reflection_connection.evaluate import check_submission
+    done = refcon('submit', '--queries', work/'images'/'query', '--corpus', work/'images'/'image_corpus', '--encoder', encoder_folder, '--out', work/'results.json')
+    assert done.returncode == 0, done.stderr
+    check_submission(work/'results.json', [p.name for p in (work/'images'/'query').iterdir()], [p.name for p in (work/'images'/'image_corpus').iterdir()])
+
+
+def test_train_then_use(refcon, work):
+    done = refcon('train', work/'images', '--out', work/'trained', '--steps', 2, '--json', timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert {'before', 'after', 'leave_out'} <= set(json.loads(done.stdout))
+    assert sorted(p.name for p in (work/'trained').iterdir()) == ['config.json', 'model.safetensors', 'refcon.json']
+
+
+WRONG = '''check {o}/nope.sgy
+check {o}/random.sgy
+check {o}/empty.sgy
+check {o}
+check {o}/random.png
+embed {o}/bad --encoder nope-encoder --out {o}/e.npz
+embed {o}/nope --encoder {e} --out {o}/e.npz
+embed {o}/bad --encoder {o}/bad --out {o}/e.npz
+embed {o}/bad --encoder {e} --out {o}/e.npz
+embed {o}/good --encoder {e} --out {o}/e.txt
+embed {o}/good --encoder {e} --out {o}/no/such/folder/e.npz
+index {o}/random.sgy --encoder {e} --out {o}/i
+index {o}/empty.sgy --encoder {e} --out {o}/i
+index {o}/good --encoder {e} --out {o}/good
+index {s} --encoder {e} --out {o}/i --window 5000 64
+index {s} --encoder {e} --out {o}/i --window 0 64
+search {o}/bad --image {o}/random.png
+search {o}/nope --crossline 3 --box 0 0 1 1
+search {i} --image {o}/random.png
+search {i} --box 0 0 9 9
+search {i} --inline 1200
+search {i} --inline 1 --box 0 0 9 9
+search {i} --inline 1200 --box 9 9 0 0
+search {i} --inline 1200 --crossline 3400 --box 0 0 9 9
+search {i} --inline 1200 --box 0 0 64 64 --where nonsense((
+search {i} --inline 1200 --box 0 0 64 64 --min-confidence 2
+search {i} --inline 1200 --box 0 0 64 64 --k 0
+search {i} --inline 1200 --box 0 0 64 64 --encoder {o}/bad
+search {i} --image {o}/good/Fault/a.png --map {o}/m.sgy
+evaluate {o}/nope --encoder {e}
+evaluate {o}/bad --encoder {e}
+evaluate {o}/good --encoder {e} --leave-out survey
+submit --queries {o}/nope --corpus {o}/bad --encoder {e} --out {o}/r.json
+submit --queries {o}/good --corpus {o}/one --encoder {e} --out {o}/r.json
+train {o}/one --out {o}/t
+train {o}/nope --out {o}/t
+run nbs/run_training.ipynb -p stepz 3 --out {o}/r
+run nbs/run_training.ipynb -p steps many --out {o}/r
+run nbs/run_training.ipynb -p steps 3 -p steps 4 --out {o}/r
+run nbs/nope.ipynb --out {o}/r
+run README.md --out {o}/r
+run nbs/00_synthetic.ipynb --out {o}/r
+frobnicate'''.splitlines()
+
+
+@pytest.fixture(scope='module')
+def faults(work):
+    "Files that nobody should feed to the tool."
+    from PIL import Image
+    o = work/'faults'; o.mkdir(); rng = np.random.default_rng(0)
+    (o/'random.sgy').write_bytes(rng.bytes(5000)); (o/'empty.sgy').write_bytes(b''); (o/'random.png').write_bytes(rng.bytes(300))
+    for name in ('bad', 'good', 'one'): (o/name/'Fault').mkdir(parents=True)
+    (o/'bad'/'Fault'/'x.png').write_bytes(rng.bytes(300))
+    for name, n in (('good', 3), ('one', 1)):
+        for k in range(n): Image.fromarray(rng.integers(0, 255, (40, 40), dtype=np.uint8)).save(o/name/'Fault'/f'{"abc"[k]}.png')
+    return o
+
+
+@pytest.mark.parametrize('line', WRONG)
+def test_bad_input_is_one_line_and_exit_2(line, faults, work, encoder_folder):
+    import contextlib
+    import io
+    from reflection_connection.cli import main
+    argv = line.format(o=faults, e=encoder_folder, s=work/'survey'/'survey.sgy', i=work/'index').split()
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try: code = main(argv)
+        except SystemExit as e: code = e.code
+    said = [ln for ln in err.getvalue().splitlines() if ln.startswith('refcon')]
+    assert code == 2 and out.getvalue() == '' and len(said) == 1 and len(said[0]) > 20, err.getvalue()
+
+
+def test_hub_out_of_reach(refcon, faults):
+    done = refcon('embed', faults/'good', '--encoder', 'nobody/nothing', '--out', faults/'e.npz', HF_HUB_OFFLINE='1')
+    assert done.returncode == 2 and 'hub' in done.stderr and 'Traceback' not in done.stderr
+    done = refcon('train', 'thinkonward/reflection-connection', '--out', faults/'t', HF_HUB_OFFLINE='1')
+    assert done.returncode == 2 and 'hub cannot be reached' in done.stderr and 'Traceback' not in done.stderr
+
+
+def test_a_changed_survey_is_noticed(refcon, work, encoder_folder, tmp_path):
+    from reflection_connection.synthetic import write_survey
+    path = write_survey(tmp_path/'s', seed=0, n_inlines=4, n_crosslines=64, n_samples=96)
+    assert refcon('index', path, '--encoder', encoder_folder, '--out', tmp_path/'i', '--window', 48, 48, '--lines', 'inline').returncode == 0
+    write_survey(tmp_path/'s', seed=5, n_inlines=4, n_crosslines=64, n_samples=96)
+    done = refcon('search', tmp_path/'i', '--inline', 1200, '--box', 0, 0, 48, 48)
+    assert done.returncode == 2 and 'has changed' in done.stderr
+
+
+def test_real_crossline(refcon, shared, encoder_folder, tmp_path):
+    "The path of the issue: check, index, box search on a real SEG-Y with one crossline."
+    path = shared/'segy'/'penobscot_xl1155.sgy'
+    assert 'crossline' in refcon('check', path).stdout
+    done = refcon('index', path, '--encoder', encoder_folder, '--out', tmp_path/'i', '--window', 96, 96, '--stride', 48, 48, '--lines', 'crossline')
+    assert done.returncode == 0, done.stderr
+    done = refcon('search', tmp_path/'i', '--crossline', 1155, '--box', 704, 200, 800, 296, '--k', 5, '--json', '--map', tmp_path/'m.sgy')
+    assert done.returncode == 0, done.stderr
+    hits = json.loads(done.stdout)
+    assert len(hits) == 5 and all(h['line'] == 1155 and 0 <= h['time_ms'] <= 6000 and 7e5 < h['x'] < 8e5 for h in hits)
+    assert not any(abs(h['top'] - 704) < 40 and abs(h['left'] - 200) < 40 for h in hits), 'the query must not find itself'
+    with segyio.open(tmp_path/'m.sgy') as made, segyio.open(path) as source:
+        assert made.tracecount == source.tracecount and (made.samples == source.samples).all() and (made.ilines == source.ilines).all()

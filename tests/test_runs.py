@@ -1,0 +1,116 @@
+"Whole runs, headless: papermill with small parameters, taken up again, and on real windows."
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+
+SMALL = ['-p', 'steps', '4', '-p', 'size', '48', '-p', 'per_class', '20', '-p', 'every', '16', '-p', 'stride', '64', '-p', 'track', 'disabled']
+MADE = ['run_training.ipynb', 'report.html', 'params.json', 'metrics.json', 'figures/hits.png', 'encoder/config.json', 'encoder/model.safetensors', 'encoder/refcon.json',
+        'index/index.faiss', 'index/items.parquet', 'index/meta.json', 'submission.json']
+
+
+def run(refcon, out, *arguments):
+    done = refcon('run', 'nbs/run_training.ipynb', *SMALL, *arguments, '--out', out, timeout=900)
+    assert done.returncode == 0, done.stderr[-3000:]
+    for name in MADE: assert (out/name).is_file(), name
+    return done.stderr, json.loads((out/'metrics.json').read_text())
+
+
+@pytest.fixture(scope='module')
+def first(refcon, tmp_path_factory):
+    out = tmp_path_factory.mktemp('run')/'first'
+    return out, *run(refcon, out)
+
+
+def test_run_folder(first):
+    out, log, metrics = first
+    for method in ('encoder', 'pca', 'untrained'):
+        assert 0 < metrics[method]['macro_map'] < 1 and metrics[method]['n_queries'] == metrics['encoder']['n_queries']
+    about = json.loads((out/'params.json').read_text())
+    assert about['parameters']['steps'] == 4 and about['packages']['torch'] and about['data_fingerprint'] and 'finished' in about
+    assert 'three hits for' in log and str(out/'report.html') in log
+
+
+def test_started_again_it_takes_what_is_there(first, refcon):
+    out, _, metrics = first
+    before = (out/'encoder'/'model.safetensors').stat().st_mtime_ns
+    log, again = run(refcon, out)
+    for stage in ('train', 'survey', 'index'): assert f'{stage}: taken from' in log
+    assert again == metrics and (out/'encoder'/'model.safetensors').stat().st_mtime_ns == before
+
+
+def test_a_changed_parameter_trains_again(first, refcon):
+    out, _, metrics = first
+    log, changed = run(refcon, out, '-p', 'learning_rate', '0.0001')
+    assert 'train: taken' not in log and 'index: taken' not in log and changed['encoder'] != metrics['encoder'] and changed['untrained'] == metrics['untrained']
+
+
+def test_challenge_folder(refcon, tmp_path):
+    "The challenge's layout: the corpus is indexed and every query is answered."
+    from reflection_connection.evaluate import check_submission
+    from reflection_connection.synthetic import write_challenge
+    data = write_challenge(tmp_path/'data', per_class=6, seed=3)
+    run(refcon, tmp_path/'run', '-p', 'data', data)
+    check_submission(tmp_path/'run'/'submission.json', [p.name for p in (data/'query').iterdir()], [p.name for p in (data/'image_corpus').iterdir()])
+
+
+def test_volume_with_a_table(refcon, tmp_path):
+    "A volume and a table of labelled rectangles on it."
+    from reflection_connection.synthetic import write_survey
+    path = write_survey(tmp_path/'s', seed=1, n_inlines=40, n_crosslines=160, n_samples=256)
+    _, metrics = run(refcon, tmp_path/'run', '-p', 'data', path.with_name('labels.csv'), '-p', 'volume', path)
+    assert metrics['index']['windows'] > 20
+
+
+def test_real_windows(refcon, shared, tmp_path):
+    "Labelled windows cut from real sections, as PNG class folders and as a table."
+    from reflection_connection.evaluate import check_submission
+    subprocess.run([sys.executable, str(shared/'make_windows.py'), str(tmp_path/'png')], check=True, capture_output=True)
+    run(refcon, tmp_path/'a', '-p', 'data', tmp_path/'png', '-p', 'table', shared/'windows_dev.csv')
+    check_submission(tmp_path/'a'/'submission.json')
+    run(refcon, tmp_path/'b', '-p', 'data', shared/'windows_dev.csv', '-p', 'volume', shared/'sections')
+
+
+def test_a_failing_cell_is_one_line(refcon, tmp_path):
+    done = refcon('run', 'nbs/run_training.ipynb', *SMALL, '-p', 'data', tmp_path/'nowhere', '--out', tmp_path/'run')
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 2 and last.startswith('refcon run: run_training.ipynb stopped in cell') and 'no such folder' in last
+    assert (tmp_path/'run'/'run_training.ipynb').is_file()
+
+
+def test_plain_papermill(tmp_path):
+    "Without refcon: same notebook, same folder, and the tag is found."
+    out = tmp_path/'plain'
+    done = subprocess.run([str(Path(sys.executable).with_name('papermill')), 'nbs/run_training.ipynb', str(tmp_path/'executed.ipynb'), '-p', 'out', str(out), *SMALL, '--no-progress-bar'],
+                          cwd=ROOT, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (out/'report.html').is_file() and 'no parameters' not in done.stderr.lower()
+
+
+TRAIN = '''
+import sys
+from reflection_connection.run import train_encoder
+print(train_encoder("synthetic", "resnet-tiny", folder=sys.argv[1], steps=12, eval_every=2, classes=2, per_class=2)[0].fingerprint())
+'''
+
+
+def test_killed_and_started_again(tmp_path):
+    "SIGKILL in the middle of training; the second start goes on, and ends with the weights of a run that was left alone."
+    def start(folder): return subprocess.Popen([sys.executable, '-c', TRAIN, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | {'OMP_NUM_THREADS': '2'})
+    whole = start(tmp_path/'whole').communicate(timeout=600)[0]
+    p = start(tmp_path/'cut'); deadline = time.time() + 600
+    while not list((tmp_path/'.cut.checkpoints').glob('*/checkpoint-4/trainer_state.json')):
+        assert p.poll() is None and time.time() < deadline, p.stdout.read()
+        time.sleep(.01)
+    p.send_signal(signal.SIGKILL); p.wait()
+    assert not (tmp_path/'cut').exists()
+    again = start(tmp_path/'cut').communicate(timeout=600)[0]
+    assert 'going on from checkpoint-' in again and 'going on' not in whole
+    assert again.splitlines()[-1] == whole.splitlines()[-1]
