@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['VolumeError', 'live_mask', 'Volume', 'open_volume', 'preflight', 'write_segy_like']
 
-# %% ../nbs/01_volume.ipynb #26fa3e45
-import hashlib, os, re, stat, tokenize, weakref
+# %% ../nbs/01_volume.ipynb #5c6ed63b
+import hashlib, os, re, stat, tokenize
+from contextlib import contextmanager
 from pathlib import Path
 import numpy as np, segyio
-import segyio._segyio    # segyio.tools.native needs it, yet segyio loads it only when it opens a file
 from fastcore.basics import patch
+from segyio import _segyio
 
-# %% ../nbs/01_volume.ipynb #1d242418
+# %% ../nbs/01_volume.ipynb #5ee10f29
 class VolumeError(ValueError):
     "What is wrong with a user's file or request, in one line: what, where, remedy."
 
@@ -24,7 +25,7 @@ def _fail(
     "A one-line `VolumeError` about `path`."
     return VolumeError(' '.join(f"{path}: {what}{'; ' + remedy if remedy else ''}".split()))
 
-# %% ../nbs/01_volume.ipynb #0b1aec6e
+# %% ../nbs/01_volume.ipynb #1c5ef2d6
 def live_mask(
     section:np.ndarray, # (n_samples, n_traces) amplitudes
 )->np.ndarray: # (n_samples, n_traces) bool; True where a sample is data
@@ -40,9 +41,9 @@ def live_mask(
     varies = (lo < hi) if len(a) > 1 else solid[0]
     return finite & below & above & varies
 
-# %% ../nbs/01_volume.ipynb #a25cfca7
-_FORMATS = {1: ('IBM float', 'u4'), 2: ('int32', 'i4'), 3: ('int16', 'i2'), 5: ('IEEE float', 'f4'), 6: ('IEEE double', 'f8'),
-            8: ('int8', 'i1'), 9: ('int64', 'i8'), 10: ('uint32', 'u4'), 11: ('uint16', 'u2'), 12: ('uint64', 'u8'), 16: ('uint8', 'u1')}
+# %% ../nbs/01_volume.ipynb #5ba38a4e
+_FORMATS = {1: ('IBM float', 4), 2: ('int32', 4), 3: ('int16', 2), 5: ('IEEE float', 4), 6: ('IEEE double', 8), 8: ('int8', 1), 9: ('int64', 8),
+            10: ('uint32', 4), 11: ('uint16', 2), 12: ('uint64', 8), 16: ('uint8', 1)}    # those that segyio reads; name, bytes a sample
 _UNREADABLE = {4: 'fixed point with gain', 7: '24-bit integer', 15: '24-bit unsigned integer'}
 _MAGIC = {b'\x89PNG': 'a PNG image', b'\xff\xd8\xff': 'a JPEG image', b'\x1f\x8b': 'gzip-compressed', b'PK\x03\x04': 'a zip archive',
           b'\x89HDF': 'an HDF5 file', b'%PDF': 'a PDF', b'BZh': 'bzip2-compressed', b'\x28\xb5\x2f\xfd': 'zstd-compressed'}
@@ -51,12 +52,17 @@ _STARTS = sorted(int(v) for v in segyio.tracefield.keys.values())
 _WIDTH = {a: b - a for a, b in zip(_STARTS, _STARTS[1:] + [241])}   # 1-based byte -> 2 or 4 bytes
 _GEOM = dict(ffid=9, tracf=13, cdp=21, offset=37, scalar=71, delay=109)  # what geometry needs beside lines and coordinates
 
+def _codec(
+    head:bytes, # the 3200 bytes of a textual header
+)->str: # 'cp037' (EBCDIC) or 'latin-1' (ASCII)
+    "Whichever makes more of a textual header look like text."
+    return max('cp037', 'latin-1', key=lambda c: sum(s == ' ' or (s.isascii() and s.isalnum()) for s in head[:3200].decode(c, 'replace')))
+
 def _text(
     head:bytes, # the 3200 bytes of a textual header
 )->list: # 40 strings
     "The textual header as lines, from EBCDIC or ASCII, unprintables as spaces."
-    text = [head.decode(c, 'replace') for c in ('cp037', 'latin-1')]
-    text = max(text, key=lambda s: sum(c == ' ' or (c.isascii() and c.isalnum()) for c in s))
+    text = head[:3200].decode(_codec(head), 'replace')
     text = ''.join(c if c.isprintable() else ' ' for c in text.ljust(3200))
     return [text[i:i + 80].rstrip() for i in range(0, 3200, 80)]
 
@@ -68,7 +74,7 @@ def _num(
     "One header number."
     return np.frombuffer(head, kind, 1, at)[0].item()
 
-# %% ../nbs/01_volume.ipynb #09dc8414
+# %% ../nbs/01_volume.ipynb #1e39d844
 def _not_segy(
     path, # the file
     head:bytes, # its first bytes
@@ -91,7 +97,7 @@ def _layout(
     path, # the file
     head:bytes, # its first bytes, 3840 if it has them
     size:int, # of the whole file
-)->dict: # endian, code, first (byte), record (bytes a trace), header (bytes), n_samples, n_traces, notes
+)->dict: # endian, code, first (byte), record (bytes a trace), header (bytes), n_samples, n_traces, notes, plain (as the binary header says)
     "How the SEG-Y file is laid out, or a `VolumeError`."
     found = [(e, _num(head, 3224, e + 'i2')) for e in '><'] if size >= 3600 and len(head) >= 3600 else []
     found = [(e, c) for e, c in found if c in _FORMATS]
@@ -102,7 +108,7 @@ def _layout(
     if rev2: counts.insert(0, ('revision-2 binary header', _num(head, 3268, e + 'i4')))
     header = 240*(1 + max(0, _num(head, 3506, e + 'i4'))) if rev2 else 240
     if header > 240*100: header = 240
-    ext, width = _num(head, 3504, e + 'i2'), np.dtype(_FORMATS[code][1]).itemsize
+    ext, width = _num(head, 3504, e + 'i2'), _FORMATS[code][1]
     if size >= 3840: counts.append(('first trace header', _num(head, 3714, e + 'u2')))
     counts = [(w, n) for w, n in counts if n > 0]
     for n_ext in ([ext, 0] if ext > 0 else [0]):
@@ -112,10 +118,13 @@ def _layout(
             if ns > _MAX_SAMPLES: raise _fail(path, f'absurd sample count {ns} in the {where}', 'repair bytes 3221-3222')
             notes = [] if i == 0 else [f'{counts[0][1]} samples in the {counts[0][0]} do not fit the file size, {ns} in the {where} do']
             if n_ext != max(ext, 0): notes.append(f'{ext} extended textual headers promised, none there')
-            return dict(endian=e, code=code, first=first, record=record, header=header, n_samples=ns, n_traces=(size - first)//record, notes=notes)
+            n = (size - first)//record
+            if n >= 2**31: raise _fail(path, f'{n} traces, more than segyio can count', 'split the file')
+            plain = (ext, _num(head, 3220, e + 'u2'), header, head[3268:3272]) == (n_ext, ns, 240, bytes(4))
+            return dict(endian=e, code=code, first=first, record=record, header=header, n_samples=ns, n_traces=n, notes=notes, plain=plain)
     raise _bad_size(path, size, 3600 + 3200*max(ext, 0), header, width, counts)
 
-# %% ../nbs/01_volume.ipynb #90088e16
+# %% ../nbs/01_volume.ipynb #a5dc8ae0
 def _bad_size(
     path, # the file
     size:int, # of the whole file
@@ -134,41 +143,51 @@ def _bad_size(
     return _fail(path, f'truncated, or traces of varying length: {n} whole traces of {ns} samples and {left} bytes more',
                  'copy the file again, or export it with a fixed trace length')
 
-# %% ../nbs/01_volume.ipynb #d77decce
-def _decode(
-    raw:np.ndarray, # (n, n_bytes) uint8, the samples as they lie in the file
-    code:int, # SEG-Y sample format
-    endian:str, # '>' or '<'
-)->np.ndarray: # (n, n_samples) float32
-    "Amplitudes from file bytes."
-    a = np.ascontiguousarray(raw).view(endian + _FORMATS[code][1])
-    if code == 1: return segyio.tools.native(a.astype('>u4', copy=False).view(np.single), format=1, copy=True).reshape(a.shape)
-    with np.errstate(over='ignore'): return a.astype(np.float32)
+# %% ../nbs/01_volume.ipynb #40c3fc83
+def _open(
+    path, # the file
+    lay:dict, # what `_layout` found
+)->segyio.SegyFile: # to be closed by the caller
+    "The file as segyio reads it."
+    path, endian = str(path), 'big' if lay['endian'] == '>' else 'little'
+    try:
+        if lay['plain']: return segyio.open(path, ignore_geometry=True, strict=False, endian=endian)
+        fd = _segyio.segyiofd(path, 'r', 0 if endian == 'big' else 256)
+        fd.segymake(samples=(lay['record'] - 240)//_FORMATS[lay['code']][1], tracecount=lay['n_traces'], format=lay['code'],
+                    ext_headers=(lay['first'] - 3600)//3200)
+        return segyio.SegyFile(fd, filename=path, mode='r', endian=endian)
+    except (OSError, RuntimeError, UnicodeError) as e:
+        raise _fail(path, f'can not be opened ({getattr(e, "strerror", None) or e})', 'check its name and permissions') from e
 
 class _Segy:
-    "Positions and bytes of one SEG-Y file; `ids` are 0-based trace positions in the file."
+    "Traces and headers of one SEG-Y file; `ids` are 0-based trace positions in the file."
     format, block = 'segy', 1 << 23   # bytes read at once
     def __init__(self, path, size):
-        self.path = path
-        try: self.fd = os.open(path, os.O_RDONLY)
+        self.path, self.size = path, size
+        try:
+            with open(path, 'rb') as f: self.head = f.read(3840)
         except OSError as e: raise _fail(path, f'can not be opened ({e.strerror})', 'check its permissions') from e
-        self._close = weakref.finalize(self, os.close, self.fd)     # when closed, forgotten, or at the end
-        self.head = os.pread(self.fd, 3840, 0)
-        self.size = size
         self.layout = _layout(path, self.head, size)
-        for k in ('endian', 'code', 'first', 'record', 'header', 'n_samples', 'n_traces'): setattr(self, k, self.layout[k])
+        for k in ('endian', 'code', 'first', 'n_samples', 'n_traces'): setattr(self, k, self.layout[k])
+        self.f, self.pid, self.inherited = _open(path, self.layout), os.getpid(), []
 
-    def close(self): self._close(); self.fd = None
+    def close(self):
+        if self.f: self.f.close()
+        self.f = None
 
-    def pread(self, n, at):
-        "Exactly `n` bytes from byte `at`."
-        if self.fd is None: raise _fail(self.path, 'the volume is closed', 'open it again with open_volume')
-        try: b = os.pread(self.fd, n, at)
-        except OSError as e: raise _fail(self.path, f'unreadable at byte {at} ({e.strerror})', 'check the disk or copy the file again') from e
-        if len(b) != n: raise _fail(self.path, f'ends at byte {at + len(b)}: it became shorter while open', 'open it again')
-        return b
+    @contextmanager
+    def file(self):
+        "segyio's file, its faults as `VolumeError`."
+        if self.f is None: raise _fail(self.path, 'the volume is closed', 'open it again with open_volume')
+        if self.pid != os.getpid():      # forked; closing the parent's file would move its cursor
+            self.inherited.append(self.f); self.f, self.pid = _open(self.path, self.layout), os.getpid()
+        try: yield self.f
+        except OSError as e:
+            size = os.path.getsize(self.path) if os.path.exists(self.path) else 0
+            if size < self.size: raise _fail(self.path, f'ends at byte {size}: it became shorter while open', 'open it again') from e
+            raise _fail(self.path, f'unreadable ({e.strerror or e})', 'check the disk or copy the file again') from e
 
-# %% ../nbs/01_volume.ipynb #4dda8f0c
+# %% ../nbs/01_volume.ipynb #6aeec9f2
 @patch
 def read(self:_Segy,
     ids:np.ndarray, # (n,) int64 trace positions; -1 where there is no trace
@@ -177,45 +196,45 @@ def read(self:_Segy,
     ids = np.asarray(ids, np.int64)
     out = np.zeros((len(ids), self.n_samples), np.float32)
     runs = np.split(np.arange(len(ids)), np.flatnonzero(np.diff(ids) != 1) + 1) if len(ids) else []
-    for run in runs:                                   # neighbours in the file
-        if ids[run[0]] < 0: run = run[1:]              # -1, 0, 1 … looks like a run
-        step = max(1, self.block//self.record)
-        for r in (run[i:i + step] for i in range(0, len(run), step)):
-            raw = np.frombuffer(self.pread(len(r)*self.record, self.first + int(ids[r[0]])*self.record), np.uint8)
-            out[r[0]:r[-1] + 1] = _decode(raw.reshape(len(r), -1)[:, self.header:], self.code, self.endian)
+    step = max(1, self.block//self.layout['record'])
+    with self.file() as f, np.errstate(over='ignore'):
+        for run in runs:                                   # neighbours in the file
+            if ids[run[0]] < 0: run = run[1:]              # -1, 0, 1 … looks like a run
+            for r in (run[i:i + step] for i in range(0, len(run), step)):
+                out[r[0]:r[-1] + 1] = f.trace.raw[int(ids[r[0]]):int(ids[r[-1]]) + 1][:, -self.n_samples:]
     return out
 
 @patch
 def headers(self:_Segy,
     start:int, # first trace
     stop:int, # one past the last
-)->np.ndarray: # (n, 240) uint8
-    "Raw trace headers; skips over the samples when traces are long."
-    n = stop - start
-    if self.record <= 4096:
-        raw = np.frombuffer(self.pread(n*self.record, self.first + start*self.record), np.uint8)
-        return raw.reshape(n, self.record)[:, :240]
-    raw = b''.join([self.pread(240, self.first + i*self.record) for i in range(start, stop)])
-    return np.frombuffer(raw, np.uint8).reshape(n, 240)
+)->np.ndarray: # (n, 240) uint8, big endian whatever the file is
+    "Trace headers."
+    with self.file() as f: h = np.frombuffer(bytearray().join(bytes(h.buf) for h in f.header[start:stop]), np.uint8).reshape(-1, 240)
+    if self.endian == '<': h[:, 232:] = h[:, [235, 234, 233, 232, 239, 238, 237, 236]]     # the two words that segyio leaves as they are
+    return h
+
+def _word(
+    h:np.ndarray, # (n, 240) trace headers
+    byte:int, # 1-based
+)->np.ndarray: # (n,)
+    "One header word of some traces."
+    w = _WIDTH.get(byte, 4)
+    kind = 'u2' if byte == 115 else f'i{w}'
+    return np.ascontiguousarray(h[:, byte - 1:byte - 1 + w]).view('>' + kind)[:, 0].astype(kind)
 
 @patch
 def columns(self:_Segy,
     fields:dict, # name -> 1-based header byte
 )->dict: # name -> (n_traces,) int32 or int16
-    "Header words of all traces, in one pass over the file."
-    widths = {k: _WIDTH.get(b, 4) for k, b in fields.items()}
-    cols = {k: np.empty(self.n_traces, f'i{w}') for k, w in widths.items()}
-    step = max(1, min(1 << 14, self.block//self.record if self.record <= 4096 else 1 << 14))
-    advise = getattr(os, 'posix_fadvise', lambda *a: None)                # not on macOS
-    if self.record > 4096: advise(self.fd, 0, 0, getattr(os, 'POSIX_FADV_RANDOM', 0))      # else the kernel reads the samples in between
+    "Header words of all traces, in one pass over the file (segyio's `attributes` takes one for each word)."
+    step, cols = 1 << 14, {k: np.empty(self.n_traces, f'i{_WIDTH.get(b, 4)}') for k, b in fields.items()}
     for i in range(0, self.n_traces, step):
         h = self.headers(i, min(i + step, self.n_traces))
-        for k, b in fields.items():
-            cols[k][i:i + len(h)] = np.ascontiguousarray(h[:, b - 1:b - 1 + widths[k]]).view(f'{self.endian}i{widths[k]}')[:, 0]
-    advise(self.fd, 0, 0, getattr(os, 'POSIX_FADV_NORMAL', 0))
+        for k, b in fields.items(): cols[k][i:i + len(h)] = _word(h, b)
     return cols
 
-# %% ../nbs/01_volume.ipynb #bf03775e
+# %% ../nbs/01_volume.ipynb #adccb3dd
 def _key(a, b):
     "One int64 per pair of int32 header words."
     return (np.asarray(a, np.int64) << 32) | (np.asarray(b, np.int64) & 0xffffffff)
@@ -237,7 +256,7 @@ def _gathers(
         return f'{n} traces in {n_ffid} field records'
     return ''
 
-# %% ../nbs/01_volume.ipynb #e8b3d065
+# %% ../nbs/01_volume.ipynb #127f427a
 def _geometry(
     path, # for messages
     c:dict, # header columns: iline, xline, ffid, tracf, cdp, offset, (n_traces,) each
@@ -261,7 +280,7 @@ def _geometry(
     if same.any(): return none, none, None, f'{int(same.sum())} traces repeat an inline/crossline position ({bytes_})'
     return none, none, None, f'{n} traces would fill only {100*n/cells:.2g} % of a {sizes[0]}×{sizes[1]} grid: an arbitrary line'
 
-# %% ../nbs/01_volume.ipynb #401cee43
+# %% ../nbs/01_volume.ipynb #b6af9359
 _DEPTH = re.compile(r'\bdepth min\b|\b(domain|z[ _-]?(type|domain|axis)|vertical[ _-]?(domain|axis|type|units?)|sample[ _-]?(type|domain))\W+depth'
                     r'|\bsample (interval|rate|step)\W+[\d.]+\s*(m|met(er|re)s?|ft|feet)\b|\bdepth[ -](domain|section|volume)\b|\b(converted|stretched) to depth', re.I)
 _TIME = re.compile(r'\btime min\b|\b(domain|z[ _-]?(type|domain|axis)|vertical[ _-]?(domain|axis|type)|sample[ _-]?(type|domain))\W+(twt|time)'
@@ -280,8 +299,7 @@ def _interval(
     r:_Segy, # an open file
 )->tuple: # interval in ms or m, and a list of problems
     "The sample interval from the binary header, else the first trace header, else 1."
-    bin_us, tr_us = _num(r.head, 3216, r.endian + 'i2'), _num(r.head, r.first + 116, r.endian + 'i2') if r.first == 3600 else 0
-    if r.first != 3600: tr_us = int(np.ascontiguousarray(r.headers(0, 1)[:, 116:118]).view(r.endian + 'i2')[0, 0])
+    bin_us, tr_us = _num(r.head, 3216, r.endian + 'i2'), int(_word(r.headers(0, 1), 117)[0])
     ext = _num(r.head, 3272, r.endian + 'f8') if _num(r.head, 3500, r.endian + 'u2') >> 8 == 2 else 0.
     if bin_us <= 0 and np.isfinite(ext) and 0 < ext < 1e7: return ext/1000, []
     if bin_us <= 0 and tr_us <= 0:
@@ -296,7 +314,7 @@ def _interval(
 
 def _problem(problem, remedy): return dict(problem=' '.join(problem.split()), remedy=remedy)
 
-# %% ../nbs/01_volume.ipynb #13333d31
+# %% ../nbs/01_volume.ipynb #f9175df6
 class _Traces:
     "Traces in file order: `[i]` is (n_samples,), `[i:j]` and `[[i, j]]` are (n, n_samples), float32."
     def __init__(self, reader): self.reader = reader
@@ -342,7 +360,7 @@ class Volume:
 
 def _reopen(path, args): return open_volume(path, **args)
 
-# %% ../nbs/01_volume.ipynb #36efc470
+# %% ../nbs/01_volume.ipynb #8ec63501
 def _span(a): # sorted line numbers
     "'10 … 14 by 2' for a list of line numbers."
     if len(a) < 2: return str(a[0]) if len(a) else 'none'
@@ -361,7 +379,7 @@ def __repr__(self:Volume):
     lines += [f'  {self.domain} {self.t0:g} … {end:g} {self.unit}, every {self.dt:g} {self.unit}']
     return '\n'.join(lines + [f'  ! {p["problem"]}: {p["remedy"]}' for p in self.problems])
 
-# %% ../nbs/01_volume.ipynb #c9e7a007
+# %% ../nbs/01_volume.ipynb #089ec116
 _MAX_LINE = 1 << 31    # bytes; in trace-order mode a "line" is the whole file
 
 @patch
@@ -401,7 +419,7 @@ def across(self:Volume,
     ids = self.trace_ids(kind, number)
     return ids if kind == 'line' else self.crosslines if kind == 'inline' else self.inlines
 
-# %% ../nbs/01_volume.ipynb #3b6fcfee
+# %% ../nbs/01_volume.ipynb #f4366a13
 @patch
 def section(self:Volume,
     kind:str, # 'inline', 'crossline' or 'line'
@@ -449,7 +467,7 @@ def arbitrary(self:Volume,
     i, j = i[keep], j[keep]
     return np.ascontiguousarray(self._r.read(self._r.grid[i, j]).T), np.stack([self.inlines[i], self.crosslines[j]], 1)
 
-# %% ../nbs/01_volume.ipynb #fd527d0f
+# %% ../nbs/01_volume.ipynb #9153b2e5
 @patch
 def setup(self:_Segy,
     where:dict, # iline, xline, x, y: 1-based header bytes
@@ -481,7 +499,7 @@ def _scalar(s): # SEG-Y scalar: negative divides, positive multiplies, 0 is 1
 @patch
 def times_scalar(self:_Segy):
     "The first trace header's scalar for times, bytes 215-216; 0 when it isn't a power of ten."
-    s = int(np.ascontiguousarray(self.headers(0, 1)[:, 214:216]).view(self.endian + 'i2')[0, 0])
+    s = int(_word(self.headers(0, 1), 215)[0])
     return s if abs(s) in (1, 10, 100, 1000, 10000) else 0
 
 @patch
@@ -494,7 +512,7 @@ def xy(self:_Segy, ids):
 def identity(self:_Segy): return [str(self.size).encode(), self.head, self.inlines.tobytes(), self.crosslines.tobytes(), self._x.tobytes(),
         self._y.tobytes()]
 
-# %% ../nbs/01_volume.ipynb #a2581c09
+# %% ../nbs/01_volume.ipynb #2450c3f9
 def _reader(
     path, # a file or a Zarr folder
 ): # the reader for it, not yet set up
@@ -537,7 +555,7 @@ def open_volume(
     r.unit = 'ms' if r.domain == 'time' else 'ft' if r.feet else 'm'
     return Volume(r, dict(iline_byte=int(iline_byte), xline_byte=int(xline_byte), x_byte=int(x_byte), y_byte=int(y_byte), dt=dt, domain=domain))
 
-# %% ../nbs/01_volume.ipynb #886c7d95
+# %% ../nbs/01_volume.ipynb #3492d32e
 def _spread(n, k): # n traces, k wanted
     "At most `k` evenly spread positions among `n`."
     return np.unique(np.linspace(0, n - 1, min(n, max(1, k))).round().astype(np.int64))
@@ -561,7 +579,7 @@ def fingerprint(self:Volume)->str: # 16 hexadecimal digits
     h.update(np.ascontiguousarray(self._r.read(_spread(self.n_traces, min(32, 4_000_000//self.n_samples)))).tobytes())
     return h.hexdigest()
 
-# %% ../nbs/01_volume.ipynb #2e5c0752
+# %% ../nbs/01_volume.ipynb #d9a09cff
 class _Npy:
     "A 2-D (n_samples, n_traces) or 3-D (n_inlines, n_crosslines, n_samples) numeric array on disk."
     format, feet, evidence, text = 'npy', False, 'assumed: npy files do not say', []
@@ -589,7 +607,7 @@ class _Npy:
         self.shape_, self.dtype, self.order = shape, dtype, 'F' if fortran else 'C'
         self.sample_format, self.closed = dtype.name, False
 
-# %% ../nbs/01_volume.ipynb #68cce926
+# %% ../nbs/01_volume.ipynb #3516eb2d
 @patch
 def setup(self:_Npy, where):
     line = len(self.shape_) == 2
@@ -618,7 +636,7 @@ def read(self:_Npy, ids):
         with np.errstate(over='ignore'): out[k] = a[:, ids[k]].T if a.ndim == 2 else a[ids[k]//a.shape[1], ids[k] % a.shape[1]]
     return out
 
-# %% ../nbs/01_volume.ipynb #4f3fb7e0
+# %% ../nbs/01_volume.ipynb #0162dddb
 class _Mdio:
     "A Zarr store with dimensions (inline, crossline, time|depth), as MDIO writes them."
     format, feet, text = 'mdio', False, []
@@ -638,7 +656,7 @@ class _Mdio:
         self.v = self.ds['amplitude' if 'amplitude' in names else names[0]]
         if not self.v.size: raise _fail(path, f'empty: variable {self.v.name} has shape {self.v.shape}', 'write it again')
 
-# %% ../nbs/01_volume.ipynb #6ee28f03
+# %% ../nbs/01_volume.ipynb #6d5cb50f
 @patch
 def setup(self:_Mdio, where):
     v, ds = self.v, self.ds
@@ -667,7 +685,7 @@ def close(self:_Mdio): self.ds.close(); self.v = None
 @patch
 def identity(self:_Mdio): return [str((self.v.shape, self.v.dtype.str)).encode(), self.inlines.tobytes(), self.crosslines.tobytes()]
 
-# %% ../nbs/01_volume.ipynb #f38d38e1
+# %% ../nbs/01_volume.ipynb #4a8ae7fc
 @patch
 def read(self:_Mdio, ids):
     if self.v is None: raise _fail(self.path, 'the volume is closed', 'open it again with open_volume')
@@ -691,7 +709,7 @@ def xy(self:_Mdio, ids):
         if n in self.ds and self.ds[n].shape == self.v.shape[:-1]: out[:, k] = self.ds[n].values.reshape(-1)[self.cells[ids]]
     return out
 
-# %% ../nbs/01_volume.ipynb #7b5527a5
+# %% ../nbs/01_volume.ipynb #2d297ef3
 def _axis_report(a): # sorted line numbers
     steps = np.unique(np.diff(a))
     return dict(first=int(a[0]), last=int(a[-1]), count=len(a), increment=int(steps[0]) if len(steps) == 1 else None if len(steps) else 0)
@@ -727,7 +745,7 @@ def _amplitude_problems(
     if top and a['at_maximum'] > .005: out.append(_problem(f'{100*a["at_maximum"]:.1f} % of the live samples sit at the largest amplitude: clipped', 'use an unclipped or 32-bit version if there is one'))
     return out
 
-# %% ../nbs/01_volume.ipynb #f995d46e
+# %% ../nbs/01_volume.ipynb #942c0954
 def preflight(
     path, # the file or folder
     **options, # as for `open_volume`: iline_byte, xline_byte, x_byte, y_byte, dt, domain
@@ -753,71 +771,53 @@ def preflight(
                             y=[float(xy[:, 1].min()), float(xy[:, 1].max())]) if len(xy) else None,
                     fingerprint=v.fingerprint(), problems=problems)
 
-# %% ../nbs/01_volume.ipynb #f0a0a04e
-_SWAP = np.concatenate([np.arange(a - 1, a - 1 + w)[::-1] for a, w in sorted(_WIDTH.items())])          # byte order of a trace header turned round
-_SWAP_BIN = np.arange(400)
-for _a, _w in [(0, 4), (4, 4), (8, 4), *((i, 2) for i in range(12, 60, 2)), (60, 4), (64, 4), (68, 4), (72, 8), (80, 8), (88, 4), (92, 4), (96, 4),
-        (300, 2), (302, 2), (304, 2)]:
-    _SWAP_BIN[_a:_a + _w] = _SWAP_BIN[_a:_a + _w][::-1]
-
-def _put(h, byte, values, kind='>i4'): # header bytes (n, 240); 1-based byte; numbers
-    values = np.ascontiguousarray(np.broadcast_to(values, len(h)).astype(kind))
-    h[:, byte - 1:byte - 1 + values.itemsize] = values.view(np.uint8).reshape(len(h), -1)
-
+# %% ../nbs/01_volume.ipynb #1f409701
 def _provenance(
-    text:bytes, # 3200-byte textual header
+    text:bytes, # 3200 bytes of ASCII
     note:str, # what to say
 )->bytes: # 3200 bytes
     "The textual header with `note` on its last empty line, or on line 39."
-    ebcdic = sum(c in (0x40, 0xc3) for c in text) > sum(c in (0x20, 0x43) for c in text)
-    lines = _text(text)
-    free = [i for i, s in enumerate(lines) if not re.sub(r'^C\s*\d*', '', s).strip()]
+    free = [i for i, s in enumerate(_text(text)) if not re.sub(r'^C\s*\d*', '', s).strip()]
     i = free[-1] if free else 38
     line = f'C{i + 1:2d} reflection_connection: {" ".join(note.split())}'.encode('ascii', 'replace')[:80].ljust(80)
-    if ebcdic: line = line.decode().encode('cp037')
     return text[:80*i] + line + text[80*i + 80:]
 
-# %% ../nbs/01_volume.ipynb #20c932e4
-def _synth_headers(
-    v:Volume, # a volume that isn't SEG-Y
+def _file_headers(
+    v:Volume, # the source
+    f:segyio.SegyFile, # the new file
+    note:str, # provenance
+):
+    "Write textual, binary and extended headers: the source's, but for IEEE floats in big-endian order."
+    if v.format == 'segy':
+        with v._r.file() as src: (text, *extended), head = src.text[:], dict(src.bin)
+        if _codec(v._r.head) != 'cp037': text = v._r.head[:3200]
+        f.text[1:], f.bin = extended, head
+    else:
+        f.bin.update({3213: 0, 3215: 0})
+        text = segyio.tools.create_text_header({1: v.name[:76], 2: f'DOMAIN: {v.domain.upper()}  INTERVAL: {v.dt:g} {v.unit}',
+                                               3: 'INLINE: 189  CROSSLINE: 193  CDP X: 181  CDP Y: 185'}).encode('ascii', 'replace')
+    f.text[0] = _provenance(text, note)
+    short = v.n_samples < 65536                                                   # else the count goes where revision 2 has it
+    f.bin.update({3221: v.n_samples if short else 0, 3225: 5, 3505: len(f.text) - 1, 3261: 0, 3265: 0, 3269: 0 if short else v.n_samples, 3289: 0, 3293: 0})
+    if not short: f.bin.update({3501: 2})
+    if abs(v.dt*1000 - f.bin[3217]) > .5: f.bin.update({3217: round(v.dt*1000) if v.dt < 32 else 0})
+
+def _trace_headers(
+    v:Volume, # the source
     start:int, stop:int, # traces
     cells:np.ndarray, # (n_traces,) flat grid position of each trace, or None
-)->np.ndarray: # (n, 240) uint8, big endian
-    "Trace headers for volumes that have none: numbers, coordinates in cm, interval, start."
-    ids = np.arange(start, stop); h = np.zeros((len(ids), 240), np.uint8)
-    _put(h, 1, ids + 1); _put(h, 21, ids + 1); _put(h, 29, 1, '>i2'); _put(h, 115, min(v.n_samples, 65535), '>u2')
-    if 0 < round(v.dt*1000) < 32768: _put(h, 117, round(v.dt*1000), '>i2')
-    if abs(round(v.t0)) < 32768: _put(h, 109, round(v.t0), '>i2')
-    if cells is not None:
-        _put(h, 189, v.inlines[cells[ids]//len(v.crosslines)]); _put(h, 193, v.crosslines[cells[ids] % len(v.crosslines)])
-    xy = np.nan_to_num(v._r.xy(ids))*100; unit = 100 if np.abs(xy).max(initial=0) < 2**31 else 1
-    _put(h, 71, -unit, '>i2')
-    for k, byte in enumerate((181, 185)): _put(h, byte, np.round(xy[:, k]*unit/100))
-    return h
-
-def _file_header(
-    v:Volume, # the source
-    note:str, # provenance
-)->bytes: # textual, binary and extended headers of the new file
-    "File headers for IEEE floats in big-endian order, otherwise the source's."
+)->dict: # 1-based byte -> number, or one for each trace
+    "A SEG-Y's own trace headers; for other volumes, numbers, coordinates in cm, interval, start."
     if v.format == 'segy':
-        first = v._r.first; head = v._r.pread(first, 0)
-        text, b = head[:3200], np.frombuffer(head, np.uint8, 400, 3200)
-        b = b[_SWAP_BIN].copy() if v._r.endian == '<' else b.copy()
-        extended, n_ext = head[3600:], (first - 3600)//3200
-    else:
-        lines = [f'C 1 {v.name}', f'C 2 DOMAIN: {v.domain.upper()}  INTERVAL: {v.dt:g} {v.unit}',
-                'C 3 INLINE: 189  CROSSLINE: 193  CDP X: 181  CDP Y: 185']
-        text = ''.join(s.encode('ascii', 'replace').decode()[:80].ljust(80) for s in lines + [f'C{i:2d}' for i in range(4, 41)]).encode('cp037')
-        b, extended, n_ext = np.zeros(400, np.uint8), b'', 0
-    b = b[None]
-    if abs(v.dt*1000 - _num(b.tobytes(), 16, '>i2')) > .5: _put(b, 17, round(v.dt*1000) if v.dt < 32 else 0, '>i2')
-    if v.n_samples < 65536: _put(b, 21, v.n_samples, '>u2')
-    _put(b, 25, 5, '>i2'); _put(b, 305, n_ext, '>i2')
-    if b[0, 300] == 2: _put(b, 307, 0)          # no additional trace headers are copied
-    return _provenance(text, note) + b.tobytes() + extended
+        h = v._r.headers(start, stop)
+        return {b: _word(h, b) for b in _STARTS}
+    ids, dt, t0 = np.arange(start, stop), round(v.dt*1000), round(v.t0)
+    h = {1: ids + 1, 21: ids + 1, 29: 1, 115: min(v.n_samples, 65535), 117: dt if dt < 32768 else 0, 109: t0 if abs(t0) < 32768 else 0}
+    if cells is not None: h.update({189: v.inlines[cells[ids]//len(v.crosslines)], 193: v.crosslines[cells[ids] % len(v.crosslines)]})
+    xy = np.nan_to_num(v._r.xy(ids))*100; unit = 100 if np.abs(xy).max(initial=0) < 2**31 else 1
+    return {**h, 71: -unit, 181: np.round(xy[:, 0]*unit/100).astype(np.int64), 185: np.round(xy[:, 1]*unit/100).astype(np.int64)}
 
-# %% ../nbs/01_volume.ipynb #479a7a8b
+# %% ../nbs/01_volume.ipynb #84013eef
 def write_segy_like(
     volume:Volume, # the source: geometry, headers, sample axis
     path, # the SEG-Y to write
@@ -830,36 +830,38 @@ def write_segy_like(
     v, path = volume, Path(path)
     if path.exists() and v.path.exists() and os.path.samefile(path, v.path): raise _fail(path, 'is the source itself', 'choose another name')
     tmp = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    spec = segyio.spec()
+    spec.format, spec.samples, spec.tracecount = 5, np.arange(v.n_samples), v.n_traces
+    if v.format == 'segy': spec.ext_headers = (v._r.first - 3600)//3200
     try:
-        with open(tmp, 'wb') as f:
-            _write_headers(v, f, note)
-            first, record = v._r.first if v.format == 'segy' else 3600, 240 + 4*v.n_samples
+        with segyio.create(tmp, spec) as f:
+            os.truncate(tmp, 3600 + 3200*(len(f.text) - 1) + v.n_traces*(240 + 4*v.n_samples))         # zeros where nothing comes
+            _file_headers(v, f, note)
+            _write_trace_headers(v, f)
             for ids, values in items:
-                for i, column in _checked(v, ids, values): os.pwrite(f.fileno(), column.tobytes(), first + i*record + 240)
-            f.flush(); os.fsync(f.fileno())
+                for i, column in _checked(v, ids, values): f.trace[i] = column
+        with open(tmp, 'rb') as f: os.fsync(f.fileno())
         os.replace(tmp, path)
-    except OSError as e: raise _fail(path, f'can not be written ({e.strerror})', 'check the folder and the free space') from e
+    except (OSError, UnicodeError, OverflowError) as e:
+        raise _fail(path, f'can not be written ({getattr(e, "strerror", None) or e})', 'check the folder and the free space') from e
     finally: tmp.unlink(missing_ok=True)
     return path
 
 def _checked(v, ids, values):
-    "(trace position, big-endian samples) of one item, checked."
+    "(trace position, samples) of one item, checked."
     ids, values = np.asarray(ids), np.asarray(values)
     if values.shape != (v.n_samples, len(ids)): raise ValueError(f'expected values of shape {(v.n_samples, len(ids))} (n_samples, n_traces), got {values.shape}')
     if len(ids) and (ids.min() < -1 or ids.max() >= v.n_traces): raise ValueError(f'trace positions must be -1 … {v.n_traces - 1}, got {ids.min()} … {ids.max()}')
     if not np.isfinite(values[:, ids >= 0]).all(): raise ValueError('values have NaN or infinities: fill them before writing')
-    return zip(ids[ids >= 0].tolist(), np.ascontiguousarray(values[:, ids >= 0].T, '>f4'))
+    return zip(ids[ids >= 0].tolist(), np.ascontiguousarray(values[:, ids >= 0].T, np.float32))
 
-def _write_headers(v, f, note):
-    "All headers, with holes (zeros) where samples go."
-    head, record, step = _file_header(v, note), 240 + 4*v.n_samples, 1 << 14
-    f.write(head); f.truncate(len(head) + v.n_traces*record); f.flush()
-    cells = None
+def _write_trace_headers(v, f):
+    "All trace headers, some thousands at a time."
+    cells, step = None, 1 << 14
     if v.format != 'segy' and v.has_geometry:
         cells = np.empty(v.n_traces, np.int64)
         cells[v._r.grid[v._r.grid >= 0]] = np.flatnonzero(v._r.grid >= 0)
     for a in range(0, v.n_traces, step):
         stop = min(a + step, v.n_traces)
-        h = v._r.headers(a, stop) if v.format == 'segy' else _synth_headers(v, a, stop, cells)
-        if v.format == 'segy' and v._r.endian == '<': h = h[:, _SWAP]
-        for k, row in enumerate(np.ascontiguousarray(h)): os.pwrite(f.fileno(), row.tobytes(), len(head) + (a + k)*record)
+        h = {b: x for b, x in _trace_headers(v, a, stop, cells).items() if np.any(x)}      # the file has zeros
+        for i, row in enumerate(zip(*(np.broadcast_to(x, stop - a).tolist() for x in h.values())), a): f.header[i] = dict(zip(h, row))

@@ -12,7 +12,7 @@ def work(tmp_path_factory, encoder_folder, refcon):
     from reflection_connection.synthetic import write_survey
     folder = tmp_path_factory.mktemp('cli')
     write_survey(folder/'survey', seed=0, n_inlines=12, n_crosslines=128, n_samples=160)
-    done = refcon('synth', folder/'images', '--per-class', 2, '--seed', 1)
+    done = refcon('synth', folder/'images', '--per-class', 4, '--seed', 1)
     assert done.returncode == 0, done.stderr
     done = refcon('index', folder/'survey'/'survey.sgy', '--encoder', encoder_folder, '--out', folder/'index', '--window', 64, 64, '--stride', 32, 32, '--every', 2)
     assert done.returncode == 0, done.stderr
@@ -36,7 +36,7 @@ def test_embed(refcon, work, encoder_folder):
     done = refcon('embed', work/'images'/'train', '--encoder', encoder_folder, '--out', work/'e.npz')
     assert done.returncode == 0, done.stderr
     f = np.load(work/'e.npz')
-    assert f['embeddings'].dtype == np.float32 and f['ids'].dtype.kind == 'U' and len(f['ids']) == len(f['embeddings']) == 16
+    assert f['embeddings'].dtype == np.float32 and f['ids'].dtype.kind == 'U' and len(f['ids']) == len(f['embeddings']) == 32
     np.testing.assert_allclose(np.linalg.norm(f['embeddings'], axis=1), 1, atol=1e-5)
 
 

@@ -88,9 +88,10 @@ def test_a_failing_cell_is_one_line(refcon, tmp_path):
 def test_plain_papermill(tmp_path):
     "Without refcon: same notebook, same folder, and the tag is found."
     out = tmp_path/'plain'
-    done = subprocess.run([str(Path(sys.executable).with_name('papermill')), 'nbs/run_training.ipynb', str(tmp_path/'executed.ipynb'), '-p', 'out', str(out), *SMALL, '--no-progress-bar'],
+    done = subprocess.run([str(Path(sys.executable).with_name('papermill')), 'nbs/run_training.ipynb', str(tmp_path/'executed.ipynb'), '-p', 'out', str(out), *SMALL, '-p', 'track', 'offline', '--no-progress-bar'],
                           cwd=ROOT, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert list((out/'wandb').glob('offline-run-*/*.wandb')), 'tracked offline'
     assert (out/'report.html').is_file() and 'no parameters' not in done.stderr.lower()
 
 

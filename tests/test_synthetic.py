@@ -77,3 +77,11 @@ def test_challenge_layout(tmp_path):
     assert not any(c in f for f in truth.file for c in CLASSES)                                       # names tell nothing
     other = write_challenge(tmp_path/'d', per_class=3, seed=4, shape=(48, 64), corpus_per_class=2, query_per_class=1, surveys=2)
     assert all((out/f).read_bytes() == (other/f).read_bytes() for f in files)
+
+
+def test_a_window_always_shows_something():
+    "A salt body without reflections that fills the window: seed 0, survey 4 of 20, number 1938 was one."
+    from reflection_connection.synthetic import CLASSES, one_window, random_style
+    style = random_style(np.random.default_rng([0, 1, (1938 + CLASSES.index('Salt')) % 20]))
+    window = one_window(np.random.default_rng([0, 2, CLASSES.index('Salt'), 1938]), 'Salt', style, (96, 96))
+    assert np.isfinite(window).all() and window.std() > 0

@@ -157,6 +157,72 @@ def test_nan_and_dead(tmp_path):
     with pytest.raises(VolumeError, match='no live sample'): open_volume(p).scale()
 
 
+# ---- headers that segyio.open would take at their word
+@pytest.mark.parametrize('endian', '><')
+@pytest.mark.parametrize('fmt', NP)
+@pytest.mark.parametrize('case', ['count', 'count 0', 'extended', 'extended -1', 'noise where revision 2 counts', 'trace header extensions', 'long'])
+def test_odd_layout(tmp_path, case, fmt, endian):
+    ns = 70_000 if case == 'long' else 24
+    a, il, xl = grid(3, 4, ns); a = (np.arange(a.size).reshape(a.shape)*7 % 120).astype(float)
+    p = segy(tmp_path/'a.sgy', a % 65536, il, xl, fmt, endian, b115=ns % 65536, b181=xl*10, b185=il*10) if ns < 65536 else segy(tmp_path/'a.sgy', a[:, :1000], il, xl, fmt, endian)
+    b, order = p.read_bytes(), {'>': 'big', '<': 'little'}[endian]
+    def put(at, value, n): nonlocal b; b = b[:at - 1] + value.to_bytes(n, order, signed=value < 0) + b[at - 1 + n:]
+    if case == 'count': put(3221, 25, 2)
+    if case == 'count 0': put(3221, 0, 2)
+    if case == 'extended': put(3505, 2, 2)
+    if case == 'extended -1': put(3505, -1, 2)
+    if case.startswith('noise'): put(3269, 2**32 - 61, 4)                     # overflows to a trace of no bytes in C
+    if case in ('trace header extensions', 'long'): put(3501, 512, 2)
+    if case == 'trace header extensions':
+        put(3507, 2, 4); rec = len(b[3600:])//12
+        b = b[:3600] + b''.join(b[i:i + 240] + bytes(range(240))*2 + b[i + 240:i + rec] for i in range(3600, len(b), rec))
+    if case == 'long':
+        put(3269, ns, 4); rec = len(b[3600:])//12
+        b = b[:3600] + b''.join(b[3600 + i*rec:3840 + i*rec] + x.astype(endian + NP[fmt]).tobytes() for i, x in enumerate(a))
+    p.write_bytes(b); v = open_volume(p)
+    assert v.shape == (3, 4, ns) and np.array_equal(v.traces[:], a.astype('f4')) and np.array_equal(v.traces[3:9:2], a[3:9:2].astype('f4'))
+    w = open_volume(write_segy_like(v, tmp_path/'b.sgy', [(v.trace_ids('inline', n), v.section('inline', n)) for n in v.inlines]))
+    assert np.array_equal(w.traces[:], v.traces[:]) and w.shape == v.shape and w.dt == v.dt and np.array_equal(w.xy('inline', 11), v.xy('inline', 11), equal_nan=True)
+    with segyio.open(w.path) as f: assert np.array_equal(f.iline[11], v.section('inline', 11).T)
+    p.write_bytes(b[:-300])
+    with pytest.raises(VolumeError, match='became shorter'): v.traces[:]
+
+
+def test_unassigned_header_words(tmp_path):
+    "The last two words are read by their byte, and written, in either byte order."
+    a, il, xl = grid()
+    for e in '><':
+        v = open_volume(segy(tmp_path/'a.sgy', a, endian=e, b233=il, b237=xl), iline_byte=233, xline_byte=237)
+        w = open_volume(write_segy_like(v, tmp_path/f'b{"><".index(e)}.sgy', []), iline_byte=233, xline_byte=237)
+        assert v.inlines.tolist() == w.inlines.tolist() == sorted(set(il)) and v.crosslines.tolist() == w.crosslines.tolist() == sorted(set(xl))
+
+
+@pytest.mark.parametrize('encoding', ['cp037', 'latin-1'])
+def test_text_headers(tmp_path, encoding):
+    "Lines come out whether EBCDIC or ASCII, are kept in what is written, and extended headers with them."
+    a, il, xl = grid(); b = segy(tmp_path/'a.sgy', a, il, xl).read_bytes()
+    lines = [f'C{i:2d} LINE {i} OF TEXT'.ljust(80) for i in range(1, 40)] + ['C40'.ljust(80)]
+    extended = ''.join(lines[::-1]).encode(encoding)
+    (tmp_path/'a.sgy').write_bytes(''.join(lines).encode(encoding) + b[3200:3504] + b'\0\1' + b[3506:3600] + extended + b[3600:])
+    v = open_volume(tmp_path/'a.sgy'); w = open_volume(write_segy_like(v, tmp_path/'b.sgy', [], note='a note'))
+    assert v._r.text == [s.rstrip() for s in lines] and w._r.text[:39] == v._r.text[:39] and 'a note' in w._r.text[39]
+    assert (tmp_path/'b.sgy').read_bytes()[3600:6800] == extended and w._r.first == 6800 and w.shape == v.shape
+
+
+@pytest.mark.parametrize('limit', [100, 4000, 6000])
+def test_full_disk(tmp_path, limit):
+    "Writing stops with one line and leaves nothing."
+    a, il, xl = grid(); p = segy(tmp_path/'a.sgy', a, il, xl)
+    assert run("""
+        import json, os, resource, signal, sys
+        from reflection_connection.volume import VolumeError, open_volume, write_segy_like
+        v = open_volume(sys.argv[1]); ids = v.trace_ids('inline', 11); items = [(ids, v.section('inline', 11))]
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),)*2)
+        try: write_segy_like(v, sys.argv[1] + '.out', items); print('{}')
+        except VolumeError as e: print(json.dumps([str(e), os.listdir(os.path.dirname(sys.argv[1]))]))
+    """, p, limit)[1] == ['a.sgy']
+
+
 # ---- faults
 def test_prestack(tmp_path):
     a, il, xl = grid()
@@ -271,6 +337,27 @@ def test_ibm_in_a_fresh_process(tmp_path):
     a, il, xl = grid(); p = segy(tmp_path/'i.sgy', np.zeros_like(a), il, xl, fmt=2)
     b = bytearray(p.read_bytes()); b[3224:3226] = b'\0\1'; b[3840:3844] = b'\xc2\x76\xa0\0'; p.write_bytes(b)     # -118.625, the textbook's example
     assert run("import json, sys\nfrom reflection_connection.volume import open_volume\nprint(json.dumps(open_volume(sys.argv[1]).traces[0].tolist()[:2]))", p) == [-118.625, 0]
+
+
+def test_forked_worker(tmp_path):
+    "A forked process that reads at the same time doesn't move the parent's place in the file, nor the parent its."
+    a, il, xl = grid(20, 50, 2000); p = segy(tmp_path/'a.sgy', a, il, xl)
+    assert run("""
+        import json, os, sys
+        import numpy as np
+        from reflection_connection.volume import open_volume
+        v = open_volume(sys.argv[1]); want = v.traces[:]; pid = os.fork(); rng = np.random.default_rng(pid); ok = True
+        for _ in range(300):
+            ids = rng.permutation(1000)[:20]; ok &= bool(np.array_equal(v.traces[ids], want[ids]))
+        if not pid: os._exit(0 if ok else 1)
+        print(json.dumps(ok and os.waitpid(pid, 0)[1] == 0))
+    """, p)
+
+
+def test_threads(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+    a, il, xl = grid(20, 50, 500); v = open_volume(segy(tmp_path/'a.sgy', a, il, xl)); want = v.traces[:]
+    with ThreadPoolExecutor(8) as pool: assert all(pool.map(lambda n: np.array_equal(v.section('inline', n), want[v.trace_ids('inline', n)].T), list(v.inlines)*20))
 
 
 def test_spawned_workers(tmp_path):
