@@ -1,6 +1,6 @@
 """First speed figures, each as a ratio within one run: python benchmarks/speed.py
 
-- synthetic windows a second on one core (processor time, so that neighbours on the machine do not count);
+- synthetic windows a second of processor time, on one thread (so that neighbours on the machine do not count);
 - embedding rate of an architecture against the machine's own matrix-product peak, from the model's counted operations;
 - reading sections of a SEG-Y against reading the same bytes raw.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch.utils.flop_counter import FlopCounterMode
 
 from reflection_connection.encoder import Encoder
@@ -35,8 +36,9 @@ def peak(n=2048):
 
 
 def synthetic_rate(per_class=20):
-    labelled_windows(1, seed=1); t = time.process_time(); w, _ = labelled_windows(per_class, seed=0)
-    return len(w)/(time.process_time() - t)
+    with threadpool_limits(1):
+        labelled_windows(1, seed=1); t = time.process_time(); w, _ = labelled_windows(per_class, seed=0)
+        return len(w)/(time.process_time() - t)
 
 
 def embedding(name, size, batch=64):

@@ -14,7 +14,7 @@ __all__ = ['CLASSES', 'PER_SAMPLE', 'NOISE_UNIT', 'COMPOSERS', 'GRID', 'CLEAR', 
            'gallery_image', 'survey_scene', 'survey_style', 'Section', 'synthetic_section', 'check_size', 'Survey',
            'cdp_xy', 'text_header', 'write_segy', 'clear_boxes', 'label_table', 'write_survey', 'write_challenge']
 
-# %% ../nbs/00_synthetic.ipynb #f5752e95
+# %% ../nbs/00_synthetic.ipynb #4a24d7c1
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 import numpy as np
@@ -23,10 +23,10 @@ from PIL import Image
 from scipy.fft import irfft2
 from scipy.signal import lfilter
 
-# %% ../nbs/00_synthetic.ipynb #5ac1fa5e
+# %% ../nbs/00_synthetic.ipynb #9ae52391
 CLASSES = ('Boring', 'Bright_Planar', 'Bright_Chaotic', 'Channel', 'Converging_Amplitudes', 'Fault', 'Salt', 'Transparent_Planar')
 
-# %% ../nbs/00_synthetic.ipynb #cd95a8af
+# %% ../nbs/00_synthetic.ipynb #09e9935e
 def bspline_weights(
     u:np.ndarray, # (n,) positions in lattice steps; clipped to the lattice
     m:int,        # number of lattice nodes on this axis, at least 4 (or 1 for a constant)
@@ -41,7 +41,7 @@ def bspline_weights(
     w[r, i+2] = 1 - w[r, i] - w[r, i+1] - w[r, i+3]
     return w
 
-# %% ../nbs/00_synthetic.ipynb #f2ad975c
+# %% ../nbs/00_synthetic.ipynb #0f8cd5ee
 @dataclass(frozen=True)
 class Box:
     "The frame a scene fills: samples `z0` to `z0+nz`, `ny` lines and `nx` traces from 0. `ny=1`: a single section."
@@ -75,7 +75,7 @@ class RandomField:
         else: values = (np.matmul(self.lattice, wx.T) * wy.T).sum(1)
         return values[0] if z is None else bspline_weights((z - self.box.z0)/self.step[0], mz) @ values
 
-# %% ../nbs/00_synthetic.ipynb #141da41b
+# %% ../nbs/00_synthetic.ipynb #6ebfdc30
 PER_SAMPLE = 4 # table entries per sample
 
 def log_table(
@@ -108,14 +108,14 @@ def lookup(
     a = table[i]
     return a + f*(np.r_[table[1:], table[:1]][i] - a)
 
-# %% ../nbs/00_synthetic.ipynb #cef130fa
+# %% ../nbs/00_synthetic.ipynb #df4897d8
 def reflectivity(
     log_impedance:np.ndarray, # (n_samples, n_traces) natural log of acoustic impedance
 )->np.ndarray:                # (n_samples - 1, n_traces) reflection coefficients in (-1, 1)
     "Normal-incidence reflection coefficient between successive samples."
     return np.tanh(.5*np.diff(log_impedance, axis=0))
 
-# %% ../nbs/00_synthetic.ipynb #297cb5da
+# %% ../nbs/00_synthetic.ipynb #67d2f08d
 def wavelet(
     period:float,      # samples: one over the peak frequency (Ricker) or over the middle of the flat part (Ormsby)
     kind:str='ricker', # 'ricker' or 'ormsby'
@@ -136,7 +136,7 @@ def wavelet(
     w = w[k]*np.clip((half + 1 - np.abs(k))/(.3*half), 0, 1) # taper the ends
     return (w/(amp.sum()*2/n)).astype(np.float32)
 
-# %% ../nbs/00_synthetic.ipynb #a560340c
+# %% ../nbs/00_synthetic.ipynb #8abefae8
 def wavelet_matrix(
     n:int,                # samples out
     pad:int,              # extra samples in, above and below
@@ -152,7 +152,7 @@ def wavelet_matrix(
     a = np.linspace(0, 1, n, dtype=np.float32)[:, None]
     return (1 - a)*band(shallow) + a*band(deep)
 
-# %% ../nbs/00_synthetic.ipynb #f864c1ac
+# %% ../nbs/00_synthetic.ipynb #54d6f082
 @dataclass
 class Warp:
     "Smooth vertical displacement: fold, tilt, growth, jitter. Positive `amp*field` moves strata down."
@@ -170,7 +170,7 @@ class Warp:
         if self.grow: d = d*np.clip(1 + self.grow*(z - z0), 0, 3)
         return (z - d).astype(np.float32)
 
-# %% ../nbs/00_synthetic.ipynb #329805b0
+# %% ../nbs/00_synthetic.ipynb #25a20f71
 @dataclass
 class Fault:
     "Offset across a dipping surface. The side with positive `distance` is moved down by `throw`."
@@ -205,7 +205,7 @@ class Fault:
         if self.drag: moved = moved + .5*self.drag*full*np.sign(-d)*np.exp(-np.abs(d)/self.dragged)*np.clip(np.abs(d)/self.width, 0, 1)
         return (z - moved).astype(np.float32), d, full
 
-# %% ../nbs/00_synthetic.ipynb #d851864b
+# %% ../nbs/00_synthetic.ipynb #ad39c00a
 @dataclass
 class Salt:
     "A salt body: everything below a dome-shaped top (and above `base`). Bends strata above, weakens what is under it."
@@ -239,7 +239,7 @@ class Salt:
         lift = self.drape*self.height*(1 - self.shape(z, x, y))*np.exp(np.minimum(inside, 0)/self.reach)
         return (z + lift).astype(np.float32), inside
 
-# %% ../nbs/00_synthetic.ipynb #4b44cd6f
+# %% ../nbs/00_synthetic.ipynb #b6731c4e
 @dataclass
 class ChannelBody:
     "An incised channel with levees and its own fill. Lives in the depths in which its strata were laid down."
@@ -271,7 +271,7 @@ class ChannelBody:
         fill = self.mean + self.contrast*lookup(self.table, z - self.drape*(bed - self.level) + self.accretion*x)
         return mask, fill + self.lag*np.exp(-((bed - z)/2.)**2)*(a < 1)
 
-# %% ../nbs/00_synthetic.ipynb #b6383eee
+# %% ../nbs/00_synthetic.ipynb #16164dd3
 @dataclass
 class Surface:
     "A boundary between units: depth (samples) plus tilt (samples per trace, per line) plus random relief (samples)."
@@ -303,7 +303,7 @@ class Unit:
     vary:RandomField=None; varied:float=0. # lateral change of contrast
     lenses:RandomField=None; lensed:float=0. # bright lenses (log impedance)
 
-# %% ../nbs/00_synthetic.ipynb #24e37dd0
+# %% ../nbs/00_synthetic.ipynb #19c101dd
 def strat_age(
     u:Unit, z:np.ndarray,     # depths (n_samples, n_traces) before deformation
     x:np.ndarray, y,          # traces, line
@@ -335,7 +335,7 @@ def unit_log(u, z, x, y, top, base, rows):
     if u.lenses is not None: v = v + u.lensed*np.clip(u.lenses(x, y, rows) - .9, 0, .5)
     return v + np.float32(u.mean)
 
-# %% ../nbs/00_synthetic.ipynb #ca25d5d8
+# %% ../nbs/00_synthetic.ipynb #dbaf829a
 @dataclass
 class Scene:
     "An earth model that can be evaluated on any line."
@@ -388,7 +388,7 @@ class Scene:
             cls[r] = np.where(below > .5, np.int8(u.cls), cls[r])
         return log, cls
 
-# %% ../nbs/00_synthetic.ipynb #438ffd1a
+# %% ../nbs/00_synthetic.ipynb #e20f5fb5
 def steep_loss(
     z:np.ndarray, # (n_samples, n_traces) depths before deformation
     limit:float,  # samples per trace
@@ -408,7 +408,7 @@ def fill_salt(salt, log, cls, light, inside, x, y, rows):
     shadow = np.clip(inside/10, 0, 1)*salt.loss*np.where(below > 0, 1, .3)
     return (log + mask*(body - log)).astype(np.float32), light*(1 - shadow)
 
-# %% ../nbs/00_synthetic.ipynb #3c87dafe
+# %% ../nbs/00_synthetic.ipynb #a758f20c
 def loguniform(rng, a, b):
     "Random number between `a` and `b`, uniform in its logarithm."
     return float(a*(b/a)**rng.random())
@@ -446,7 +446,7 @@ def random_style(
         footprint=float(rng.choice([0., .15*u()])), footprint_every=rng.uniform(5, 25), attenuation=1 + .5*u(), gain=rng.normal(0, .3), agc=float(rng.choice([0., .6*u()])),
         stretch=loguniform(rng, .6, 1.8), dip=loguniform(rng, .02, .35), dt_ms=float(rng.choice([2., 4., 4., 8.])))
 
-# %% ../nbs/00_synthetic.ipynb #f410675a
+# %% ../nbs/00_synthetic.ipynb #8b4606d7
 def band_noise(
     rng:np.random.Generator,
     n:int, nx:int,  # samples, traces
@@ -472,7 +472,7 @@ def smoothing_matrix(
     s = np.exp(-.5*((i[:, None] - i[None, :])/np.float32(std))**2)
     return s/s.sum(0)
 
-# %% ../nbs/00_synthetic.ipynb #28d73dbd
+# %% ../nbs/00_synthetic.ipynb #ab0c2d00
 def level_gain(
     data:np.ndarray,  # (n_samples, n_traces)
     strength:float,   # exponent in [0, 1]: 0 leaves the data, 1 gives every place the same local rms
@@ -484,7 +484,7 @@ def level_gain(
     out = data*(local + 1e-3*local.mean() + 1e-30)**(-.5*strength)
     return out*np.sqrt((data**2).mean()/max((out**2).mean(), 1e-30))
 
-# %% ../nbs/00_synthetic.ipynb #87de986f
+# %% ../nbs/00_synthetic.ipynb #245ba9c9
 NOISE_UNIT = .03 # rms response of an average unit, in reflection coefficients
 
 def record_line(
@@ -517,7 +517,7 @@ def padded_box(
     pad = int(np.ceil(1.3*period))
     return Box(n + 2*pad, nx, ny, -pad)
 
-# %% ../nbs/00_synthetic.ipynb #b4617a65
+# %% ../nbs/00_synthetic.ipynb #e746ec55
 def planar_unit(rng, st, box, cls:str, contrast:float, **kw)->Unit:
     "Continuous beds. `contrast`: standard deviation of log impedance; other arguments go to `Unit`."
     p = st.period
@@ -571,7 +571,7 @@ def boring_unit(rng, st, box, **kw)->Unit:
     u.varied = rng.uniform(.2, .7)
     return u
 
-# %% ../nbs/00_synthetic.ipynb #8c66cc17
+# %% ../nbs/00_synthetic.ipynb #0eb88ddc
 def events_everywhere(rng, st, box, strength:float=1.)->list:
     "Events every place has: statics jitter, folds, regional dip. Youngest first."
     n, nx = box.nz, box.nx
@@ -606,7 +606,7 @@ def channel_body(rng, st, box, x0:float, level:float, half:float, depth:float)->
         swing=half*rng.uniform(.2, .7), heading=rng.normal(0, .15), power=loguniform(rng, 1.5, 5), skew=rng.uniform(-.5, .5), drape=rng.choice([0., rng.random(), 1.]),
         accretion=rng.choice([0., rng.normal(0, .4)]), levee=rng.choice([0., depth*.4*rng.random()]), lag=rng.choice([-1, 1])*rng.uniform(0, .25), mean=rng.normal(0, .1), sag=rng.choice([0., .35*rng.random(), -.15*rng.random()]))
 
-# %% ../nbs/00_synthetic.ipynb #7364e72b
+# %% ../nbs/00_synthetic.ipynb #09ac330f
 def converging_units(rng, st, box, top:float, base:float, contrast:float)->tuple:
     "Surfaces and units, from `top` to `base` (samples), whose reflections converge: wedge, unconformity, onlap, fan or clinoforms."
     nx, kind, mirror, C = box.nx, rng.integers(5), rng.choice([-1, 1]), 'Converging_Amplitudes'
@@ -636,7 +636,7 @@ def salt_body(rng, st, box, x0:float, crest:float, radius:float, height:float)->
         rough=RandomField(rng, box, (st.stretch*loguniform(rng, 7, 45),)), roughness=st.period*rng.choice([.1, 1.2*u(), 3.5*u()]), drape=rng.choice([.15, u()]), reach=box.nz*rng.uniform(.1, .5),
         jump=loguniform(rng, .1, .5), patchy=rng.uniform(0, .6), inside=RandomField(rng, box, (st.period*loguniform(rng, .4, 1.), st.stretch*loguniform(rng, 3, 12))), contrast=rng.choice([0., .05*u(), .12*u(), .25*u()]), loss=rng.uniform(.3, .9))
 
-# %% ../nbs/00_synthetic.ipynb #6612e225
+# %% ../nbs/00_synthetic.ipynb #bfb59d86
 def compose_boring(rng, st, box)->Scene:
     "Weak disturbed strata under noise."
     s = [Surface(box.z0 + box.nz*rng.uniform(.2, .8), (rng.normal(0, st.dip), 0.))] if rng.random() < .5 else []
@@ -672,7 +672,7 @@ def compose_chaotic(rng, st, box)->Scene:
     calm = lambda: planar_unit(rng, st, box, 'Bright_Planar' if rng.random() < .3 else 'Transparent_Planar', c*loguniform(rng, .25, .9))
     return Scene(box, s, [calm(), chaotic_unit(rng, st, box, contrast=c), calm()], events_everywhere(rng, st, box, .6), poor=loguniform(rng, .8, 2.5), noise_range=(.08, .7))
 
-# %% ../nbs/00_synthetic.ipynb #02e71103
+# %% ../nbs/00_synthetic.ipynb #2261b6c1
 def compose_channel(rng, st, box)->Scene:
     "One to three channel bodies in planar beds."
     n, nx, p = box.nz + 2*box.z0, box.nx, st.period
@@ -716,7 +716,7 @@ def compose_salt(rng, st, box)->Scene:
 
 COMPOSERS = dict(zip(CLASSES, (compose_boring, compose_bright_planar, compose_chaotic, compose_channel, compose_converging, compose_fault, compose_salt, compose_transparent)))
 
-# %% ../nbs/00_synthetic.ipynb #82d2f4f6
+# %% ../nbs/00_synthetic.ipynb #610156a9
 def labelled_windows(
     per_class:int,          # windows of each class, at least 1
     seed:int=0,
@@ -754,7 +754,7 @@ def one_window(rng, label:str, style:Style, shape=(128, 128))->np.ndarray:
         if np.ptp(data) > 0: return data
     raise ValueError(f"20 draws of a {label} window showed nothing: choose another seed or a larger shape than {tuple(shape)}")
 
-# %% ../nbs/00_synthetic.ipynb #9975c3e3
+# %% ../nbs/00_synthetic.ipynb #d6fb4b89
 def window_image(
     window:np.ndarray, # (n_samples, n_traces) float
     clip:float=None,   # |amplitude| to clip at; None: no clipping
@@ -769,7 +769,7 @@ def survey_clips(windows, frame, percentile=99.5):
     "|amplitude| at `percentile` of each survey's windows, as a dict."
     return {s: float(np.percentile(np.abs(windows[g.index]), percentile)) for s, g in frame.groupby('survey')}
 
-# %% ../nbs/00_synthetic.ipynb #04244774
+# %% ../nbs/00_synthetic.ipynb #4bf6cea9
 def gallery_image(
     images:list,   # 2-D uint8 arrays of any size
     columns:int=8,
@@ -783,7 +783,7 @@ def gallery_image(
         sheet[r:r+size, c:c+size] = np.asarray(Image.fromarray(im).resize((size, size), Image.BILINEAR))
     return sheet
 
-# %% ../nbs/00_synthetic.ipynb #e98a3bf3
+# %% ../nbs/00_synthetic.ipynb #c1858e08
 def survey_scene(
     rng:np.random.Generator, st:Style,
     box:Box, # from `padded_box`; sizes of structures follow it
@@ -820,7 +820,7 @@ def survey_style(rng, n_samples:int, dt_ms:float)->Style:
     st.dt_ms, st.noise, st.agc, st.stretch = dt_ms, min(st.noise, .25), min(st.agc, .2), min(st.stretch, 1.2)
     return st
 
-# %% ../nbs/00_synthetic.ipynb #479e39bc
+# %% ../nbs/00_synthetic.ipynb #329a9272
 @dataclass
 class Section:
     "A synthetic section with its answer."
@@ -846,7 +846,7 @@ def check_size(**sizes):
     for k, v in sizes.items():
         if v < 64: raise ValueError(f"expected {k} of at least 64, got {v}: structures need room; for small pictures use labelled_windows")
 
-# %% ../nbs/00_synthetic.ipynb #fb5c6647
+# %% ../nbs/00_synthetic.ipynb #9b775f7f
 @dataclass
 class Survey:
     "A 3-D survey that is evaluated line by line; nothing is kept."
@@ -868,7 +868,7 @@ class Survey:
         draws = [band_noise(np.random.default_rng([self.seed, 8, i + k]), self.n_samples, self.n_crosslines, self.style) for k in range(3)]
         return (draws[0] + 2*draws[1] + draws[2])/np.float32(6**.5)
 
-# %% ../nbs/00_synthetic.ipynb #a21320fa
+# %% ../nbs/00_synthetic.ipynb #16ab03ae
 GRID = dict(inline0=1200, crossline0=3400, inline_step=1, crossline_step=2, x0=412_350., y0=6_478_900., bin_m=12.5, azimuth_deg=31.)
 
 def cdp_xy(
@@ -890,7 +890,7 @@ def text_header(sv:Survey, grid=GRID)->str:
     text = [f'C{k + 1:2d} ' + (lines[k] if k < len(lines) else '') for k in range(38)] + ['C39 SEG Y REV1', 'C40 END TEXTUAL HEADER']
     return ''.join(t[:80].ljust(80) for t in text)
 
-# %% ../nbs/00_synthetic.ipynb #17f07823
+# %% ../nbs/00_synthetic.ipynb #d3619232
 def write_segy(path, sv:Survey, classes:np.ndarray, grid=GRID):
     "Write a survey inline by inline, filling `classes` (n_inlines, n_crosslines, n_samples) on the way."
     import segyio
@@ -914,7 +914,7 @@ def write_segy(path, sv:Survey, classes:np.ndarray, grid=GRID):
     with open(path, 'r+b') as f: # revision 1.0, fixed trace length: segyio's name for these bytes differs between its versions
         f.seek(3500); f.write(b'\x01\x00\x00\x01')
 
-# %% ../nbs/00_synthetic.ipynb #ee34ff79
+# %% ../nbs/00_synthetic.ipynb #c0e35fac
 CLEAR = dict.fromkeys(CLASSES, .8) | dict(Fault=.12, Channel=.25, Salt=.4) # share of a window that its class has to fill
 
 def clear_boxes(
@@ -956,7 +956,7 @@ def label_table(
             if len(taken) == per_class: break
     return pd.DataFrame(rows, columns='id survey line_kind line top left height width label'.split())
 
-# %% ../nbs/00_synthetic.ipynb #5a46f166
+# %% ../nbs/00_synthetic.ipynb #d76dcc42
 def write_survey(
     folder,               # created; survey.sgy, classes.npy and labels.csv are (over)written
     seed:int=0,
@@ -977,7 +977,7 @@ def write_survey(
     label_table(np.random.default_rng([seed, 9]), cube, f'synth-survey-{seed}', window, labels_per_class).to_csv(folder/'labels.csv', index=False)
     return path
 
-# %% ../nbs/00_synthetic.ipynb #e80b55ca
+# %% ../nbs/00_synthetic.ipynb #3415da88
 def write_challenge(
     folder,              # created
     per_class:int=20,    # train images of each class, at least 1
