@@ -62,7 +62,7 @@ def reading():
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--architectures', nargs='+', default=['resnet-tiny:64', 'vit-tiny:224'], metavar='NAME:SIZE')
+    p.add_argument('--architectures', nargs='+', default=['resnet-tiny:96', 'vit-tiny:224'], metavar='NAME:SIZE')
     a = p.parse_args()
     out = {'threads': torch.get_num_threads(), 'peak_gflops': peak()/1e9, 'synthetic_windows_per_second_of_one_core': synthetic_rate(), 'section_reading_over_raw_reading': reading()}
     out |= {spec: embedding(spec.split(':')[0], int(spec.split(':')[1])) for spec in a.architectures}
