@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['VolumeError', 'live_mask', 'Volume', 'open_volume', 'preflight', 'write_segy_like']
 
-# %% ../nbs/01_volume.ipynb #5c6ed63b
+# %% ../nbs/01_volume.ipynb #b5f89f6f
 import hashlib, os, re, stat, tokenize
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np, segyio
 from fastcore.basics import patch
 from segyio import _segyio
 
-# %% ../nbs/01_volume.ipynb #5ee10f29
+# %% ../nbs/01_volume.ipynb #53ff540e
 class VolumeError(ValueError):
     "What is wrong with a user's file or request, in one line: what, where, remedy."
 
@@ -25,7 +25,7 @@ def _fail(
     "A one-line `VolumeError` about `path`."
     return VolumeError(' '.join(f"{path}: {what}{'; ' + remedy if remedy else ''}".split()))
 
-# %% ../nbs/01_volume.ipynb #1c5ef2d6
+# %% ../nbs/01_volume.ipynb #fde2b2b2
 def live_mask(
     section:np.ndarray, # (n_samples, n_traces) amplitudes
 )->np.ndarray: # (n_samples, n_traces) bool; True where a sample is data
@@ -41,7 +41,7 @@ def live_mask(
     varies = (lo < hi) if len(a) > 1 else solid[0]
     return finite & below & above & varies
 
-# %% ../nbs/01_volume.ipynb #5ba38a4e
+# %% ../nbs/01_volume.ipynb #f13cf906
 _FORMATS = {1: ('IBM float', 4), 2: ('int32', 4), 3: ('int16', 2), 5: ('IEEE float', 4), 6: ('IEEE double', 8), 8: ('int8', 1), 9: ('int64', 8),
             10: ('uint32', 4), 11: ('uint16', 2), 12: ('uint64', 8), 16: ('uint8', 1)}    # those that segyio reads; name, bytes a sample
 _UNREADABLE = {4: 'fixed point with gain', 7: '24-bit integer', 15: '24-bit unsigned integer'}
@@ -74,7 +74,7 @@ def _num(
     "One header number."
     return np.frombuffer(head, kind, 1, at)[0].item()
 
-# %% ../nbs/01_volume.ipynb #1e39d844
+# %% ../nbs/01_volume.ipynb #43b4f734
 def _not_segy(
     path, # the file
     head:bytes, # its first bytes
@@ -124,7 +124,7 @@ def _layout(
             return dict(endian=e, code=code, first=first, record=record, header=header, n_samples=ns, n_traces=n, notes=notes, plain=plain)
     raise _bad_size(path, size, 3600 + 3200*max(ext, 0), header, width, counts)
 
-# %% ../nbs/01_volume.ipynb #a5dc8ae0
+# %% ../nbs/01_volume.ipynb #8a8876ce
 def _bad_size(
     path, # the file
     size:int, # of the whole file
@@ -143,7 +143,7 @@ def _bad_size(
     return _fail(path, f'truncated, or traces of varying length: {n} whole traces of {ns} samples and {left} bytes more',
                  'copy the file again, or export it with a fixed trace length')
 
-# %% ../nbs/01_volume.ipynb #40c3fc83
+# %% ../nbs/01_volume.ipynb #b32339a9
 def _open(
     path, # the file
     lay:dict, # what `_layout` found
@@ -187,7 +187,7 @@ class _Segy:
             if size < self.size: raise _fail(self.path, f'ends at byte {size}: it became shorter while open', 'open it again') from e
             raise _fail(self.path, f'unreadable ({e.strerror or e})', 'check the disk or copy the file again') from e
 
-# %% ../nbs/01_volume.ipynb #6aeec9f2
+# %% ../nbs/01_volume.ipynb #b403bc5c
 @patch
 def read(self:_Segy,
     ids:np.ndarray, # (n,) int64 trace positions; -1 where there is no trace
@@ -234,7 +234,7 @@ def columns(self:_Segy,
         for k, b in fields.items(): cols[k][i:i + len(h)] = _word(h, b)
     return cols
 
-# %% ../nbs/01_volume.ipynb #adccb3dd
+# %% ../nbs/01_volume.ipynb #f5a6fca8
 def _key(a, b):
     "One int64 per pair of int32 header words."
     return (np.asarray(a, np.int64) << 32) | (np.asarray(b, np.int64) & 0xffffffff)
@@ -256,7 +256,7 @@ def _gathers(
         return f'{n} traces in {n_ffid} field records'
     return ''
 
-# %% ../nbs/01_volume.ipynb #127f427a
+# %% ../nbs/01_volume.ipynb #b314ea68
 def _geometry(
     path, # for messages
     c:dict, # header columns: iline, xline, ffid, tracf, cdp, offset, (n_traces,) each
@@ -280,7 +280,7 @@ def _geometry(
     if same.any(): return none, none, None, f'{int(same.sum())} traces repeat an inline/crossline position ({bytes_})'
     return none, none, None, f'{n} traces would fill only {100*n/cells:.2g} % of a {sizes[0]}×{sizes[1]} grid: an arbitrary line'
 
-# %% ../nbs/01_volume.ipynb #b6af9359
+# %% ../nbs/01_volume.ipynb #0032c641
 _DEPTH = re.compile(r'\bdepth min\b|\b(domain|z[ _-]?(type|domain|axis)|vertical[ _-]?(domain|axis|type|units?)|sample[ _-]?(type|domain))\W+depth'
                     r'|\bsample (interval|rate|step)\W+[\d.]+\s*(m|met(er|re)s?|ft|feet)\b|\bdepth[ -](domain|section|volume)\b|\b(converted|stretched) to depth', re.I)
 _TIME = re.compile(r'\btime min\b|\b(domain|z[ _-]?(type|domain|axis)|vertical[ _-]?(domain|axis|type)|sample[ _-]?(type|domain))\W+(twt|time)'
@@ -314,7 +314,7 @@ def _interval(
 
 def _problem(problem, remedy): return dict(problem=' '.join(problem.split()), remedy=remedy)
 
-# %% ../nbs/01_volume.ipynb #f9175df6
+# %% ../nbs/01_volume.ipynb #b25b09ed
 class _Traces:
     "Traces in file order: `[i]` is (n_samples,), `[i:j]` and `[[i, j]]` are (n, n_samples), float32."
     def __init__(self, reader): self.reader = reader
@@ -360,7 +360,7 @@ class Volume:
 
 def _reopen(path, args): return open_volume(path, **args)
 
-# %% ../nbs/01_volume.ipynb #8ec63501
+# %% ../nbs/01_volume.ipynb #44113e61
 def _span(a): # sorted line numbers
     "'10 … 14 by 2' for a list of line numbers."
     if len(a) < 2: return str(a[0]) if len(a) else 'none'
@@ -379,7 +379,7 @@ def __repr__(self:Volume):
     lines += [f'  {self.domain} {self.t0:g} … {end:g} {self.unit}, every {self.dt:g} {self.unit}']
     return '\n'.join(lines + [f'  ! {p["problem"]}: {p["remedy"]}' for p in self.problems])
 
-# %% ../nbs/01_volume.ipynb #089ec116
+# %% ../nbs/01_volume.ipynb #7cdd1c47
 _MAX_LINE = 1 << 31    # bytes; in trace-order mode a "line" is the whole file
 
 @patch
@@ -419,14 +419,18 @@ def across(self:Volume,
     ids = self.trace_ids(kind, number)
     return ids if kind == 'line' else self.crosslines if kind == 'inline' else self.inlines
 
-# %% ../nbs/01_volume.ipynb #f4366a13
+# %% ../nbs/01_volume.ipynb #8317a3ba
 @patch
 def section(self:Volume,
     kind:str, # 'inline', 'crossline' or 'line'
     number:int, # the line's number
+    left:int=0, # first trace along the line
+    width:int=None, # number of traces; None: to the line's end
 )->np.ndarray: # (n_samples, n_traces) float32; zeros where there is no trace
-    "One line, time or depth downward, traces by rising number of the other axis."
-    return np.ascontiguousarray(self._r.read(self.trace_ids(kind, number)).T)
+    "One line or a part of it, time or depth downward, traces by rising number of the other axis. Reads no other traces."
+    if kind == 'line' and width is not None and len(self.lines(kind)): ids = np.arange(self.n_traces)[left:left + width]
+    else: ids = self.trace_ids(kind, number)[left:None if width is None else left + width]
+    return np.ascontiguousarray(self._r.read(ids).T)
 
 @patch
 def live(self:Volume,
@@ -467,7 +471,7 @@ def arbitrary(self:Volume,
     i, j = i[keep], j[keep]
     return np.ascontiguousarray(self._r.read(self._r.grid[i, j]).T), np.stack([self.inlines[i], self.crosslines[j]], 1)
 
-# %% ../nbs/01_volume.ipynb #9153b2e5
+# %% ../nbs/01_volume.ipynb #176cebe5
 @patch
 def setup(self:_Segy,
     where:dict, # iline, xline, x, y: 1-based header bytes
@@ -512,7 +516,7 @@ def xy(self:_Segy, ids):
 def identity(self:_Segy): return [str(self.size).encode(), self.head, self.inlines.tobytes(), self.crosslines.tobytes(), self._x.tobytes(),
         self._y.tobytes()]
 
-# %% ../nbs/01_volume.ipynb #2450c3f9
+# %% ../nbs/01_volume.ipynb #1ee7ce33
 def _reader(
     path, # a file or a Zarr folder
 ): # the reader for it, not yet set up
@@ -555,7 +559,7 @@ def open_volume(
     r.unit = 'ms' if r.domain == 'time' else 'ft' if r.feet else 'm'
     return Volume(r, dict(iline_byte=int(iline_byte), xline_byte=int(xline_byte), x_byte=int(x_byte), y_byte=int(y_byte), dt=dt, domain=domain))
 
-# %% ../nbs/01_volume.ipynb #3492d32e
+# %% ../nbs/01_volume.ipynb #34453af7
 def _spread(n, k): # n traces, k wanted
     "At most `k` evenly spread positions among `n`."
     return np.unique(np.linspace(0, n - 1, min(n, max(1, k))).round().astype(np.int64))
@@ -579,7 +583,7 @@ def fingerprint(self:Volume)->str: # 16 hexadecimal digits
     h.update(np.ascontiguousarray(self._r.read(_spread(self.n_traces, min(32, 4_000_000//self.n_samples)))).tobytes())
     return h.hexdigest()
 
-# %% ../nbs/01_volume.ipynb #d9a09cff
+# %% ../nbs/01_volume.ipynb #a9b14c7e
 class _Npy:
     "A 2-D (n_samples, n_traces) or 3-D (n_inlines, n_crosslines, n_samples) numeric array on disk."
     format, feet, evidence, text = 'npy', False, 'assumed: npy files do not say', []
@@ -607,7 +611,7 @@ class _Npy:
         self.shape_, self.dtype, self.order = shape, dtype, 'F' if fortran else 'C'
         self.sample_format, self.closed = dtype.name, False
 
-# %% ../nbs/01_volume.ipynb #3516eb2d
+# %% ../nbs/01_volume.ipynb #b4135b75
 @patch
 def setup(self:_Npy, where):
     line = len(self.shape_) == 2
@@ -636,7 +640,7 @@ def read(self:_Npy, ids):
         with np.errstate(over='ignore'): out[k] = a[:, ids[k]].T if a.ndim == 2 else a[ids[k]//a.shape[1], ids[k] % a.shape[1]]
     return out
 
-# %% ../nbs/01_volume.ipynb #0162dddb
+# %% ../nbs/01_volume.ipynb #a04ba941
 class _Mdio:
     "A Zarr store with dimensions (inline, crossline, time|depth), as MDIO writes them."
     format, feet, text = 'mdio', False, []
@@ -656,7 +660,7 @@ class _Mdio:
         self.v = self.ds['amplitude' if 'amplitude' in names else names[0]]
         if not self.v.size: raise _fail(path, f'empty: variable {self.v.name} has shape {self.v.shape}', 'write it again')
 
-# %% ../nbs/01_volume.ipynb #6d5cb50f
+# %% ../nbs/01_volume.ipynb #00829b5c
 @patch
 def setup(self:_Mdio, where):
     v, ds = self.v, self.ds
@@ -685,7 +689,7 @@ def close(self:_Mdio): self.ds.close(); self.v = None
 @patch
 def identity(self:_Mdio): return [str((self.v.shape, self.v.dtype.str)).encode(), self.inlines.tobytes(), self.crosslines.tobytes()]
 
-# %% ../nbs/01_volume.ipynb #4a8ae7fc
+# %% ../nbs/01_volume.ipynb #df09b7d1
 @patch
 def read(self:_Mdio, ids):
     if self.v is None: raise _fail(self.path, 'the volume is closed', 'open it again with open_volume')
@@ -709,7 +713,7 @@ def xy(self:_Mdio, ids):
         if n in self.ds and self.ds[n].shape == self.v.shape[:-1]: out[:, k] = self.ds[n].values.reshape(-1)[self.cells[ids]]
     return out
 
-# %% ../nbs/01_volume.ipynb #2d297ef3
+# %% ../nbs/01_volume.ipynb #139fdb17
 def _axis_report(a): # sorted line numbers
     steps = np.unique(np.diff(a))
     return dict(first=int(a[0]), last=int(a[-1]), count=len(a), increment=int(steps[0]) if len(steps) == 1 else None if len(steps) else 0)
@@ -745,7 +749,7 @@ def _amplitude_problems(
     if top and a['at_maximum'] > .005: out.append(_problem(f'{100*a["at_maximum"]:.1f} % of the live samples sit at the largest amplitude: clipped', 'use an unclipped or 32-bit version if there is one'))
     return out
 
-# %% ../nbs/01_volume.ipynb #942c0954
+# %% ../nbs/01_volume.ipynb #088b5471
 def preflight(
     path, # the file or folder
     **options, # as for `open_volume`: iline_byte, xline_byte, x_byte, y_byte, dt, domain
@@ -771,7 +775,7 @@ def preflight(
                             y=[float(xy[:, 1].min()), float(xy[:, 1].max())]) if len(xy) else None,
                     fingerprint=v.fingerprint(), problems=problems)
 
-# %% ../nbs/01_volume.ipynb #1f409701
+# %% ../nbs/01_volume.ipynb #126c723e
 def _provenance(
     text:bytes, # 3200 bytes of ASCII
     note:str, # what to say
@@ -817,7 +821,7 @@ def _trace_headers(
     xy = np.nan_to_num(v._r.xy(ids))*100; unit = 100 if np.abs(xy).max(initial=0) < 2**31 else 1
     return {**h, 71: -unit, 181: np.round(xy[:, 0]*unit/100).astype(np.int64), 185: np.round(xy[:, 1]*unit/100).astype(np.int64)}
 
-# %% ../nbs/01_volume.ipynb #84013eef
+# %% ../nbs/01_volume.ipynb #3941d699
 def write_segy_like(
     volume:Volume, # the source: geometry, headers, sample axis
     path, # the SEG-Y to write

@@ -78,7 +78,7 @@ def test_modules_say_where_they_come_from():
 
 
 def test_modules_import_only_modules_above():
-    order = [re.search(r'^\d+_(\w+)$', p.stem)[1] for p in NOTEBOOKS if re.match(r'\d', p.stem)]
+    order = [re.search(r'^\d+[a-z]?_(\w+)$', p.stem)[1] for p in NOTEBOOKS if re.match(r'\d', p.stem)]
     for i, name in enumerate(order):
         text = (ROOT/'reflection_connection'/f'{name}.py').read_text()
         for other in re.findall(r'reflection_connection\.(\w+) import|from \.(\w+) import', text):
