@@ -136,6 +136,14 @@ submit --queries {o}/nope --corpus {o}/bad --encoder {e} --out {o}/r.json
 submit --queries {o}/good --corpus {o}/one --encoder {e} --out {o}/r.json
 train {o}/one --out {o}/t
 train {o}/nope --out {o}/t
+pretrain {o}/nope --out {o}/t
+pretrain {o}/one/a.png --out {o}/t
+pretrain synthetic --sections 8 --encoder resnet-tiny --out {o}/t
+pretrain synthetic --sections 8 --encoder nothing --out {o}/t
+pretrain synthetic --sections 8 --batch 12 --out {o}/t
+pretrain synthetic --sections 8 --size 60 --out {o}/t
+pretrain synthetic --workers -1 --out {o}/t
+pretrain synthetic --objective simclr --out {o}/t
 run nbs/run_training.ipynb -p stepz 3 --out {o}/r
 run nbs/run_training.ipynb -p steps many --out {o}/r
 run nbs/run_training.ipynb -p steps 3 -p steps 4 --out {o}/r

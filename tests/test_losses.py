@@ -10,7 +10,7 @@ BREAKS = [  # what stands in the notebook, what it is changed to
     ('F.normalize(gather_rows(x.float()), dim=-1)', 'gather_rows(x.float())'), ('gather_rows(x.float())', 'gather_rows(x)'), ('.fill_diagonal_(-2)', ''), ('.fill_diagonal_(-2).argmax(1)', '.argmin(1)'),
     ('return -torch.log((x - x[nearest])', 'return torch.log((x - x[nearest])'), ('.norm(dim=-1) + eps).mean()', '.norm(dim=-1) + eps).sum()'), ('.norm(dim=-1) + eps).mean()', '.pow(2).sum(-1) + eps).mean()'),
     ('z = F.normalize(self.mlp(x), dim=-1, eps=1e-6 if x.dtype == torch.float16 else 1e-12)', 'z = self.mlp(x)'), ('self.gain * F.normalize(self.prototypes, dim=-1)', 'self.gain * self.prototypes'),
-    ('self.gain * F.normalize(self.prototypes, dim=-1)', 'F.normalize(self.prototypes, dim=-1)'), ('nn.GELU(), nn.Linear(hidden, bottleneck)', 'nn.GELU(), nn.Linear(hidden, bottleneck), nn.ReLU()'),
+    ('self.gain * F.normalize(self.prototypes, dim=-1)', 'F.normalize(self.prototypes, dim=-1)'),
     ('(logits - self.center)/temperature', 'logits/temperature'), ('(logits - self.center)/temperature', '(logits - self.center)'), ('self.center.lerp_(total(logits.sum(0))/n, 1 - self.momentum)', 'self.center.lerp_(total(logits.sum(0))/n, self.momentum)'),
     ('self.center.lerp_(total(logits.sum(0))/n, 1 - self.momentum)', 'self.center.lerp_(total(logits.sum(0)), 1 - self.momentum)'), ('if self.training:', 'if True:'), ('if self.training:', 'if False:'),
     ('q = logits.float()/temperature', 'q = logits.float()'), ('q = q - _logsumexp(q, 0, across=True)', 'pass'), ('q = q - _logsumexp(q, 1)  ', 'pass  '), ('for _ in range(iterations)', 'for _ in range(1)'), ('return q.exp()', 'return q'),

@@ -43,11 +43,6 @@ def test_two_processes_see_what_one_sees(sections, tmp_path, objective, assignme
     assert apart < .1*moved and moved > 0, (apart, moved)
 
 
-def test_a_batch_that_cannot_be_shared_out(sections, tmp_path):
-    done = subprocess.run([str(BIN/'refcon'), 'pretrain', str(sections), '--out', str(tmp_path/'e'), '--batch', '12', '--size', '32'], capture_output=True, text=True)
-    assert done.returncode == 2 and 'multiple of 8' in done.stderr.splitlines()[-1] and 'Traceback' not in done.stderr
-
-
 @pytest.mark.parametrize('objective', ['mae', 'dinov2'])
 def test_killed_and_started_again(sections, tmp_path, objective):
     "SIGKILL while training; started again it goes on, and ends with the weights of a run that was left alone."
