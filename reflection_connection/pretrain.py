@@ -558,7 +558,7 @@ def pretrain(
     if folder is None: raise TrainError("pretrain needs a folder for its checkpoints")
     backbone = encoder.module.backbone; _embeddings(backbone); patch, world = backbone.config.patch_size, _world()
     sizes = small_corpus_rules(config, corpus.n_windows, encoder.recipe.size[0], patch, backbone.config.hidden_size)
-    if sizes['batch'] % (GROUP*world): raise TrainError(f"a batch of {sizes['batch']} windows over {world} processes: expected a multiple of {GROUP*world}")
+    if sizes['batch'] % (GROUP*world): raise TrainError(f"a batch of {sizes['batch']} windows over {world} processes: expected a multiple of {GROUP*world}" + (f" (reduced from {config.batch}: the corpus has room for {corpus.n_windows} windows only; give it more)" if sizes['batch'] < config.batch else ''))
     data = PretrainData(corpus, encoder.recipe, config, patch, sizes)
     held = PretrainData(corpus, encoder.recipe, config, patch, sizes, 'valid', config.n_valid)
     items = [held[i] for i in range(config.n_valid)]; valid = [held.collate(items[k:k + 4*GROUP]) for k in range(0, len(items), 4*GROUP)]

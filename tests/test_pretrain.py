@@ -18,7 +18,7 @@ SMALL = ['--size', '32', '--batch', '16', '--every', '1', '--workers', '0', '--j
 @pytest.fixture(scope='module')
 def sections(tmp_path_factory):
     from reflection_connection.corpus import write_sections
-    return write_sections(tmp_path_factory.mktemp('corpus')/'sections', 8, seed=4)
+    return write_sections(tmp_path_factory.mktemp('corpus')/'sections', 40, seed=4)
 
 
 def pretrain(*arguments, processes=1):
