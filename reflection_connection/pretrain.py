@@ -22,9 +22,9 @@ from .train import PRECISIONS, LoopTrainer, TrainError, arguments, fit
 from .windows import Recipe
 
 # %% auto #0
-__all__ = ['OBJECTIVES', 'COLLAPSED', 'GROUP', 'PretrainConfig', 'small_corpus_rules', 'total', 'largest', 'gather_rows',
-           'mask_noise', 'n_kept', 'block_mask', 'masked_tokens', 'visible_tokens', 'MAEModel', 'koleo', 'DINOHead',
-           'Centering', 'sinkhorn', 'soft_cross_entropy', 'view_pairs', 'dino_loss', 'ibot_loss', 'spread',
+__all__ = ['OBJECTIVES', 'COLLAPSED', 'GROUP', 'PretrainConfig', 'small_corpus_rules', 'each_alone', 'total', 'largest',
+           'gather_rows', 'mask_noise', 'n_kept', 'block_mask', 'masked_tokens', 'visible_tokens', 'MAEModel', 'koleo',
+           'DINOHead', 'Centering', 'sinkhorn', 'soft_cross_entropy', 'view_pairs', 'dino_loss', 'ibot_loss', 'spread',
            'effective_rank', 'assignment_entropy', 'CollapseGuard', 'cosine', 'linear_then_flat', 'DINOModel',
            'TeacherFollows', 'crop_view', 'PretrainData', 'PretrainTrainer', 'pretrain', 'whole_windows']
 
@@ -91,7 +91,17 @@ def small_corpus_rules(
                 head=(2048, 256) if prototypes >= 16384 else (512, 256), decoder=decoder)
 
 # %% ../nbs/05_pretrain.ipynb #85f919a4
-def _several(): return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+_alone = False      # in validation every process sees the same windows: nothing is summed then
+
+def _several(): return not _alone and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+@contextmanager
+def each_alone():
+    "While it lasts, processes neither sum nor gather."
+    global _alone
+    _alone = True
+    try: yield
+    finally: _alone = False
 
 def total(
     x:torch.Tensor, # any shape, the same in all processes
@@ -378,10 +388,10 @@ def assignment_entropy(
 COLLAPSED = {'usage': .02, 'certainty': .002, 'spread': .02, 'rank': 1.5}       # below any of these, nothing is told apart
 
 class CollapseGuard(TrainerCallback):
-    "Stops a run whose embeddings have collapsed, once the first tenth of its steps is over."
+    "Stops a run whose embeddings have collapsed, once twenty steps and a tenth of the run are over."
     def __init__(self, config:PretrainConfig): self.config = config
     def on_log(self, args, state, control, logs=None, **kwargs):
-        if state.global_step < .1*state.max_steps: return
+        if state.global_step < max(20, .1*state.max_steps): return
         low = [f'{k} {logs[k]:.3g} (below {v:g})' for k, v in COLLAPSED.items() if k in logs and logs[k] < v]
         if low: raise TrainError(f"embeddings have collapsed at step {state.global_step}: {', '.join(low)}; lower lr ({self.config.lr:g}), raise koleo ({self.config.koleo:g}) or momentum, or use assignment sinkhorn")
 
@@ -534,7 +544,7 @@ class PretrainTrainer(LoopTrainer):
     @torch.no_grad()
     def evaluate(self, *args, metric_key_prefix='eval', **kwargs):
         model, device = self.model.eval(), self.args.device
-        out = [model(**{k: v.to(device) for k, v in b.items()}) for b in self.valid]
+        with each_alone(): out = [model(**{k: v.to(device) for k, v in b.items()}) for b in self.valid]
         z = torch.cat([model.encoder(w.to(device)).float() for w in self.windows.split(64)])
         metrics = {'loss': float(torch.stack([o['loss'] for o in out]).mean()), 'spread': float(spread(z)), 'rank': float(effective_rank(z))}
         metrics = {f'{metric_key_prefix}_{k}': v for k, v in metrics.items()}
