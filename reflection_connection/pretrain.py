@@ -585,6 +585,7 @@ def pretrain(
     history = fit(trainer)
     encoder.module = model.encoder.requires_grad_(True).eval().cpu()
     encoder.add_neck(whole_windows(encoder, corpus, config.seed))
+    if _several(): dist.barrier()                                        # nobody tidies up while another still reads
     encoder.provenance = encoder.provenance | {'trained': True, 'pretraining': asdict(config) | sizes | {'windows_seen': config.steps*sizes['batch'], 'surveys': len(corpus.sources), 'data_wait': round(trainer.wait_share, 4)}}
     return history
 

@@ -72,7 +72,7 @@ def test_notebook_compares_and_is_taken_up(refcon, tmp_path):
     metrics = json.loads((tmp_path/'run'/'metrics.json').read_text())
     assert [r['start'] for r in metrics['frozen']] == ['random', 'dinov2', 'mae'] == [r['start'] for r in metrics['fine_tuned']]
     assert all(0 < r['macro_map synthetic'] < 1 and 0 <= r['few_5 synthetic'] <= 1 for r in metrics['frozen'] + metrics['fine_tuned'])
-    assert metrics['pretraining']['windows_seen'] == 64 and 'data_wait' in metrics['pretraining']
+    assert metrics['pretraining']['windows_seen'] == 32 and 'data_wait' in metrics['pretraining']
     for name in ('report.html', 'params.json', 'figures/curves.png', 'figures/worth.png', 'figures/mae-0_4.png', 'encoder/model.safetensors', 'encoders/mae-0/refcon.json'): assert (tmp_path/'run'/name).is_file(), name
     second = go(); assert second.returncode == 0, second.stderr[-3000:]
     for stage in ('pretrain dinov2-0', 'pretrain mae-0', 'probe', 'fine-tune random-0'): assert f'{stage}: taken from' in second.stderr
