@@ -140,7 +140,7 @@ pretrain {o}/nope --out {o}/t
 pretrain {o}/one/a.png --out {o}/t
 pretrain synthetic --sections 8 --encoder resnet-tiny --out {o}/t
 pretrain synthetic --sections 8 --encoder nothing --out {o}/t
-pretrain synthetic --sections 8 --batch 12 --out {o}/t
+pretrain synthetic --sections 8 --batch 3 --out {o}/t
 pretrain synthetic --sections 8 --size 60 --out {o}/t
 pretrain synthetic --workers -1 --out {o}/t
 pretrain synthetic --objective simclr --out {o}/t
