@@ -9,7 +9,8 @@ import torch.nn.functional as F
 import kornia.augmentation as K
 
 # %% auto #0
-__all__ = ['LEVELS', 'flip_polarity', 'gain_with_depth', 'compand', 'coloured_noise', 'standardise', 'Augment']
+__all__ = ['LEVELS', 'flip_polarity', 'gain_with_depth', 'compand', 'coloured_noise', 'standardise', 'reshape_spectrum',
+           'Augment']
 
 # %% ../nbs/03_augment.ipynb #a6a29932
 def flip_polarity(
@@ -56,6 +57,23 @@ def standardise(
     x = x - x.mean((1, 2, 3), keepdim=True)
     return (x / x.std((1, 2, 3), keepdim=True).clamp_min(1e-6)).clamp(-clip, clip)
 
+# %% ../nbs/03_augment.ipynb #21bc42f4
+def reshape_spectrum(
+    x:torch.Tensor, # (B, 1, H, W)
+    p:float=.4, # share of windows changed
+    tilt:float=.6, # largest exponent of frequency: above 0 sharpens, below 0 dulls
+)->torch.Tensor: # (B, 1, H, W)
+    "Rotate the phase of every trace by one random angle and tilt its amplitude spectrum: another wavelet, the same reflectors."
+    chosen = torch.rand(len(x), device=x.device) < p
+    if not chosen.any(): return x
+    n, pad = x.shape[-2], x.shape[-2]//4
+    spectrum = torch.fft.rfft(F.pad(x[chosen], (0, 0, pad, pad), mode='reflect'), dim=-2)
+    a, b = torch.rand(2, len(spectrum), 1, 1, 1, device=x.device)
+    f = torch.arange(spectrum.shape[-2], device=x.device).view(1, 1, -1, 1) / (.1*(n + 2*pad))          # 1 at a tenth of a cycle a pixel
+    change = f.clamp(.2, 5)**((2*b - 1)*tilt) * torch.exp(2j*torch.pi*a)
+    x = x.clone(); x[chosen] = torch.fft.irfft(spectrum*change, n + 2*pad, dim=-2)[..., pad:pad + n, :].to(x.dtype)
+    return x
+
 # %% ../nbs/03_augment.ipynb #2b95ec90
 LEVELS = ('none', 'light', 'heavy')
 
@@ -92,7 +110,7 @@ class Augment:
             if seed is not None: torch.manual_seed(seed)
             if self.cropping: x = self.crop(tuple(x.shape[-2:]))(x)
             x = flip_polarity(self.mirror(x))
-            if self.level == 'heavy': x = coloured_noise(self.low_resolution(self.blur(self.shear(compand(gain_with_depth(x))))))
+            if self.level == 'heavy': x = coloured_noise(self.low_resolution(self.blur(reshape_spectrum(self.shear(compand(gain_with_depth(x)))))))
             return standardise(x, self.clip) if self.scaling == 'window' else x.clamp(-self.clip, self.clip)
 
     def low_resolution(self, x, p=.25):

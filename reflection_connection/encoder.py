@@ -34,6 +34,7 @@ def _vit(kind, size, **more):
 
 ARCHITECTURES = {
     'resnet-tiny': ('resnet', dict(embedding_size=16, hidden_sizes=[32, 64, 128, 256], depths=[1, 1, 1, 1], layer_type='basic')),
+    'resnet-small': ('resnet', dict(embedding_size=24, hidden_sizes=[48, 96, 192, 384], depths=[1, 1, 1, 1], layer_type='basic')),
     'convnextv2-atto': ('convnextv2', dict(hidden_sizes=[40, 80, 160, 320], depths=[2, 2, 6, 2])),
     'vitc-pico': _vit('vit', 'pico', patch_size=16, conv_stem=True), 'vitc-tiny': _vit('vit', 'tiny', conv_stem=True), 'vitc-small': _vit('vit', 'small', conv_stem=True),
     **{f'{kind}-{size}': _vit(model, size) for size in _VIT for kind, model in (('vit', 'vit'), ('vitmae', 'vit_mae'), ('clip', 'clip_vision_model'))},

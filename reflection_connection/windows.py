@@ -4,8 +4,9 @@
 
 # %% ../nbs/02_windows.ipynb #e3f8f598
 from __future__ import annotations
-import hashlib, json
+import hashlib, json, multiprocessing, os
 from collections import OrderedDict
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 import numpy as np
@@ -20,7 +21,7 @@ from .volume import Volume, open_volume
 __all__ = ['COLUMNS', 'IMAGE_TYPES', 'MAX_PIXELS', 'CHALLENGE', 'WindowError', 'window_table', 'locate', 'volume_windows',
            'read_image', 'image_windows', 'challenge_folder', 'challenge_windows', 'labelled_table', 'WindowReader',
            'Recipe', 'split_by_survey', 'split_by_block', 'split_gap', 'prove_disjoint', 'split_by_window',
-           'split_windows', 'load_windows', 'load_labelled']
+           'split_windows', 'load_windows', 'load_labelled', 'synthetic_pool']
 
 # %% ../nbs/02_windows.ipynb #2fd2a02e
 COLUMNS = ('id', 'source', 'survey', 'domain', 'line_kind', 'line', 'top', 'left', 'height', 'width',
@@ -489,3 +490,36 @@ def load_labelled(data, volume=None, table=None, seed:int=0, per_class:int=80)->
     few = sorted(set(frame.label.dropna()) - set(n.index[n >= 2]))
     if few: print(f"left out for want of training windows: {', '.join(few)}", flush=True)
     return reader.subset(~reader.frame.label.isin(few).to_numpy(bool)), how
+
+# %% ../nbs/02_windows.ipynb #a985e530
+def _pool_chunk(
+    file, # .npy to write; the table goes beside it
+    per_class:int, seed:int, recipe:Recipe, surveys:int,
+):
+    "One chunk of a pool: one window shape, a few surveys."
+    torch.set_num_threads(1); rng = np.random.default_rng([seed, 20])
+    arrays, frame = labelled_windows(per_class, seed, (int(rng.integers(48, 133)), int(rng.integers(56, 137))), surveys=surveys)
+    new = Path(file).with_name('.' + Path(file).name)
+    frame.to_parquet(Path(file).with_suffix('.parquet'), index=False)
+    np.save(new, recipe.batch(list(arrays)).numpy().astype(np.float16)); os.replace(new, file)
+
+def synthetic_pool(
+    folder, # where the chunks are kept
+    per_class:int, # windows of each class, rounded up to whole chunks
+    seed:int=0, # chunk k has the seed seed*100000 + k
+    recipe:Recipe=Recipe(), # scaling and input size
+    processes:int=0, # processes that make chunks; 0: this one
+    chunk:int=20, # windows of each class in a chunk
+    surveys:int=4, # in a chunk
+)->tuple: # x (N, 1, H, W) float16, table: id, label, survey, structure, wavelet, noise
+    "Synthetic windows of many shapes and surveys as network input, from files where they are already made."
+    if recipe.scaling != 'window': raise WindowError("a synthetic pool holds windows scaled one by one: expected a recipe with scaling 'window'")
+    folder = Path(folder)/f'{recipe.fingerprint()}-{seed}-{chunk}-{surveys}'; folder.mkdir(parents=True, exist_ok=True)
+    files = [folder/f'{k:05d}.npy' for k in range(-(-per_class//chunk))]
+    jobs = [(f, chunk, seed*100_000 + k, recipe, surveys) for k, f in enumerate(files) if not f.is_file()]
+    if processes and len(jobs) > 1:
+        with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context('spawn')) as pool:
+            for done in [pool.submit(_pool_chunk, *j) for j in jobs]: done.result()
+    else:
+        for j in jobs: _pool_chunk(*j)
+    return torch.cat([torch.from_numpy(np.load(f)) for f in files]), pd.concat([pd.read_parquet(f.with_suffix('.parquet')) for f in files], ignore_index=True)
