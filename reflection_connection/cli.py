@@ -85,7 +85,8 @@ COMMANDS = {
         (('--encoder',), dict(default='refcon-tiny', metavar='E', help='start: a bundled name, architecture (random weights), encoder folder, or hub name')),
         (('--volume',), dict(metavar='PATH', help='of a table: its volume, or the folder of its sections')),
         (('--table',), dict(metavar='CSV', help='of a folder: columns id and survey')),
-        (('--steps',), dict(type=_positive, default=300, metavar='N', help='optimiser steps')),
+        (('--what',), dict(choices=('auto', 'head', 'all'), default='auto', help='what learns; auto: the head where labels are few, else all weights')),
+        (('--steps',), dict(type=_positive, default=300, metavar='N', help='optimiser steps, when all weights learn')),
         (('--loss',), dict(choices=('triplet', 'supcon'), default='supcon', help='triplet, or supervised contrastive')),
         (('--mining',), dict(choices=('all', 'semihard', 'hard', 'random'), default='semihard', help='of triplets')),
         (('--lr',), dict(type=float, default=1e-3, metavar='R', help='highest learning rate')),
@@ -239,21 +240,18 @@ def search(a):
 # %% ../nbs/14_cli.ipynb #555f4528
 def evaluate(a):
     from reflection_connection.encoder import Encoder
-    from reflection_connection.evaluate import BASELINES, default_leave_out, results_table
-    from reflection_connection.run import compare
-    from reflection_connection.windows import WindowError, load_windows
-    encoder, reader = Encoder.load(a.encoder), load_windows(a.source, a.sections, a.table)
-    keep = reader.frame.label.notna() & ~reader.frame.label.isin(a.exclude)
-    if keep.sum() < 2: raise WindowError(f"{a.source}: {keep.sum()} labelled windows: at least two are needed")
-    reader = reader.subset(keep.to_numpy(bool)); pixels, live, scales = reader.read()
-    z = {'encoder': encoder.embed(pixels, live, scales)}
-    scaled = [encoder.recipe.scale(*w) for w in zip(pixels, live, scales)]
-    z |= {name: method(scaled) for name, method in BASELINES.items()}
-    leave_out = a.leave_out or default_leave_out(reader.frame)
-    found = compare(z, reader.frame, leave_out)
+    from reflection_connection.run import ahead_table, score_encoder
+    from reflection_connection.windows import load_windows
+    found = score_encoder(Encoder.load(a.encoder), load_windows(a.source, a.sections, a.table), a.leave_out, a.exclude)
     if a.json: return found
-    chance = found['encoder']['chance']['macro_map']
-    return f"{len(reader)} windows, left out: {leave_out}, chance {chance:.3f}\n{results_table(found).to_string()}"
+    e = found['encoder']; parts = [f"{e['n_queries'] + e['n_skipped']} windows, left out: {e['leave_out']}, chance {e['chance']['macro_map']:.3f}", ahead_table(found).to_string()]
+    listed = lambda d: '  '.join(f"{k} {v['map']:.2f} ({v['n']})" for k, v in sorted(d.items(), key=lambda kv: kv[1]['map']))
+    parts.append('encoder, mAP by class (windows): ' + listed(e['per_class']))
+    if 'per_survey' in e: parts.append('encoder, mAP by survey (windows): ' + listed(e['per_survey']))
+    u, c = e['unknown'], e['calibration']
+    if u['auroc'] is not None: parts.append(f"{u['n_unknown']} windows have none of their class to find: told from the others with an area under ROC of {u['auroc']:.2f}")
+    if c: parts.append(f"probabilities of the ten nearest: {c['stated']:.2f} stated, {c['right']:.2f} right, expected calibration error {c['error']:.3f}")
+    return '\n'.join(parts)
 
 def submit(a):
     from reflection_connection.confidence import probability
@@ -271,9 +269,9 @@ def submit(a):
 
 def train(a):
     from reflection_connection.run import train_encoder
-    encoder, results = train_encoder(a.data, a.encoder, volume=a.volume, table=a.table, folder=a.out, seed=a.seed, steps=a.steps, loss=a.loss, mining=a.mining, lr=a.lr)
+    encoder, results = train_encoder(a.data, a.encoder, volume=a.volume, table=a.table, folder=a.out, seed=a.seed, what=a.what, steps=a.steps, loss=a.loss, mining=a.mining, lr=a.lr)
     if a.json: return results
-    return f"{a.out}: validation macro mAP {results['before']:.3f} -> {results['after']:.3f} (split by {results['split']}, candidates left out: {results['leave_out']})"
+    return f"{a.out}: {'head' if results['what'] == 'head' else 'all weights'} trained, validation macro mAP {results['before']:.3f} -> {results['after']:.3f} (split by {results['split']}, candidates left out: {results['leave_out']})"
 
 def pretrain(a):
     from reflection_connection.run import pretrain_encoder

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 # %% auto #0
-__all__ = ['neighbour_pairs', 'fit_probability', 'probability', 'reliability', 'calibration_error']
+__all__ = ['neighbour_pairs', 'fit_probability', 'probability', 'reliability', 'calibration_error', 'risk_coverage',
+           'abstention_threshold', 'unknown_score']
 
 # %% ../nbs/08_confidence.ipynb #fb81aee2
 def neighbour_pairs(
@@ -69,3 +70,34 @@ def calibration_error(p, same, bins:int=10)->float:
     "Expected calibration error: mean |probability - share of matches|, weighted by the bins' sizes."
     mean, share, n = reliability(p, same, bins)
     return float(np.abs(mean - share) @ n / n.sum())
+
+# %% ../nbs/08_confidence.ipynb #e4ba1565
+def risk_coverage(
+    p, # (P,) probabilities
+    same, # (P,) bool
+)->tuple: # coverage (C,) rising to 1, risk (C,): share of wrong ones among those kept
+    "What is wrong among the most probable pairs, for every share of pairs kept; pairs of equal probability come and go together."
+    p, wrong = np.asarray(p, float), ~np.asarray(same, bool)
+    if not len(p): raise ValueError("no pairs: nothing to keep")
+    order = np.argsort(-p, kind='stable'); last = np.r_[np.flatnonzero(np.diff(p[order])), len(p) - 1]
+    return (last + 1)/len(p), wrong[order].cumsum()[last]/(last + 1)
+
+def abstention_threshold(
+    p, # (P,) probabilities of validation pairs
+    same, # (P,) bool
+    risk:float=.2, # share of wrong hits that is acceptable
+)->float: # smallest probability to show, or None when no threshold keeps the risk
+    "The probability below which a hit should not be shown."
+    coverage, found = risk_coverage(p, same); good = np.flatnonzero(found <= risk)
+    return float(np.sort(p)[::-1][round(coverage[good[-1]]*len(p)) - 1]) if len(good) else None
+
+def unknown_score(
+    distances:np.ndarray, # (Q, G), smaller = more alike
+    left_out:np.ndarray=None, # (Q, G) bool, True = not a candidate
+    k:int=3, # nearest candidates looked at
+)->np.ndarray: # (Q,) float64; NaN for a query without candidates
+    "How unlike everything a query is: the mean distance to its k nearest candidates. Large for a window of a class that is not among them."
+    d = np.array(distances, dtype=np.float64)
+    if left_out is not None: d[left_out] = np.inf
+    near = np.sort(d, axis=1)[:, :k]; n = np.isfinite(near).sum(1)
+    with np.errstate(invalid='ignore'): return np.where(np.isfinite(near), near, 0).sum(1)/n

@@ -6,17 +6,20 @@
 from __future__ import annotations
 import json, os, tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 import numpy as np, pandas as pd
 from scipy.special import gammaln
 from scipy.spatial.distance import cdist
+from .confidence import unknown_score
 
 # %% auto #0
-__all__ = ['LEAVE_OUT', 'METRICS', 'DISTANCES', 'BASELINES', 'leave_out_mask', 'default_leave_out', 'rank_metrics', 'expected_ap',
-           'chance_level', 'summarise', 'paired_bootstrap', 'cosine_distances', 'euclidean_distances',
-           'evaluate_embeddings', 'neighbour_confusion', 'few_shot_probe', 'pixel_matrix', 'PCAPixels',
-           'random_embeddings', 'lbp', 'glcm', 'hog', 'gabor', 'results_table', 'make_submission', 'check_submission',
-           'write_submission', 'confidence_weighted', 'absolute_confidence', 'challenge_score']
+__all__ = ['LEAVE_OUT', 'METRICS', 'DISTANCES', 'BASELINES', 'GRIDS', 'TUNED', 'leave_out_mask', 'default_leave_out',
+           'rank_metrics', 'expected_ap', 'chance_level', 'summarise', 'paired_bootstrap', 'cosine_distances',
+           'euclidean_distances', 'evaluate_embeddings', 'neighbour_confusion', 'few_shot_probe', 'pixel_matrix',
+           'PCAPixels', 'random_embeddings', 'lbp', 'glcm', 'hog', 'gabor', 'wavelet_energies', 'tune_baseline',
+           'results_table', 'make_submission', 'check_submission', 'write_submission', 'confidence_weighted',
+           'absolute_confidence', 'challenge_score']
 
 # %% ../nbs/09_evaluate.ipynb #5360a42e
 LEAVE_OUT = ('survey', 'section', 'overlapping', 'none')
@@ -231,7 +234,7 @@ def summarise(
     per_query:pd.DataFrame, # as from `rank_metrics`
     n_boot:int=1000,        # bootstrap draws
     seed:int=0,             # of the bootstrap
-)->dict: # macro_map, map, p_at_1, p_at_3, p_at_10, mrr, r_precision, each with <name>_ci [lo, hi]; per_class; n_queries; n_skipped
+)->dict: # macro_map, map, p_at_1, p_at_3, p_at_10, mrr, r_precision, each with <name>_ci [lo, hi]; per_class, per_survey; n_queries; n_skipped
     """Means over queries, each with its 95 % bootstrap interval; macro_map is the mean over classes of the class means.
 
     `n_queries` were scored, `n_skipped` had no label or nothing relevant to find. Plain floats and None: ready for JSON."""
@@ -242,7 +245,8 @@ def summarise(
     rng, class_draws = np.random.default_rng(seed), []
     for label, rows in sorted(scored.groupby('label'), key=lambda kv: str(kv[0])):
         out['per_class'][str(label)] = dict(map=float(rows.ap.mean()), p_at_1=float(rows.p_at_1.mean()), n=len(rows))
-        class_draws.append(_boot_means(rows[['ap']].to_numpy(float), n_boot, rng)[:, 0])
+        class_draws.append(_boot_means(rows[['ap']].to_numpy(float), n_boot, rng)[:, 0]); out['per_class'][str(label)]['map_ci'] = _interval(class_draws[-1])
+    if 'survey' in scored: out['per_survey'] = {str(s): dict(map=float(rows.ap.mean()), n=len(rows)) for s, rows in scored.groupby('survey')}
     figures = dict(macro_map=_macro(scored.ap, scored.label), macro_map_ci=_interval(np.mean(class_draws, axis=0)))
     draws = _boot_means(scored[list(_NAMES.values())].to_numpy(float), n_boot, rng)
     for (name, col), d in zip(_NAMES.items(), draws.T): figures |= {name: float(scored[col].mean()), f'{name}_ci': _interval(d)}
@@ -315,6 +319,13 @@ def _eval_rows(embeddings, frame, exclude_classes)->np.ndarray: # positions of t
     if len(rows) < 2: raise ValueError(f"expected at least two labelled windows, got {len(rows)} of {len(frame)} (excluded: {list(exclude_classes)})")
     return rows
 
+def _unknown(per_query)->dict:
+    "How well the unknown-class score tells queries without any relevant candidate from the others."
+    from sklearn.metrics import roc_auc_score
+    unknown = (per_query['n_relevant'] == 0).to_numpy(); asked = np.isfinite(per_query['unknown_score']).to_numpy()
+    n = int((unknown & asked).sum()), int((~unknown & asked).sum())
+    return dict(n_unknown=n[0], n_known=n[1], auroc=float(roc_auc_score(unknown[asked], per_query['unknown_score'][asked])) if all(n) else None)
+
 def evaluate_embeddings(
     embeddings:np.ndarray,   # (N, D) float; unit length for cosine
     frame:pd.DataFrame,      # N windows in the same order: id, label, and what `leave_out` needs
@@ -323,22 +334,27 @@ def evaluate_embeddings(
     exclude_classes:Sequence[str]=(), # neither queries nor candidates
     n_boot:int=1000,         # bootstrap draws
     seed:int=0,              # of the bootstrap
-)->tuple[dict, pd.DataFrame]: # `summarise`'s dict with chance, leave_out, distance; a row per query with its id (and survey)
-    "Leave-one-out retrieval over a labelled table: each labelled window queries all others that `leave_out` allows."
+)->tuple[dict, pd.DataFrame]: # `summarise`'s dict with chance, leave_out, distance, unknown; a row per query with its id (and survey)
+    """Leave-one-out retrieval over a labelled table: each labelled window queries all others that `leave_out` allows.
+
+    Queries whose class no candidate has cannot be right and are not in the means. They are scored apart: `unknown` holds their number and
+    the area under the ROC curve of `confidence.unknown_score`, which should be larger for them than for the others."""
     if distance not in DISTANCES: raise ValueError(f"expected a distance among {list(DISTANCES)}, got {distance!r}")
     rows = _eval_rows(embeddings, frame, exclude_classes)
     emb, frame = np.asarray(embeddings)[rows], frame.iloc[rows].reset_index(drop=True)
     how = default_leave_out(frame) if leave_out is None else leave_out
-    parts = []
+    parts, unknown = [], []
     for s in _blocks(len(frame), len(frame)):
         d, mask = DISTANCES[distance](emb[s], emb), leave_out_mask(frame.iloc[s], frame, how)
+        unknown.append(unknown_score(d, mask))
         parts.append(rank_metrics(d, frame['label'].iloc[s], frame['label'], mask))
     per_query = pd.concat(parts, ignore_index=True)
     for c in ('survey', 'id'):
         if c in frame: per_query.insert(0, c, frame[c])
     if not per_query['ap'].notna().any():
         raise ValueError(f"no window has another of its class to find with leave-out {how!r}: a survey or section holds a whole class; choose another of {LEAVE_OUT}")
-    return summarise(per_query, n_boot, seed) | dict(chance=_chance(per_query), leave_out=how, distance=distance), per_query
+    per_query['unknown_score'] = np.concatenate(unknown)
+    return summarise(per_query, n_boot, seed) | dict(chance=_chance(per_query), leave_out=how, distance=distance, unknown=_unknown(per_query)), per_query
 
 # %% ../nbs/09_evaluate.ipynb #3172f0f1
 def neighbour_confusion(
@@ -473,46 +489,87 @@ def _grey(im, levels)->np.ndarray: # (h, w) uint8 in [0, levels)
 
 def lbp(
     images:Sequence[np.ndarray], # N images (h, w)
-)->np.ndarray: # (N, 40) float32, unit length
-    "Uniform local binary patterns, 8 neighbours at radii 1, 2, 3, 4."
+    radii:Sequence=(1, 2, 3, 4), # pixels
+    points:int=8,                # neighbours on the circle
+)->np.ndarray: # (N, len(radii)*(points + 2)) float32, unit length
+    "Histograms of uniform local binary patterns."
     from skimage.feature import local_binary_pattern
-    hist = lambda im, r: np.bincount(local_binary_pattern(_grey(im, 256), 8, r, 'uniform').astype(int).ravel(), minlength=10)/im.size
-    return _zscore_unit(np.stack([np.concatenate([hist(im, r) for r in (1, 2, 3, 4)]) for im in _squares(images)]))
+    hist = lambda im, r: np.bincount(local_binary_pattern(_grey(im, 256), points, r, 'uniform').astype(int).ravel(), minlength=points + 2)/im.size
+    return _zscore_unit(np.stack([np.concatenate([hist(im, r) for r in radii]) for im in _squares(images)]))
 
 def glcm(
     images:Sequence[np.ndarray], # N images (h, w)
-)->np.ndarray: # (N, 96) float32, unit length
-    "Haralick statistics of grey-level co-occurrence: distances 1, 2, 4, 8 pixels, directions 0, 45, 90, 135 degrees."
+    distances:Sequence=(1, 2, 4, 8), # pixels
+    levels:int=32,               # grey levels
+)->np.ndarray: # (N, 24*len(distances)) float32, unit length
+    "Haralick statistics of grey-level co-occurrence in directions 0, 45, 90, 135 degrees."
     from skimage.feature import graycomatrix, graycoprops
     names, angles, out = ('contrast', 'dissimilarity', 'homogeneity', 'energy', 'correlation', 'ASM'), np.arange(4)*np.pi/4, []
     for im in _squares(images):
-        m = graycomatrix(_grey(im, 32), [1, 2, 4, 8], angles, levels=32, symmetric=True, normed=True)
+        m = graycomatrix(_grey(im, levels), list(distances), angles, levels=levels, symmetric=True, normed=True)
         out.append(np.concatenate([graycoprops(m, p).ravel() for p in names]))
     return _zscore_unit(np.stack(out))
 
 # %% ../nbs/09_evaluate.ipynb #774f8043
 def hog(
     images:Sequence[np.ndarray], # N images (h, w)
-)->np.ndarray: # (N, 1764) float32, unit length
-    "Histograms of oriented gradients: 9 orientations, cells of 16 by 16 pixels, blocks of 2 by 2 cells."
+    cell:int=16,                 # pixels of a cell's side
+    orientations:int=9,
+)->np.ndarray: # (N, D) float32, unit length; 1764 with the defaults
+    "Histograms of oriented gradients in blocks of 2 by 2 cells."
     from skimage.feature import hog as skimage_hog
-    return _zscore_unit(np.stack([skimage_hog(im, 9, (16, 16), (2, 2)) for im in _squares(images)]))
+    return _zscore_unit(np.stack([skimage_hog(im, orientations, (cell, cell), (2, 2)) for im in _squares(images)]))
 
 def gabor(
     images:Sequence[np.ndarray], # N images (h, w)
-)->np.ndarray: # (N, 48) float32, unit length
-    "Mean and deviation of Gabor magnitudes: 0.05, 0.1, 0.2, 0.4 cycles a pixel, six directions."
+    frequencies:Sequence=(.05, .1, .2, .4), # cycles a pixel
+    directions:int=6,
+)->np.ndarray: # (N, 2*len(frequencies)*directions) float32, unit length
+    "Mean and deviation of Gabor magnitudes."
     from skimage.filters import gabor_kernel
-    kernels = [gabor_kernel(f, theta) for f in (.05, .1, .2, .4) for theta in np.arange(6)*np.pi/6]
+    kernels = [gabor_kernel(f, theta) for f in frequencies for theta in np.arange(directions)*np.pi/directions]
     filters = [np.fft.fft2(k, (128, 128)) for k in kernels]                      # circular convolution: only magnitudes are used
     magnitudes = lambda im: [np.abs(np.fft.ifft2(np.fft.fft2(im)*f)) for f in filters]
     return _zscore_unit(np.stack([[s for m in magnitudes(im) for s in (m.mean(), m.std())] for im in _squares(images)]))
+
+def wavelet_energies(
+    images:Sequence[np.ndarray], # N images (h, w)
+    wavelet:str='db4',           # a discrete wavelet of PyWavelets
+    levels:int=4,
+)->np.ndarray: # (N, 2*(3*levels + 1)) float32, unit length
+    "Log energy and mean magnitude of the bands of a two-dimensional wavelet decomposition."
+    import pywt
+    def bands(im):
+        first, *rest = pywt.wavedec2(im, wavelet, mode='periodization', level=levels)
+        return [first, *(b for level in rest for b in level)]
+    return _zscore_unit(np.stack([[s for b in bands(im) for s in (np.log((b**2).mean() + 1e-9), np.abs(b).mean())] for im in _squares(images)]))
 
 BASELINES:dict[str, Callable] = dict( # name -> callable(images) -> (N, D) float32, unit length
     random=lambda images: random_embeddings(len(images)),
     pca=lambda images: PCAPixels().fit(images).embed(images),    # fitted on these very windows: give it training images where there are any
     ncc=lambda images: _unit_rows(pixel_matrix(images)),         # cosine of standardised pixels = normalised cross-correlation at no shift
-    lbp=lbp, glcm=glcm, hog=hog, gabor=gabor)
+    lbp=lbp, glcm=glcm, hog=hog, gabor=gabor, wavelet=wavelet_energies)
+
+GRIDS = dict( # name -> parameters that `tune_baseline` tries
+    lbp=[dict(radii=r, points=p) for r in ((1,), (1, 2), (1, 2, 3, 4), (2, 4, 8)) for p in (8, 16)],
+    glcm=[dict(distances=d, levels=n) for d in ((1,), (1, 2, 4, 8), (4, 8, 16)) for n in (8, 32, 64)],
+    hog=[dict(cell=c, orientations=o) for c in (8, 16, 32, 64) for o in (6, 9, 18)],
+    gabor=[dict(frequencies=f, directions=n) for f in ((.05, .1, .2, .4), (.03, .06, .12, .25), (.02, .04, .08), (.1, .2, .4)) for n in (4, 6, 8)],
+    wavelet=[dict(wavelet=w, levels=n) for w in ('haar', 'db4', 'sym8', 'bior2.2') for n in (2, 3, 4) if (w, n) != ('sym8', 4)])
+
+TUNED = dict( # what `tune_baseline` found on 151 real windows of seven surveys, candidates from other surveys only
+    lbp=dict(radii=(1,)), glcm=dict(levels=64), hog=dict(cell=32, orientations=18), gabor=dict(frequencies=(.02, .04, .08)), wavelet=dict(wavelet='sym8', levels=2))
+BASELINES |= {f'{name}_tuned': partial(BASELINES[name], **TUNED[name]) for name in TUNED}
+
+def tune_baseline(
+    name:str,                # a key of `GRIDS`
+    images:Sequence[np.ndarray], # N labelled windows
+    frame:pd.DataFrame,      # the N windows, see `evaluate_embeddings`
+    **how,                   # leave_out, exclude_classes
+)->tuple[dict, dict]: # the best parameters; the summary they reach on these very windows: a flattering figure
+    "The descriptor's parameters with the highest macro mAP on labelled windows."
+    found = [(p, evaluate_embeddings(BASELINES[name](images, **p), frame, n_boot=1, **how)[0]) for p in GRIDS[name]]
+    return max(found, key=lambda f: f[1]['macro_map'])
 
 # %% ../nbs/09_evaluate.ipynb #484e93e3
 def results_table(

@@ -17,7 +17,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 # %% auto #0
 __all__ = ['COLORS', 'RIGHT', 'WRONG', 'NEUTRAL', 'DEAD', 'color_range', 'show_section', 'show_classes', 'show_hits',
-           'show_curves', 'show_reconstruction', 'show_confusion', 'show_metrics', 'show_map', 'save_figure']
+           'show_curves', 'show_reconstruction', 'show_confusion', 'show_metrics', 'show_confidence', 'show_map',
+           'save_figure']
 
 # %% ../nbs/11_plot.ipynb #72ea85ce
 COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00', '#F0E442', '#000000') # Okabe and Ito 2008
@@ -320,6 +321,23 @@ def show_metrics(
            xlabel=f"{metric.replace('_', ' ').replace('map', 'mAP').replace('mrr', 'MRR')} (95 % interval over queries)")
     if chance: ax.legend(fontsize=8, loc='lower right')
     if title: ax.set_title(title)
+    return fig
+
+# %% ../nbs/11_plot.ipynb #66d9d21b
+def show_confidence(
+    promise:Mapping[str, Sequence], # reliability: (mean probability, share right, number); risk_coverage: (coverage, risk); perhaps error
+    title:str='',
+)->Figure:
+    "Two panels: stated probability against the share that was right (dots as large as they are many), and risk against coverage."
+    for k in ('reliability', 'risk_coverage'):
+        if k not in promise: raise ValueError(f"expected curves reliability and risk_coverage, got {list(promise)}")
+    fig, (a, b) = plt.subplots(1, 2, figsize=(8, 3.2), layout='constrained')
+    p, right, n = (np.asarray(v, float) for v in promise['reliability'])
+    a.plot([0, 1], [0, 1], color='0.7', lw=1); a.plot(p, right, color=COLORS[0], lw=1); a.scatter(p, right, 12 + 120*n/n.max(), color=COLORS[0])
+    a.set(xlim=(0, 1), ylim=(0, 1), xlabel='stated probability', ylabel='share that was right', aspect='equal')
+    if 'error' in promise: a.set_title(f"calibration error {promise['error']:.3f}", fontsize=10)
+    b.plot(*promise['risk_coverage'], color=COLORS[0]); b.set(xlim=(0, 1), ylim=(0, 1), xlabel='share of hits shown, most probable first', ylabel='share of them wrong')
+    if title: fig.suptitle(title)
     return fig
 
 # %% ../nbs/11_plot.ipynb #8a4021c3

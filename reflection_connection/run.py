@@ -4,25 +4,26 @@
 
 # %% ../nbs/13_run.ipynb #3d6e91ab
 from __future__ import annotations
-import ast, base64, hashlib, html, importlib.metadata, json, os, platform, shutil, subprocess, sys, time
+import ast, base64, copy, hashlib, html, importlib.metadata, json, os, platform, shutil, subprocess, sys, time
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 import nbformat
 import numpy as np
 import pandas as pd
-from .confidence import calibration_error, fit_probability, neighbour_pairs, probability
+from .confidence import calibration_error, fit_probability, neighbour_pairs, probability, reliability, risk_coverage
 from .corpus import Corpus, Shapes, write_sections
 from .encoder import ARCHITECTURES, Encoder, start_encoder
-from .evaluate import DISTANCES, default_leave_out, evaluate_embeddings, few_shot_probe, leave_out_mask
+from .evaluate import BASELINES, DISTANCES, default_leave_out, evaluate_embeddings, few_shot_probe, leave_out_mask, paired_bootstrap, rank_metrics, results_table
 from .plot import save_figure
-from .windows import Recipe, load_labelled
+from .windows import Recipe, load_labelled, load_windows
 
 # %% auto #0
-__all__ = ['TYPES', 'PACKAGES', 'RunError', 'notebook_parameters', 'typed', 'check_parameters', 'write_json', 'git_commit',
-           'environment', 'data_fingerprint', 'Run', 'run_notebook', 'validation_score', 'compare', 'calibrate',
-           'prepare', 'candidates_rule', 'train_encoder', 'pretraining_corpus', 'start_pretraining', 'pretrain_encoder',
-           'probe', 'seeds_table']
+__all__ = ['TYPES', 'PACKAGES', 'FEW', 'STRENGTHS', 'RunError', 'notebook_parameters', 'typed', 'check_parameters', 'write_json',
+           'git_commit', 'environment', 'data_fingerprint', 'Run', 'run_notebook', 'validation_score', 'compare',
+           'ahead_table', 'keeps_its_promise', 'score_encoder', 'calibrate', 'prepare', 'candidates_rule',
+           'train_encoder', 'adapt_encoder', 'adapt_in_turn', 'pretraining_corpus', 'start_pretraining',
+           'pretrain_encoder', 'probe', 'seeds_table']
 
 # %% ../nbs/13_run.ipynb #94b71158
 class RunError(ValueError):
@@ -262,9 +263,58 @@ def compare(
     leave_out:str=None, # see `evaluate.leave_out_mask`
     metric:str='cosine',
     **options, # n_boot, seed, exclude_classes
-)->dict: # method -> summary
+)->dict: # method -> summary; beside 'encoder', the others have 'encoder_ahead': difference, ci, p of a paired bootstrap
     "Leave-one-out retrieval of several methods over the same windows."
-    return {name: evaluate_embeddings(z, frame, leave_out, metric, **options)[0] for name, z in embeddings.items()}
+    found = {name: evaluate_embeddings(z, frame, leave_out, metric, **options) for name, z in embeddings.items()}
+    for name, (summary, per_query) in found.items():
+        if name != 'encoder' and 'encoder' in found: summary['encoder_ahead'] = paired_bootstrap(found['encoder'][1], per_query, seed=options.get('seed', 0))
+    return {name: summary for name, (summary, _) in found.items()}
+
+def ahead_table(
+    found:dict, # from `compare`
+)->pd.DataFrame: # `evaluate.results_table` with how far the encoder is ahead of each method in macro mAP, and p
+    "Methods side by side, with the paired test."
+    text = {name: '{difference:+.2f} [{ci[0]:+.2f}, {ci[1]:+.2f}], p {p:.1g}'.format(**s['encoder_ahead']) for name, s in found.items() if 'encoder_ahead' in s}
+    return results_table(found).assign(**{'encoder ahead by': pd.Series(text)}).fillna('')
+
+def _promise(p, same)->dict:
+    "What `keeps_its_promise` returns, from probabilities and truth; the risk at 100 shares of coverage."
+    coverage, risk = risk_coverage(p, same); some = np.unique(np.searchsorted(coverage, np.linspace(0, 1, 101)).clip(max=len(coverage) - 1))
+    return {'error': calibration_error(p, same), 'pairs': len(p), 'stated': float(p.mean()), 'right': float(same.mean()),
+        'reliability': [c.tolist() for c in reliability(p, same)], 'risk_coverage': [coverage[some].tolist(), risk[some].tolist()]}
+
+def keeps_its_promise(
+    encoder:Encoder, # with a calibration
+    z:np.ndarray, # (N, D) embeddings of windows that it was not fitted on
+    frame:pd.DataFrame, # the N windows
+    leave_out:str, # candidates a query does not see
+)->dict: # 'error': expected calibration error; 'pairs', 'stated', 'right': mean probability and share of right ones; 'reliability', 'risk_coverage': curves
+    "How probabilities do on the ten nearest candidates of every window that has any of its class to find."
+    if encoder.calibration is None: return {}
+    frame = frame.reset_index(drop=True); mask = leave_out_mask(frame, frame, leave_out); y = frame.label.to_numpy(str)
+    asked = ((y[:, None] == y[None]) & ~mask).any(1); mask[~asked] = True
+    d, same = neighbour_pairs(DISTANCES[encoder.metric](z, z), y, y, mask)
+    if not len(d): return {}
+    return _promise(probability(encoder.calibration, d, encoder.metric), same)
+
+def score_encoder(
+    encoder:Encoder,
+    reader, # `WindowReader` of labelled windows
+    leave_out:str=None, # see `evaluate.leave_out_mask`; by default survey where the table knows surveys
+    exclude:tuple=(), # classes that are neither asked nor candidates
+    seed:int=0, # of bootstrap and random baseline
+)->dict: # method -> summary; 'encoder' also has 'calibration', from `keeps_its_promise`
+    "An encoder beside every classical baseline, on the same windows and by the same rules."
+    unknown = set(exclude) - set(reader.frame.label.dropna())
+    if unknown: raise RunError(f"exclude names {', '.join(sorted(unknown))}: no such class among {', '.join(sorted(reader.frame.label.dropna().unique()))}")
+    keep = (reader.frame.label.notna() & ~reader.frame.label.isin(list(exclude))).to_numpy(bool)
+    if keep.sum() < 2: raise RunError(f"{keep.sum()} labelled windows: at least two are needed")
+    reader = reader.subset(keep); pixels, live, scales = reader.read(); how = leave_out or default_leave_out(reader.frame)
+    z = {'encoder': encoder.embed(pixels, live, scales)}; scaled = [encoder.recipe.scale(*w) for w in zip(pixels, live, scales)]
+    z |= {name: method(scaled) for name, method in BASELINES.items()}
+    found = compare(z, reader.frame, how, encoder.metric, seed=seed)
+    found['encoder']['calibration'] = keeps_its_promise(encoder, z['encoder'], reader.frame, how)
+    return found
 
 def calibrate(
     encoder:Encoder, # gets the calibration
@@ -302,12 +352,19 @@ def train_encoder(
     volume=None, table=None, # see `windows.load_labelled`
     folder=None, # encoder folder to write
     seed:int=0,
+    what:str='all', # 'all' weights; 'head', see `adapt_encoder`; 'auto': the head of a trained encoder where a class has fewer than `FEW` windows on average
     **settings, # of `siamese.SiameseConfig`
-)->tuple: # (encoder, {'before', 'after', 'leave_out', 'calibration'})
-    "Fine-tune, calibrate and save an encoder."
+)->tuple: # (encoder, {'before', 'after', 'what', 'leave_out', 'split', 'calibration'})
+    "Fine-tune, calibrate and save an encoder. What validation does not find better than the start is thrown away."
     from reflection_connection.siamese import SiameseConfig, finetune
     if folder is None: raise RunError("train_encoder needs a folder to write the encoder into")
+    if what not in ('auto', 'head', 'all'): raise RunError(f"what is {what!r}: expected auto, head or all")
     config, encoder = SiameseConfig(seed=seed, **settings), start_encoder(start, seed)
+    if what != 'all':
+        labelled = load_windows(data, volume, table, seed); labelled = labelled.subset((labelled.frame.label.notna() & (labelled.frame.split != 'test').fillna(True)).to_numpy(bool))
+        if what == 'head' or (start not in ARCHITECTURES and labelled.frame.label.value_counts().mean() < FEW):
+            results = adapt_encoder(encoder, labelled, seed); encoder.name = Path(folder).name; encoder.save(folder)
+            return encoder, results
     reader, how = load_labelled(data, volume, table, seed)
     (x, frame), (v, valid) = prepare(reader, encoder, 'train'), prepare(reader, encoder, 'valid')
     leave_out = candidates_rule(reader, how); score = validation_score(valid, leave_out, encoder.metric)
@@ -315,9 +372,76 @@ def train_encoder(
     key = hashlib.sha256(json.dumps([asdict(config), encoder.fingerprint(), data_fingerprint(frame)], default=_plain).encode()).hexdigest()[:16]
     checkpoints = Path(folder).with_name(f'.{Path(folder).name}.checkpoints')
     finetune(encoder, x, frame.label, config, v, score, checkpoints/key)
-    z = encoder.embed(*pixels); calibration = calibrate(encoder, z, valid, leave_out)
+    z = encoder.embed(*pixels); after = score(z)['macro_map']
+    if after < before and start not in ARCHITECTURES:
+        print(f'the start is kept: training changed validation macro mAP from {before:.3f} to {after:.3f}', flush=True)
+        encoder, after = start_encoder(start, seed), before; z = encoder.embed(*pixels)
+    calibration = calibrate(encoder, z, valid, leave_out)
     encoder.name = Path(folder).name; encoder.save(folder); shutil.rmtree(checkpoints)
-    return encoder, {'before': before, 'after': score(z)['macro_map'], 'leave_out': leave_out, 'split': how, 'calibration': calibration}
+    return encoder, {'before': before, 'after': after, 'what': 'all', 'leave_out': leave_out, 'split': how, 'calibration': calibration}
+
+# %% ../nbs/13_run.ipynb #4277cb98
+FEW = 50 # windows a class on average; with fewer, only the head is adapted
+STRENGTHS = (0., 1., 3.)
+
+def _folds(frame, leave_out, seed)->np.ndarray: # (N,) fold of each window
+    "Surveys where the leave-out rule goes by survey, else up to five folds with every class in each."
+    if leave_out == 'survey': return pd.factorize(frame.survey)[0]
+    from sklearn.model_selection import StratifiedKFold
+    few = frame.label.value_counts().min()
+    if few < 2: raise RunError(f"class {frame.label.value_counts().idxmin()} has a single labelled window: at least two of each class are needed")
+    out = np.empty(len(frame), int)
+    for k, (_, rows) in enumerate(StratifiedKFold(min(5, few), shuffle=True, random_state=seed).split(frame, frame.label)): out[rows] = k
+    return out
+
+def adapt_encoder(
+    encoder:Encoder, # its head is changed in place, or nothing
+    reader, # `WindowReader` of labelled windows
+    seed:int=0, # of the folds
+)->dict: # 'before', 'after': cross-validated macro mAP; 'strength', 'leave_out', 'what', 'split', 'calibration'
+    "Adapt an encoder's head to a few labelled windows, unless cross-validation says that it does not help."
+    from reflection_connection.siamese import discriminative_stretch, stretch_head
+    frame = reader.frame.reset_index(drop=True); z = encoder.embed(*reader.read())
+    if frame.label.nunique() < 2: raise RunError(f"{frame.label.nunique()} class among {len(frame)} labelled windows: at least two are needed")
+    leave_out = default_leave_out(frame) if frame.groupby('label').survey.nunique().max() > 1 else 'overlapping'
+    folds, mask = _folds(frame, leave_out, seed), leave_out_mask(frame, frame, leave_out); y = frame.label.to_numpy(str)
+    unit = lambda a: a/np.linalg.norm(a, axis=1, keepdims=True)
+    stretches = [discriminative_stretch(z[folds != k], y[folds != k], 1.) - np.eye(encoder.dim) if len(set(y[folds != k])) > 1 else np.zeros((encoder.dim,)*2) for k in range(folds.max() + 1)]
+    found = {}
+    for s in STRENGTHS:
+        d = np.empty((len(z),)*2)
+        for k, a in enumerate(stretches):
+            moved = unit(z @ (np.eye(encoder.dim) + s*a)).astype(np.float32); d[folds == k] = DISTANCES[encoder.metric](moved[folds == k], moved)
+        found[s] = d, rank_metrics(d, y, y, mask).groupby('label').ap.mean().mean()
+    best = max(found, key=lambda s: (found[s][1], -s)); d, after = found[best]
+    if best: stretch_head(encoder, discriminative_stretch(z, y, best))
+    pairs, same = neighbour_pairs(d, y, y, mask)
+    encoder.calibration = fit_probability(pairs, same, encoder.metric) if same.any() and not same.all() else None
+    encoder.provenance = encoder.provenance | {'adapted': dict(windows=len(z), classes=sorted(set(y)), strength=best, folds=int(folds.max() + 1), leave_out=leave_out)}
+    return {'before': float(found[0.][1]), 'after': float(after), 'strength': best, 'what': 'head', 'leave_out': leave_out, 'split': f'{folds.max() + 1} folds', 'calibration': {'pairs': len(pairs)}}
+
+# %% ../nbs/13_run.ipynb #dc471d54
+def adapt_in_turn(
+    encoder:Encoder, # is left as it is
+    reader, # `WindowReader` of labelled windows of at least three surveys
+    exclude:tuple=(), # classes left out
+    seed:int=0,
+)->tuple: # table: survey, windows, before, after (macro mAP of its windows), strength; calibration of all left-out windows, see `keeps_its_promise`
+    "Adapt to the labels of all surveys but one, and score on that one, for each in turn."
+    reader = reader.subset((reader.frame.label.notna() & ~reader.frame.label.isin(list(exclude))).to_numpy(bool)); frame = reader.frame.reset_index(drop=True)
+    names = sorted(frame.survey.dropna().unique())
+    if len(names) < 3: raise RunError(f"{len(names)} surveys: adapting to the others in turn needs at least three")
+    pixels, rows, stated, right = reader.read(), [], [], []
+    y, mask = frame.label.to_numpy(str), leave_out_mask(frame, frame, 'survey'); z = encoder.embed(*pixels)
+    ap = rank_metrics(DISTANCES[encoder.metric](z, z), y, y, mask).ap.to_numpy()
+    for name in names:
+        mine = (frame.survey == name).to_numpy(); here = mine & np.isfinite(ap)
+        if not here.any(): continue
+        copied = copy.deepcopy(encoder); how = adapt_encoder(copied, reader.subset(~mine), seed); moved = copied.embed(*pixels); d = DISTANCES[encoder.metric](moved[here], moved)
+        after = rank_metrics(d, y[here], y, mask[here]); by = lambda a: pd.Series(np.asarray(a)).groupby(y[here]).mean().mean()
+        rows.append(dict(survey=name, windows=int(here.sum()), before=by(ap[here]), after=by(after.ap), strength=how['strength']))
+        if copied.calibration: pairs, same = neighbour_pairs(d, y[here], y, mask[here]); stated.append(probability(copied.calibration, pairs, encoder.metric)); right.append(same)
+    return pd.DataFrame(rows), _promise(np.concatenate(stated), np.concatenate(right)) if stated else {}
 
 # %% ../nbs/13_run.ipynb #4fdabff0
 def pretraining_corpus(

@@ -16,7 +16,7 @@ from .encoder import Encoder, EncoderModule
 from .train import PRECISIONS, LoopTrainer, TrainError, arguments, fit
 
 # %% auto #0
-__all__ = ['SiameseConfig', 'Batches', 'SiameseModel', 'SiameseTrainer', 'finetune']
+__all__ = ['SiameseConfig', 'Batches', 'SiameseModel', 'SiameseTrainer', 'finetune', 'discriminative_stretch', 'stretch_head']
 
 # %% ../nbs/06_siamese.ipynb #c3efd0e2
 @dataclass
@@ -181,3 +181,34 @@ def finetune(
     encoder.module.requires_grad_(True).eval().cpu().to(memory_format=torch.contiguous_format); encoder.calibration = None
     encoder.provenance = encoder.provenance | {'trained': True, 'fine_tuning': asdict(config) | {'windows': len(x), 'classes': list(map(str, data.names)), 'best_step': trainer.state.best_global_step}}
     return history
+
+# %% ../nbs/06_siamese.ipynb #d3e3d49d
+def discriminative_stretch(
+    z:np.ndarray, # (N, D) unit-length embeddings
+    labels, # N class names, at least two classes
+    strength:float=3., # how much longer the best direction becomes, relative to its length
+    regularity:float=.3, # inverse regularisation of the logistic regression, for embeddings scaled to length sqrt(D)
+)->np.ndarray: # (D, D) symmetric, to be multiplied with embeddings before normalising
+    "Stretch of the embedding space along the directions that tell the labels apart."
+    from sklearn.linear_model import LogisticRegression
+    z, labels = np.asarray(z, np.float64), np.asarray(labels, dtype=str)
+    if len(z) != len(labels): raise TrainError(f"{len(z)} embeddings but {len(labels)} labels")
+    if len(np.unique(labels)) < 2: raise TrainError(f"only one class ({labels[0]}): a comparison needs two")
+    weights = LogisticRegression(C=regularity, max_iter=2000, class_weight='balanced').fit(z*z.shape[1]**.5, labels).coef_
+    _, s, v = np.linalg.svd(weights, full_matrices=False)
+    return np.eye(z.shape[1]) + strength*(v.T*(s/s[0])) @ v
+
+def stretch_head(
+    encoder:Encoder, # its head is changed in place
+    stretch:np.ndarray, # (D, D) from `discriminative_stretch`
+)->Encoder:
+    "Multiply a stretch into an encoder's head; one without a head gets one."
+    m, a = encoder.module, torch.as_tensor(stretch, dtype=torch.float32)
+    if a.shape != (m.dim, m.dim): raise TrainError(f"the stretch has shape {tuple(a.shape)}: expected {(m.dim, m.dim)}")
+    old = m.head or nn.Linear(m.dim, m.dim)
+    new = nn.Linear(old.in_features, m.dim, bias=m.head is not None and old.bias is not None)
+    with torch.no_grad():
+        new.weight.copy_(a.T if m.head is None else a.T @ old.weight.cpu())
+        if new.bias is not None: new.bias.copy_(a.T @ old.bias.cpu())
+    m.head, encoder.calibration = new.eval(), None
+    return encoder
