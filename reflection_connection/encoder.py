@@ -20,7 +20,7 @@ from .windows import Recipe, read_image
 # %% auto #0
 __all__ = ['ARCHITECTURES', 'POOLINGS', 'FORMAT', 'EncoderError', 'random_backbone', 'ConvStem', 'build_backbone',
            'to_one_channel', 'backbone_tokens', 'EncoderModule', 'bundled', 'pick_device', 'Encoder', 'file_sha256',
-           'whole_folder', 'from_transformers', 'start_encoder']
+           'whole_folder', 'torchvision_vit', 'from_transformers', 'start_encoder']
 
 # %% ../nbs/04_encoder.ipynb #4de69da5
 class EncoderError(ValueError):
@@ -128,10 +128,11 @@ class EncoderModule(nn.Module):
         pooling:str, # one of `POOLINGS`
         head_dim:int=0, # width of the projection head; 0 = no head
         neck:bool=False, # standardise pooled tokens before the head, see `add_neck`
+        mirror:bool=False, # outside training, average pooled tokens of a window and its horizontal mirror image
     ):
         super().__init__()
         if pooling not in POOLINGS: raise EncoderError(f"pooling is {pooling!r}: expected one of {POOLINGS}")
-        self.backbone, self.pooling = backbone, pooling
+        self.backbone, self.pooling, self.mirror = backbone, pooling, mirror
         self.gem_p = nn.Parameter(torch.tensor(3.)) if pooling == 'gem' else None
         width = backbone.config.hidden_sizes[-1] if hasattr(backbone.config, 'hidden_sizes') else backbone.config.hidden_size
         self.neck = nn.BatchNorm1d(width, affine=False) if neck else None
@@ -149,6 +150,7 @@ class EncoderModule(nn.Module):
 
     def forward(self, x):
         h = self.pool(*backbone_tokens(self.backbone, x))
+        if self.mirror and not self.training: h = (h + self.pool(*backbone_tokens(self.backbone, x.flip(-1))))/2
         if self.neck is not None: h = self.neck(h)
         return nn.functional.normalize(h if self.head is None else self.head(h), dim=-1)
 
@@ -186,11 +188,11 @@ class Encoder:
     @property
     def n_parameters(self): return sum(p.numel() for p in self.module.parameters())
     def __repr__(self):
-        return f"Encoder {self.name}: {self.module.backbone.config.model_type}, {self.n_parameters/1e6:.2f} M parameters, {self.module.pooling} pooling, {self.dim} dimensions, input {self.recipe.size} scaled per {self.recipe.scaling}, {self.metric}"
+        return f"Encoder {self.name}: {self.module.backbone.config.model_type}, {self.n_parameters/1e6:.2f} M parameters, {self.module.pooling} pooling, {self.dim} dimensions, input {self.recipe.size} scaled per {self.recipe.scaling}, {self.metric}{', mirror averaged' if self.module.mirror else ''}"
 
     def fingerprint(self)->str: # 16 hexadecimal digits
         "Changes when weights, pooling, head, recipe or metric change; not with name, provenance or calibration."
-        h = hashlib.sha256(json.dumps([self.module.pooling, self.module.dim, self.recipe.fingerprint(), self.metric]).encode())
+        h = hashlib.sha256(json.dumps([self.module.pooling, self.module.dim, self.recipe.fingerprint(), self.metric] + ['mirror']*self.module.mirror).encode())
         for k, v in sorted(self.module.state_dict().items()): h.update(k.encode()); h.update(v.detach().cpu().contiguous().numpy().tobytes())
         return h.hexdigest()[:16]
 
@@ -303,7 +305,7 @@ def save(self:Encoder,
     config = self.module.backbone.config; config.architectures = [type(self.module.backbone).__name__]
     with whole_folder(folder, 'refcon.json') as new:
         config.save_pretrained(new); save_file(state, new/'model.safetensors', metadata={'format': 'pt', 'refcon': str(FORMAT)})
-        about = dict(format=FORMAT, name=self.name, pooling=self.module.pooling, neck=self.module.neck is not None, head_dim=0 if self.module.head is None else self.module.dim,
+        about = dict(format=FORMAT, name=self.name, pooling=self.module.pooling, neck=self.module.neck is not None, mirror=self.module.mirror, head_dim=0 if self.module.head is None else self.module.dim,
             recipe=self.recipe.to_dict(), metric=self.metric, provenance=self.provenance, calibration=self.calibration, sha256=file_sha256(new/'model.safetensors'))
         (new/'refcon.json').write_text(json.dumps(about, indent=1))
     return Path(folder)
@@ -317,11 +319,53 @@ def _load_folder(folder):
     if about.get('format') != FORMAT: raise EncoderError(f"{folder}: encoder format {about.get('format')}, this version reads {FORMAT}")
     weights = folder/'model.safetensors'
     if not weights.is_file() or file_sha256(weights) != about['sha256']: raise EncoderError(f"{weights}: missing, or its checksum differs from refcon.json's: the file is damaged or was changed")
-    module = EncoderModule(build_backbone(config), about['pooling'], about['head_dim'], about.get('neck', False))
+    module = EncoderModule(build_backbone(config), about['pooling'], about['head_dim'], about.get('neck', False), about.get('mirror', False))
     state = {k.removeprefix('refcon.') if k.startswith('refcon.') else f'backbone.{k}': v.float() if v.is_floating_point() else v for k, v in load_file(weights).items()}
     try: module.load_state_dict(state)
     except RuntimeError as e: raise EncoderError(f"{folder}: weights do not fit config.json and refcon.json ({str(e).splitlines()[-1].strip()[:120]})") from e
     return Encoder(module, Recipe.from_dict(about['recipe']), about['metric'], about['provenance'], about['calibration'], about['name'])
+
+# %% ../nbs/04_encoder.ipynb #d1f6c6b8
+def torchvision_vit(
+    state:dict, # name -> tensor
+)->nn.Module: # a transformers ViT with these weights; None when the names are not torchvision's
+    "Rewrite a ViT's weights from torchvision's layout."
+    first = next((k for k in state if k.endswith('conv_proj.weight')), None)
+    if first is None: return None
+    state = {k.removeprefix(first.removesuffix('conv_proj.weight')): v.float() for k, v in state.items()}
+    try:
+        width, channels, patch, _ = state['conv_proj.weight'].shape; layers = sum(k.endswith('self_attention.in_proj_weight') for k in state)
+        linear = ('mlp.0', 'mlp.3') if 'encoder.layers.encoder_layer_0.mlp.0.weight' in state else ('mlp.linear_1', 'mlp.linear_2')
+        new = {'embeddings.cls_token': state['class_token'], 'embeddings.position_embeddings': state['encoder.pos_embedding'], **{f'layernorm.{e}': state[f'encoder.ln.{e}'] for e in ('weight', 'bias')},
+            **{f'embeddings.patch_embeddings.projection.{e}': state[f'conv_proj.{e}'] for e in ('weight', 'bias')}}
+        for i in range(layers):
+            of = lambda name: state[f'encoder.layers.encoder_layer_{i}.{name}']
+            for e in ('weight', 'bias'):
+                new |= {f'layers.{i}.attention.{n}_proj.{e}': p for n, p in zip('qkv', of(f'self_attention.in_proj_{e}').chunk(3))}
+                pairs = {'attention.o_proj': 'self_attention.out_proj', 'layernorm_before': 'ln_1', 'layernorm_after': 'ln_2', 'mlp.fc1': linear[0], 'mlp.fc2': linear[1]}
+                new |= {f'layers.{i}.{ours}.{e}': of(f'{theirs}.{e}') for ours, theirs in pairs.items()}
+    except KeyError as e: raise EncoderError(f"a ViT in torchvision's layout, but {e} is missing") from e
+    side = round((state['encoder.pos_embedding'].shape[1] - 1)**.5)*patch; heads = {768: 12, 1024: 16, 1280: 16}.get(width, max(1, width//64))
+    config = AutoConfig.for_model('vit', hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=new['layers.0.mlp.fc1.bias'].numel(), patch_size=patch,
+        image_size=side, num_channels=channels, layer_norm_eps=1e-6)
+    model = AutoModel.from_config(config)
+    left = [k for k in model.load_state_dict(new, strict=False).missing_keys if 'pooler' not in k]
+    if left: raise EncoderError(f"a ViT in torchvision's layout, but {left[0]} could not be filled")
+    return model
+
+def _read_weights(path)->dict:
+    "name -> tensor of a safetensors file, or of a PyTorch file read as weights only."
+    try: state = load_file(path) if Path(path).suffix == '.safetensors' else torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as e: raise EncoderError(f"{path}: not a readable file of weights ({str(e).splitlines()[0][:120]})") from e
+    for key in ('state_dict', 'model_state_dict', 'model'): state = state[key] if isinstance(state.get(key), dict) else state
+    return {k: v for k, v in state.items() if isinstance(v, torch.Tensor)}
+
+def _from_torchvision(path, name, head_dim=0):
+    "An encoder from a file in torchvision's layout; None when it is in another."
+    backbone = torchvision_vit(_read_weights(path))
+    if backbone is None: return None
+    side = backbone.config.image_size; backbone = to_one_channel(backbone)
+    return Encoder(EncoderModule(backbone, 'cls', head_dim), Recipe(size=(side, side)), 'cosine', {'start': str(name), 'trained': False}, name=Path(str(name)).name)
 
 # %% ../nbs/04_encoder.ipynb #b6491de7
 def from_transformers(
@@ -331,10 +375,16 @@ def from_transformers(
     head_dim:int=0, # 0 = no head
 )->Encoder:
     "A pretrained vision model as an encoder, its input convolution summed to one channel."
+    from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HFValidationError
     verbosity = logging.get_verbosity(); logging.set_verbosity_error()
     try:
-        kind = CLIPVisionModel if AutoConfig.from_pretrained(name).model_type == 'clip' else AutoModel
+        config = AutoConfig.from_pretrained(name) if Path(name).is_dir() or 'model_type' in json.loads(Path(hf_hub_download(str(name), 'config.json')).read_text()) else None
+        if config is None:                                # no transformers model
+            found = _from_torchvision(hf_hub_download(str(name), 'model.safetensors'), name, head_dim)
+            if found is None: raise ValueError('its config.json has no model_type, and its weights are not a ViT in torchvision\'s layout')
+            return found
+        kind = CLIPVisionModel if config.model_type == 'clip' else AutoModel
         backbone, report = kind.from_pretrained(name, use_safetensors=True, output_loading_info=True)
     except (OSError, ValueError, HFValidationError) as e:
         where = 'cannot be read as a transformers vision model' if Path(name).is_dir() else 'is no bundled encoder and no folder here, and the Hugging Face hub has it not or cannot be reached'
@@ -354,12 +404,17 @@ def load(cls:Encoder,
     "Find an encoder and load it. Raises `EncoderError` with the reason when it cannot."
     if str(name) in bundled(): return _load_folder(_ENCODERS/str(name))
     folder = Path(name)
+    if folder.is_file():
+        if folder.suffix not in ('.safetensors', '.pt', '.pth') or not (found := _from_torchvision(folder, name)): raise EncoderError(f"{folder}: expected a folder, or weights of a ViT in torchvision's layout (.safetensors, .pt, .pth)")
+        return found
     if (folder/'refcon.json').is_file(): return _load_folder(folder)
     weights = folder/'model.safetensors'
     if weights.is_file():
         try:
             with safe_open(weights, 'pt') as f: ours = 'refcon' in (f.metadata() or {})
+            with safe_open(weights, 'pt') as f: foreign = any(k.endswith('conv_proj.weight') for k in f.keys())
         except SafetensorError as e: raise EncoderError(f"{weights}: not a readable safetensors file ({e})") from e
+        if foreign: return _from_torchvision(weights, name)
         if ours: raise EncoderError(f"{folder}: refcon.json is missing: without its recipe and pooling the weights give other embeddings; copy the folder whole")
     if not folder.exists() and '/' not in str(name): raise EncoderError(f"{name}: no bundled encoder has that name ({', '.join(bundled()) or 'none is bundled'}), and no folder here; hub names look like owner/name")
     if folder.exists() and not (folder/'config.json').is_file(): raise EncoderError(f"{folder}: no encoder there (config.json, model.safetensors and refcon.json expected)")

@@ -18,8 +18,8 @@ __all__ = ['LEAVE_OUT', 'METRICS', 'DISTANCES', 'BASELINES', 'GRIDS', 'TUNED', '
            'rank_metrics', 'expected_ap', 'chance_level', 'summarise', 'paired_bootstrap', 'cosine_distances',
            'euclidean_distances', 'evaluate_embeddings', 'neighbour_confusion', 'few_shot_probe', 'pixel_matrix',
            'PCAPixels', 'random_embeddings', 'lbp', 'glcm', 'hog', 'gabor', 'wavelet_energies', 'tune_baseline',
-           'results_table', 'make_submission', 'check_submission', 'write_submission', 'confidence_weighted',
-           'absolute_confidence', 'challenge_score']
+           'domain_auroc', 'results_table', 'make_submission', 'check_submission', 'write_submission',
+           'confidence_weighted', 'absolute_confidence', 'challenge_score']
 
 # %% ../nbs/09_evaluate.ipynb #5360a42e
 LEAVE_OUT = ('survey', 'section', 'overlapping', 'none')
@@ -570,6 +570,25 @@ def tune_baseline(
     "The descriptor's parameters with the highest macro mAP on labelled windows."
     found = [(p, evaluate_embeddings(BASELINES[name](images, **p), frame, n_boot=1, **how)[0]) for p in GRIDS[name]]
     return max(found, key=lambda f: f[1]['macro_map'])
+
+# %% ../nbs/09_evaluate.ipynb #01f0512a
+def domain_auroc(
+    images:Sequence[np.ndarray], # N windows of both kinds
+    real:np.ndarray,         # (N,) bool
+    surveys:Sequence,        # (N,) survey of each
+    seed:int=0,              # of the folds
+)->float: # area under the ROC curve over windows of surveys left out
+    "How well texture tells real windows from synthetic ones. Raises ValueError with fewer than two surveys of a kind."
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+    real, groups = np.asarray(real, bool), pd.factorize(np.asarray(surveys, dtype=object))[0]
+    n = min(len(np.unique(groups[real])), len(np.unique(groups[~real])))
+    if n < 2: raise ValueError(f"{n} survey of one kind: leaving surveys out needs at least two of each")
+    x = np.concatenate([f(images)*10 for f in (wavelet_energies, glcm, gabor, lbp)], axis=1)
+    folds = StratifiedGroupKFold(min(5, n), shuffle=True, random_state=seed)
+    model = LogisticRegression(C=.1, max_iter=5000, class_weight='balanced')
+    return float(roc_auc_score(real, cross_val_predict(model, x, real, cv=folds, groups=groups, method='predict_proba')[:, 1]))
 
 # %% ../nbs/09_evaluate.ipynb #484e93e3
 def results_table(
