@@ -65,10 +65,6 @@ class LoopTrainer(Trainer):
         else: self.waited += time.perf_counter() - t0
         return got
 
-    def _save(self, output_dir=None, state_dict=None):
-        state = self.model.state_dict() if state_dict is None else state_dict
-        super()._save(output_dir, {k: v.contiguous() for k, v in state.items()})       # safetensors refuses channels_last
-
     @property
     def wait_share(self)->float:
         "Share of the time since the first batch that was spent waiting for data."

@@ -271,7 +271,7 @@ class WindowReader:
     def _array_scale(self, survey):
         "99th percentile of |amplitude| over a survey's arrays."
         if survey not in self._scales:
-            self._scales[survey] = float(np.percentile(np.abs(np.concatenate([self.arrays[i].ravel() for i in np.flatnonzero(self.frame.survey == survey)])), 99))
+            self._scales[survey] = float(np.percentile(np.abs(np.concatenate([self.arrays[i].ravel() for i in np.flatnonzero(self.frame.survey.isna() if pd.isna(survey) else self.frame.survey == survey)])), 99))
         return self._scales[survey]
 
     def __getitem__(self, i:int):

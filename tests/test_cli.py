@@ -94,10 +94,18 @@ def test_submit(refcon, work, encoder_folder):
 
 
 def test_train_then_use(refcon, work):
-    done = refcon('train', work/'images', '--out', work/'trained', '--steps', 2, '--json', timeout=600)
+    done = refcon('train', work/'images', '--out', work/'trained', '--what', 'all', '--steps', 2, '--json', timeout=600)
     assert done.returncode == 0, done.stderr
     assert {'before', 'after', 'leave_out'} <= set(json.loads(done.stdout))
     assert sorted(p.name for p in (work/'trained').iterdir()) == ['config.json', 'model.safetensors', 'refcon.json']
+
+
+def test_a_handful_of_labels(refcon, work):
+    "Four images a class: the head alone learns, in seconds, and says what it gained."
+    done = refcon('train', work/'images', '--out', work/'adapted', '--json'); assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout); assert results['what'] == 'head' and results['after'] >= results['before']
+    from reflection_connection.encoder import Encoder
+    assert Encoder.load(work/'adapted').provenance['adapted']['strength'] == results['strength']
 
 
 WRONG = '''check {o}/nope.sgy
@@ -135,6 +143,9 @@ evaluate {o}/good --encoder {e} --leave-out survey
 submit --queries {o}/nope --corpus {o}/bad --encoder {e} --out {o}/r.json
 submit --queries {o}/good --corpus {o}/one --encoder {e} --out {o}/r.json
 train {o}/one --out {o}/t
+train {o}/one --out {o}/t --what head
+train {o}/good --out {o}/t --what head
+evaluate {o}/good --encoder {e} --exclude Pepper
 train {o}/nope --out {o}/t
 pretrain {o}/nope --out {o}/t
 pretrain {o}/one/a.png --out {o}/t

@@ -65,3 +65,49 @@ def test_every_small_architecture_embeds(name):
 def test_cuda_equals_cpu(encoder_folder):
     encoder = Encoder.load(encoder_folder); images = [np.random.default_rng(i).normal(size=(60, 80)) for i in range(8)]
     np.testing.assert_allclose(encoder.embed(images, device='cuda'), encoder.embed(images, device='cpu'), atol=1e-4)
+
+
+def test_the_bundled_encoder_is_small():
+    from torch.utils.flop_counter import FlopCounterMode
+    from reflection_connection.encoder import _ENCODERS
+    encoder = Encoder.load('refcon-tiny')
+    with FlopCounterMode(display=False) as count, torch.no_grad(): encoder.module(torch.zeros(1, 1, 128, 128))
+    assert encoder.n_parameters <= 6e6 and count.get_total_flops() <= 1e9 and encoder.calibration is not None
+    assert sum(p.stat().st_size for p in (_ENCODERS/'refcon-tiny').iterdir()) <= 13e6
+
+
+def test_the_bundled_encoder_finds_across_real_surveys(shared):
+    "Every window asks the other surveys; ahead of every classical descriptor, tuned ones too, by a paired test."
+    from reflection_connection.run import score_encoder
+    from reflection_connection.windows import load_windows
+    found = score_encoder(Encoder.load('refcon-tiny'), load_windows(shared/'windows_dev.csv', shared/'sections'), 'survey', ('Channel',))
+    assert found['encoder']['macro_map'] > .6
+    for name, summary in found.items():
+        if name != 'encoder': assert summary['encoder_ahead']['p'] < .001 and summary['encoder_ahead']['difference'] > .2, name
+
+
+def test_a_few_labels_from_other_surveys_do_no_harm(shared):
+    from reflection_connection.run import adapt_in_turn
+    from reflection_connection.windows import load_windows
+    turns, promise = adapt_in_turn(Encoder.load('refcon-tiny'), load_windows(shared/'windows_dev.csv', shared/'sections'), ('Channel',))
+    gain = turns.after - turns.before
+    assert gain.mean() > 0 and gain.min() > -.05 and promise['error'] < .1, turns
+
+
+def test_torchvision_layout_from_the_hub(tmp_path):
+    "A model card with another library's config.json and torchvision's weights, as the hub's cache keeps it; offline."
+    import os
+    import subprocess
+    import sys
+
+    from safetensors.torch import save_file
+    d, snapshot = 64, tmp_path/'hub'/'models--owner--seismic-vit'/'snapshots'/'a1'
+    draw = lambda *s: .1*torch.randn(*s)
+    state = {'conv_proj.weight': draw(d, 1, 8, 8), 'conv_proj.bias': draw(d), 'class_token': draw(1, 1, d), 'encoder.pos_embedding': draw(1, 17, d), 'encoder.ln.weight': draw(d), 'encoder.ln.bias': draw(d)}
+    for k, s in {'ln_1': (d,), 'ln_2': (d,), 'self_attention.in_proj_': (3*d, d), 'self_attention.out_proj': (d, d), 'mlp.0': (2*d, d), 'mlp.3': (d, 2*d)}.items():
+        for e, shape in (('weight', s), ('bias', s[:1])): state[f'encoder.layers.encoder_layer_0.{k}{"" if k.endswith("_") else "."}{e}'] = draw(*shape)
+    snapshot.mkdir(parents=True); save_file(state, snapshot/'model.safetensors'); (snapshot/'config.json').write_text('{"image_size": 32, "patch_size": 8}')
+    (snapshot.parents[1]/'refs').mkdir(); (snapshot.parents[1]/'refs'/'main').write_text('a1')
+    code = "from reflection_connection.encoder import Encoder; print(Encoder.load('owner/seismic-vit'))"
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=os.environ | dict(HF_HOME=str(tmp_path), HF_HUB_CACHE=str(tmp_path/'hub'), HF_HUB_OFFLINE='1'))
+    assert done.returncode == 0 and 'vit, 0.0' in done.stdout and '(32, 32)' in done.stdout, done.stderr[-1500:]

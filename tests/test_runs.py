@@ -115,3 +115,25 @@ def test_killed_and_started_again(tmp_path):
     again = start(tmp_path/'cut').communicate(timeout=600)[0]
     assert 'going on from checkpoint-' in again and 'going on' not in whole
     assert again.splitlines()[-1] == whole.splitlines()[-1]
+
+
+def test_evaluation_run(refcon, tmp_path):
+    "The whole report in one command, and the same numbers when it is asked again."
+    arguments = ['run', 'nbs/run_evaluation.ipynb', '-p', 'per_class', '6', '-p', 'exclude', 'Channel', '-p', 'pictures', '2']
+    metrics = []
+    for out in (tmp_path/'a', tmp_path/'b'):
+        done = refcon(*arguments, '--out', out, timeout=900); assert done.returncode == 0, done.stderr[-3000:]
+        for name in ('report.html', 'params.json', 'figures/best.png', 'figures/worst.png', 'figures/confidence.png'): assert (out/name).is_file(), name
+        metrics.append(json.loads((out/'metrics.json').read_text()))
+    assert metrics[0] == metrics[1] and metrics[0]['few_labels']['surveys'] > 2 and metrics[0]['wavelet']['encoder_ahead']['p'] <= 1
+
+
+def test_bundled_encoder_run(refcon, tmp_path):
+    "The recipe of the bundled encoder, in miniature: families held out, shipped folder, taken up again."
+    from reflection_connection.encoder import Encoder
+    arguments = ['run', 'nbs/run_bundled_encoder.ipynb', '-p', 'encoder', 'resnet-tiny', '-p', 'size', '48', '-p', 'per_class', '20', '-p', 'steps', '3', '-p', 'batch', '2', '-p', 'hold_out', 'steep,ringing',
+                 '-p', 'processes', '0', '--out', tmp_path/'run']
+    done = refcon(*arguments, timeout=900); assert done.returncode == 0, done.stderr[-3000:]
+    first = json.loads((tmp_path/'run'/'metrics.json').read_text()); assert 0 < first['synthetic']['macro_map'] < 1
+    shipped = Encoder.load(tmp_path/'run'/'shipped'); assert shipped.name == 'refcon-tiny' and shipped.calibration
+    done = refcon(*arguments, timeout=900); assert 'train: taken from' in done.stderr and json.loads((tmp_path/'run'/'metrics.json').read_text()) == first
