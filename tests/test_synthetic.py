@@ -25,7 +25,7 @@ def test_generation_leaves_numpys_global_random_state_alone():
 def test_windows_of_many_seeds_and_shapes_are_finite_and_alive(seed):
     shape = [(32, 32), (50, 125), (128, 128), (99, 60), (33, 200), (224, 224)][seed]
     w, f = labelled_windows(8, seed=seed, shape=shape, surveys=8)
-    assert np.isfinite(w).all() and (w.std((1, 2)) > 0).all() and list(f.columns) == ['id', 'label', 'survey']
+    assert np.isfinite(w).all() and (w.std((1, 2)) > 0).all() and list(f.columns) == ['id', 'label', 'survey', 'structure', 'wavelet', 'noise']
     assert set(f.label) == set(CLASSES) and f.id.is_unique
 
 @pytest.mark.parametrize('seed', range(5))
@@ -83,5 +83,5 @@ def test_a_window_always_shows_something():
     "A salt body without reflections that fills the window: seed 0, survey 4 of 20, number 1938 was one."
     from reflection_connection.synthetic import CLASSES, one_window, random_style
     style = random_style(np.random.default_rng([0, 1, (1938 + CLASSES.index('Salt')) % 20]))
-    window = one_window(np.random.default_rng([0, 2, CLASSES.index('Salt'), 1938]), 'Salt', style, (96, 96))
-    assert np.isfinite(window).all() and window.std() > 0
+    window, structure = one_window(np.random.default_rng([0, 2, CLASSES.index('Salt'), 1938]), 'Salt', style, (96, 96))
+    assert np.isfinite(window).all() and window.std() > 0 and structure
