@@ -353,10 +353,12 @@ def torchvision_vit(
     if left: raise EncoderError(f"a ViT in torchvision's layout, but {left[0]} could not be filled")
     return model
 
+# %% ../nbs/04_encoder.ipynb #596bb2f7
 def _read_weights(path)->dict:
     "name -> tensor of a safetensors file, or of a PyTorch file read as weights only."
     try: state = load_file(path) if Path(path).suffix == '.safetensors' else torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as e: raise EncoderError(f"{path}: not a readable file of weights ({str(e).splitlines()[0][:120]})") from e
+    except Exception as e: # an unpickler fails in as many ways as files are damaged
+        raise EncoderError(f"{path}: not a readable file of weights ({str(e).splitlines()[0][:120]})") from e
     for key in ('state_dict', 'model_state_dict', 'model'): state = state[key] if isinstance(state.get(key), dict) else state
     return {k: v for k, v in state.items() if isinstance(v, torch.Tensor)}
 
@@ -379,11 +381,11 @@ def from_transformers(
     from huggingface_hub.errors import HFValidationError
     verbosity = logging.get_verbosity(); logging.set_verbosity_error()
     try:
-        config = AutoConfig.from_pretrained(name) if Path(name).is_dir() or 'model_type' in json.loads(Path(hf_hub_download(str(name), 'config.json')).read_text()) else None
-        if config is None:                                # no transformers model
+        if not Path(name).is_dir() and 'model_type' not in json.loads(Path(hf_hub_download(str(name), 'config.json')).read_text()): # no transformers model
             found = _from_torchvision(hf_hub_download(str(name), 'model.safetensors'), name, head_dim)
-            if found is None: raise ValueError('its config.json has no model_type, and its weights are not a ViT in torchvision\'s layout')
+            if found is None: raise ValueError("its config.json has no model_type, and its weights are not a ViT in torchvision's layout")
             return found
+        config = AutoConfig.from_pretrained(name)
         kind = CLIPVisionModel if config.model_type == 'clip' else AutoModel
         backbone, report = kind.from_pretrained(name, use_safetensors=True, output_loading_info=True)
     except (OSError, ValueError, HFValidationError) as e:
@@ -411,8 +413,7 @@ def load(cls:Encoder,
     weights = folder/'model.safetensors'
     if weights.is_file():
         try:
-            with safe_open(weights, 'pt') as f: ours = 'refcon' in (f.metadata() or {})
-            with safe_open(weights, 'pt') as f: foreign = any(k.endswith('conv_proj.weight') for k in f.keys())
+            with safe_open(weights, 'pt') as f: ours, foreign = 'refcon' in (f.metadata() or {}), any(k.endswith('conv_proj.weight') for k in f.keys())
         except SafetensorError as e: raise EncoderError(f"{weights}: not a readable safetensors file ({e})") from e
         if foreign: return _from_torchvision(weights, name)
         if ours: raise EncoderError(f"{folder}: refcon.json is missing: without its recipe and pooling the weights give other embeddings; copy the folder whole")

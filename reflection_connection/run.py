@@ -16,7 +16,7 @@ from .corpus import Corpus, Shapes, write_sections
 from .encoder import ARCHITECTURES, Encoder, start_encoder
 from .evaluate import BASELINES, DISTANCES, default_leave_out, evaluate_embeddings, few_shot_probe, leave_out_mask, paired_bootstrap, rank_metrics, results_table
 from .plot import save_figure
-from .windows import Recipe, load_labelled, load_windows
+from .windows import Recipe, load_windows, split_labelled
 
 # %% auto #0
 __all__ = ['TYPES', 'PACKAGES', 'FEW', 'STRENGTHS', 'RunError', 'notebook_parameters', 'typed', 'check_parameters', 'write_json',
@@ -277,6 +277,7 @@ def ahead_table(
     text = {name: '{difference:+.2f} [{ci[0]:+.2f}, {ci[1]:+.2f}], p {p:.1g}'.format(**s['encoder_ahead']) for name, s in found.items() if 'encoder_ahead' in s}
     return results_table(found).assign(**{'encoder ahead by': pd.Series(text)}).fillna('')
 
+# %% ../nbs/13_run.ipynb #80e9bb64
 def _promise(p, same)->dict:
     "What `keeps_its_promise` returns, from probabilities and truth; the risk at 100 shares of coverage."
     coverage, risk = risk_coverage(p, same); some = np.unique(np.searchsorted(coverage, np.linspace(0, 1, 101)).clip(max=len(coverage) - 1))
@@ -297,6 +298,7 @@ def keeps_its_promise(
     if not len(d): return {}
     return _promise(probability(encoder.calibration, d, encoder.metric), same)
 
+# %% ../nbs/13_run.ipynb #eeb73639
 def score_encoder(
     encoder:Encoder,
     reader, # `WindowReader` of labelled windows
@@ -347,9 +349,9 @@ def candidates_rule(reader, how:str, part:str='valid')->str: # for `evaluate.lea
     return 'survey' if how == 'survey' and shared else 'overlapping'
 
 def train_encoder(
-    data, # see `windows.load_labelled`
+    data, # see `windows.load_windows`
     start:str='resnet-tiny', # see `encoder.start_encoder`
-    volume=None, table=None, # see `windows.load_labelled`
+    volume=None, table=None, # see `windows.load_windows`
     folder=None, # encoder folder to write
     seed:int=0,
     what:str='all', # 'all' weights; 'head', see `adapt_encoder`; 'auto': the head of a trained encoder where a class has fewer than `FEW` windows on average
@@ -360,12 +362,12 @@ def train_encoder(
     if folder is None: raise RunError("train_encoder needs a folder to write the encoder into")
     if what not in ('auto', 'head', 'all'): raise RunError(f"what is {what!r}: expected auto, head or all")
     config, encoder = SiameseConfig(seed=seed, **settings), start_encoder(start, seed)
-    if what != 'all':
-        labelled = load_windows(data, volume, table, seed); labelled = labelled.subset((labelled.frame.label.notna() & (labelled.frame.split != 'test').fillna(True)).to_numpy(bool))
-        if what == 'head' or (start not in ARCHITECTURES and labelled.frame.label.value_counts().mean() < FEW):
-            results = adapt_encoder(encoder, labelled, seed); encoder.name = Path(folder).name; encoder.save(folder)
-            return encoder, results
-    reader, how = load_labelled(data, volume, table, seed)
+    reader = load_windows(data, volume, table, seed)
+    labelled = reader.subset((reader.frame.label.notna() & (reader.frame.split != 'test').fillna(True)).to_numpy(bool))
+    if what == 'head' or (what == 'auto' and start not in ARCHITECTURES and labelled.frame.label.value_counts().mean() < FEW):
+        results = adapt_encoder(encoder, labelled, seed); encoder.name = Path(folder).name; encoder.save(folder)
+        return encoder, results
+    reader, how = split_labelled(reader, seed, data)
     (x, frame), (v, valid) = prepare(reader, encoder, 'train'), prepare(reader, encoder, 'valid')
     leave_out = candidates_rule(reader, how); score = validation_score(valid, leave_out, encoder.metric)
     pixels = reader.part('valid').read(); before = score(encoder.embed(*pixels))['macro_map']

@@ -21,7 +21,7 @@ from .volume import Volume, open_volume
 __all__ = ['COLUMNS', 'IMAGE_TYPES', 'MAX_PIXELS', 'CHALLENGE', 'WindowError', 'window_table', 'locate', 'volume_windows',
            'read_image', 'image_windows', 'challenge_folder', 'challenge_windows', 'labelled_table', 'WindowReader',
            'Recipe', 'split_by_survey', 'split_by_block', 'split_gap', 'prove_disjoint', 'split_by_window',
-           'split_windows', 'load_windows', 'load_labelled', 'synthetic_pool']
+           'split_windows', 'load_windows', 'split_labelled', 'load_labelled', 'synthetic_pool']
 
 # %% ../nbs/02_windows.ipynb #2fd2a02e
 COLUMNS = ('id', 'source', 'survey', 'domain', 'line_kind', 'line', 'top', 'left', 'height', 'width',
@@ -476,20 +476,27 @@ def load_windows(
     if path.suffix in ('.csv', '.parquet'): return WindowReader(labelled_table(path, volume))
     return WindowReader(_folder_windows(challenge_folder(data), table))
 
-def load_labelled(data, volume=None, table=None, seed:int=0, per_class:int=80)->tuple: # (WindowReader with split filled, how it was split)
-    "Labelled windows, split into train, valid and test. Classes with fewer than two windows to train on are left out, and named."
-    reader = load_windows(data, volume, table, seed, per_class)
+def split_labelled(
+    reader:WindowReader, # its column `split` is filled
+    seed:int=0, # of the split
+    name:str='', # of the data, for error messages
+)->tuple: # (WindowReader, how it was split)
+    "Split labelled windows into train, valid and test; a test part that is there stays. Classes with fewer than two windows to train on are left out, and named."
     frame = reader.frame
     free = frame.label.notna() & ~frame.split.isin(['test'])
-    if not free.any(): raise WindowError(f"{data}: no labelled windows: expected class folders or a table with labels")
+    if not free.any(): raise WindowError(f"{name}: no labelled windows: expected class folders or a table with labels")
     has_test = bool((frame.split == 'test').any())
     parts, how = split_windows(frame[free], test=0. if has_test else .2, seed=seed)
     reader.frame.loc[free, 'split'] = parts.split
     n = reader.frame[reader.frame.split == 'train'].label.value_counts()
-    if not (reader.frame.split == 'valid').any(): raise WindowError(f"{data}: too few windows to keep some for validation: at least four of a class are needed")
+    if not (reader.frame.split == 'valid').any(): raise WindowError(f"{name}: too few windows to keep some for validation: at least four of a class are needed")
     few = sorted(set(frame.label.dropna()) - set(n.index[n >= 2]))
     if few: print(f"left out for want of training windows: {', '.join(few)}", flush=True)
     return reader.subset(~reader.frame.label.isin(few).to_numpy(bool)), how
+
+def load_labelled(data, volume=None, table=None, seed:int=0, per_class:int=80)->tuple: # (WindowReader with split filled, how it was split)
+    "`load_windows` and `split_labelled`."
+    return split_labelled(load_windows(data, volume, table, seed, per_class), seed, data)
 
 # %% ../nbs/02_windows.ipynb #a985e530
 def _pool_chunk(
