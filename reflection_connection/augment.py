@@ -95,7 +95,7 @@ class Augment:
     def crop(self, size):
         "A random crop resized back to `size` (H, W)."
         if size not in self.crops:
-            smallest = .85 if self.level == 'light' else .5
+            smallest = .85 if self.level == 'light' else .75
             self.crops[size] = K.RandomResizedCrop(size, scale=(smallest, 1.), ratio=(.8, 1.25), cropping_mode='slice', p=1.)
         return self.crops[size]
 

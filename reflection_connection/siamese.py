@@ -4,19 +4,21 @@
 
 # %% ../nbs/06_siamese.ipynb #8899c7a0
 from __future__ import annotations
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 from pytorch_metric_learning import distances, losses, miners
 from pytorch_metric_learning.utils import loss_and_miner_utils as lmu
 from torch import nn
-from transformers import EarlyStoppingCallback
+from transformers import EarlyStoppingCallback, TrainerCallback
 from .augment import LEVELS, Augment
 from .encoder import Encoder, EncoderModule
 from .train import PRECISIONS, LoopTrainer, TrainError, arguments, fit
 
 # %% auto #0
-__all__ = ['SiameseConfig', 'Batches', 'SiameseModel', 'SiameseTrainer', 'finetune', 'discriminative_stretch', 'stretch_head']
+__all__ = ['SiameseConfig', 'Batches', 'SiameseModel', 'AverageFollows', 'SiameseTrainer', 'finetune', 'discriminative_stretch',
+           'stretch_head']
 
 # %% ../nbs/06_siamese.ipynb #c3efd0e2
 @dataclass
@@ -34,6 +36,7 @@ class SiameseConfig:
     not_anchors:tuple = () # classes that are never anchors but serve as negatives, e.g. ('Boring',)
     lr:float = 1e-3 # highest learning rate of AdamW
     weight_decay:float = .05
+    average:float = 0. # validate and keep a running mean of the weights that forgets by this factor a step; 0 = the weights themselves
     warmup:float = .1 # share of steps in which the learning rate rises; then it falls as a cosine to 0
     augment:str = 'heavy' # strength, see augment.LEVELS
     train_backbone:bool = True # False: only pooling and head learn
@@ -49,6 +52,7 @@ class SiameseConfig:
         if self.classes < 2 or self.per_class < 2: raise TrainError(f"a batch of {self.classes} classes x {self.per_class} windows has no {'negatives' if self.classes < 2 else 'positives'}: both must be at least 2")
         if self.views < 1: raise TrainError(f"views is {self.views}: expected at least 1")
         if self.views > 1 and self.mining == 'random': raise TrainError("random triplets have one view of each window")
+        if not 0 <= self.average < 1: raise TrainError(f"average is {self.average}: expected a number from 0 up to, not including, 1")
         if self.steps < 1 or self.eval_every < 1: raise TrainError("steps and eval_every must be at least 1")
         if self.loss == 'supcon' and self.mining == 'random': raise TrainError("random triplets need loss 'triplet'")
 
@@ -95,12 +99,29 @@ class SiameseModel(nn.Module):
     def __init__(self, module:EncoderModule, config:SiameseConfig, anchor_ok, metric='cosine', scaling='window', clip=3.):
         super().__init__()
         self.encoder, self.settings, self.augment = module, config, Augment(config.augment, scaling, clip)
+        self.average = deepcopy(module).requires_grad_(False).eval() if config.average else None
         self.register_buffer('anchor_ok', anchor_ok, persistent=False)
         d = distances.CosineSimilarity() if metric == 'cosine' else distances.LpDistance(p=2, normalize_embeddings=True)
         self.distance = d
         if config.loss == 'supcon': self.criterion = losses.SupConLoss(config.temperature, distance=distances.CosineSimilarity())
         else: self.criterion = losses.TripletMarginLoss(config.margin, swap=config.swap, distance=d)
         self.miner = {'hard': miners.BatchHardMiner(distance=d), 'semihard': miners.TripletMarginMiner(config.margin, 'semihard', distance=d)}.get(config.mining)
+
+    @property
+    def kept(self): return self.encoder if self.average is None else self.average
+
+    def train(self, mode=True):
+        super().train(mode)
+        if self.average is not None: self.average.eval()
+        return self
+
+    @torch.no_grad()
+    def follow(self, step:int):
+        "Move the running mean of weights and statistics towards those of this step."
+        keep = min(self.settings.average, (1 + step)/(10 + step))         # the first steps are forgotten sooner
+        for a, w in zip(self.average.state_dict().values(), self.encoder.state_dict().values()):
+            if a.is_floating_point(): a.lerp_(w, 1 - keep)
+            else: a.copy_(w)
 
     def forward(self, images, labels, batch_seed=None):
         seed, n = None if batch_seed is None else int(batch_seed), self.settings.views
@@ -138,6 +159,11 @@ class SiameseModel(nn.Module):
         return (sign*(m[a, p] - m[a, n]) + self.settings.margin > 0).float().mean()
 
 # %% ../nbs/06_siamese.ipynb #071b3ca2
+class AverageFollows(TrainerCallback):
+    "After every step the running mean follows."
+    def __init__(self, model): self.model = model
+    def on_step_end(self, args, state, control, **kwargs): self.model.follow(state.global_step)
+
 class SiameseTrainer(LoopTrainer):
     "The loop with a retrieval score for evaluation."
     def __init__(self, *args, valid=None, score=None, **kwargs):
@@ -147,7 +173,7 @@ class SiameseTrainer(LoopTrainer):
     def evaluate(self, *args, metric_key_prefix='eval', **kwargs):
         self.model.eval()
         with torch.inference_mode():
-            z = torch.cat([self.model.encoder(b.to(self.args.device)).float().cpu() for b in self.valid.split(256)]).numpy()
+            z = torch.cat([self.model.kept(b.to(self.args.device)).float().cpu() for b in self.valid.split(256)]).numpy()
         metrics = {f'{metric_key_prefix}_{k}': v for k, v in self.score(z).items()}
         self.model.train(); self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -174,10 +200,11 @@ def finetune(
     args = arguments(folder, config.steps, config.lr, every, config.warmup, config.precision, report_to, per_device_train_batch_size=1, weight_decay=config.weight_decay, seed=config.seed,
         eval_strategy=checks, load_best_model_at_end=checks == 'steps', metric_for_best_model='eval_macro_map' if checks == 'steps' else None, greater_is_better=True if checks == 'steps' else None)
     stop = [EarlyStoppingCallback(config.patience)] if config.patience and valid is not None else []
+    follows = [AverageFollows(model)] if config.average else []
     trainer = SiameseTrainer(model, args, train_dataset=data, eval_dataset=data if valid is not None else None, data_collator=lambda b: b[0],
-        valid=valid, score=score, callbacks=[*stop, *callbacks])
+        valid=valid, score=score, callbacks=[*follows, *stop, *callbacks])
     history = fit(trainer)
-    encoder.module.requires_grad_(True).eval().cpu(); encoder.calibration = None
+    encoder.module = model.kept.requires_grad_(True).eval().cpu(); encoder.calibration = None
     encoder.provenance = encoder.provenance | {'trained': True, 'fine_tuning': asdict(config) | {'windows': len(x), 'classes': list(map(str, data.names)), 'best_step': trainer.state.best_global_step}}
     return history
 

@@ -10,10 +10,10 @@ __all__ = ['CLASSES', 'PER_SAMPLE', 'NOISE_UNIT', 'CHAOTIC', 'FAULTED', 'CONVERG
            'smoothing_matrix', 'level_gain', 'record_line', 'padded_box', 'planar_unit', 'bright_contrast',
            'medium_contrast', 'weak_contrast', 'stirring', 'chaotic_unit', 'boring_unit', 'events_everywhere',
            'fault_set', 'channel_body', 'converging_units', 'salt_body', 'compose_boring', 'compose_bright_planar',
-           'compose_transparent', 'compose_chaotic', 'compose_channel', 'compose_converging', 'compose_fault',
-           'compose_salt', 'labelled_windows', 'one_window', 'window_image', 'survey_clips', 'gallery_image',
-           'survey_scene', 'survey_style', 'Section', 'synthetic_section', 'check_size', 'Survey', 'cdp_xy',
-           'text_header', 'write_segy', 'clear_boxes', 'label_table', 'write_survey', 'write_challenge']
+           'compose_transparent', 'compose_chaotic', 'compose_channel', 'mark_boundary', 'compose_converging',
+           'compose_fault', 'compose_salt', 'labelled_windows', 'one_window', 'window_image', 'survey_clips',
+           'gallery_image', 'survey_scene', 'survey_style', 'Section', 'synthetic_section', 'check_size', 'Survey',
+           'cdp_xy', 'text_header', 'write_segy', 'clear_boxes', 'label_table', 'write_survey', 'write_challenge']
 
 # %% ../nbs/00_synthetic.ipynb #4a24d7c1
 from dataclasses import dataclass, field, replace
@@ -386,16 +386,15 @@ class Scene:
     def strata(self, z, x, y, rows):
         "Log impedance and class of the unit stack at depths `z` before deformation."
         far, edge = 0*x, self.box.nz*1.5
-        tops = [far + self.box.z0 - edge]
-        for s in self.surfaces: tops.append(np.maximum(s(x, y), tops[-1]))
-        tops.append(far + self.box.z0 + 2*edge)
+        laid = [far + self.box.z0 - edge, *(s(x, y) for s in self.surfaces), far + self.box.z0 + 2*edge] # as laid down; a higher surface cuts off lower ones
+        tops = np.maximum.accumulate(laid)
         log, cls = np.zeros_like(z), np.zeros(z.shape, np.int8)
-        for u, top, base in zip(self.units, tops, tops[1:]):
+        for k, (u, top, base) in enumerate(zip(self.units, tops, tops[1:])):
             present = ((z > top - 1) & (z < base + 1)).any(1)
             if not present.any(): continue
             r = slice(present.argmax(), len(present) - present[::-1].argmax())
             below = np.clip(z[r] - top + np.float32(.5), 0, 1)
-            log[r] += below*(unit_log(u, z[r], x, y, top, base, rows[r]) - log[r])
+            log[r] += below*(unit_log(u, z[r], x, y, laid[k], laid[k + 1], rows[r]) - log[r])
             cls[r] = np.where(below > .5, np.int8(u.cls), cls[r])
         return log, cls
 
@@ -661,7 +660,7 @@ def converging_units(rng, st, box, top:float, base:float, contrast:float, struct
         s = Surface(top + thick*rng.uniform(.4, .7), leaning(angle*rng.uniform(.6, 1.4)), origin=o, relief=RandomField(rng, box, (nx*.4,)), amp=thick*.08*rng.random())
         return [Surface(top, tilt, origin=o), s], [planar_unit(rng, st, box, C, contrast, follow='top')]
     if structure == 'growth': # dip increases downward
-        return [Surface(top + thick*.2*rng.random(), tilt, origin=o), Surface(base, leaning(angle*.8), origin=o)], [planar_unit(rng, st, box, C, contrast, follow='top', dip=(-angle*.2, 0.), fan=loguniform(rng, 1, 4)/thick)]
+        return [Surface(top + thick*.2*rng.random(), tilt, origin=o), Surface(base, leaning(angle*.8), origin=o)], [planar_unit(rng, st, box, C, contrast, follow='top', dip=(-angle*.35, 0.), fan=loguniform(rng, 1, 4)/thick)]
     if structure == 'folds': # folded beds cut off by an even surface
         wide = nx*loguniform(rng, .15, .6)
         u = planar_unit(rng, st, box, C, contrast, stir=[(RandomField(rng, box, (wide,)), min(.8*wide, st.period*loguniform(rng, .7, 3.)))])
@@ -735,6 +734,13 @@ def compose_channel(rng, st, box)->Scene:
         bodies.append(channel_body(rng, st, box, a.x0 + a.half*rng.uniform(-1.2, 1.2), a.level + a.depth*rng.uniform(-.7, .7), a.half*rng.uniform(.4, .9), a.depth*rng.uniform(.5, .9)))
     return Scene(box, s, units, events_everywhere(rng, st, box, .5) + bodies[:1], bodies, noise_range=(0., .5), structure='stacked' if len(bodies) > 1 else 'single')
 
+def mark_boundary(rng, units:list):
+    "Make one boundary between units bright, and the beds on both sides faint: an unconformity that outshines what it cuts."
+    faint, c = loguniform(rng, .15, .7), max(u.contrast for u in units)
+    for u in units: u.contrast, u.mean = faint*u.contrast, faint*u.mean
+    step = rng.choice([-1, 1])*c*loguniform(rng, .7, 2.5)
+    for u in units[:rng.integers(1, len(units))]: u.mean += step
+
 def compose_converging(rng, st, box)->Scene:
     "Wedge, unconformity, onlap, growth strata or clinoforms between planar beds."
     n = box.nz + 2*box.z0
@@ -744,7 +750,9 @@ def compose_converging(rng, st, box)->Scene:
     first, last = around(), around()
     last.follow = 'top'
     if first.follow == 'level' or rng.random() < .6: first.follow = 'base'
-    return Scene(box, s, [first, *u, last], events_everywhere(rng, st, box, .7), noise_range=(0., .6), structure=structure)
+    units = [first, *u, last]
+    if rng.random() < .35: mark_boundary(rng, units)
+    return Scene(box, s, units, events_everywhere(rng, st, box, .7), noise_range=(0., .6), structure=structure)
 
 def compose_fault(rng, st, box)->Scene:
     "Planar beds with a marker, cut by one to nine faults."
