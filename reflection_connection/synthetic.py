@@ -6,7 +6,7 @@
 __all__ = ['CLASSES', 'PER_SAMPLE', 'NOISE_UNIT', 'CHAOTIC', 'FAULTED', 'CONVERGING', 'SALT', 'COMPOSERS', 'SHOWN', 'GRID',
            'CLEAR', 'bspline_weights', 'Box', 'RandomField', 'log_table', 'lookup', 'reflectivity', 'wavelet',
            'wavelet_matrix', 'Warp', 'Fault', 'Salt', 'ChannelBody', 'Surface', 'Unit', 'strat_age', 'unit_log',
-           'Scene', 'steep_loss', 'fill_salt', 'loguniform', 'pick', 'Style', 'random_style', 'band_noise',
+           'Scene', 'steep_loss', 'fill_salt', 'loguniform', 'choose', 'Style', 'random_style', 'band_noise',
            'smoothing_matrix', 'level_gain', 'record_line', 'padded_box', 'planar_unit', 'bright_contrast',
            'medium_contrast', 'weak_contrast', 'stirring', 'chaotic_unit', 'boring_unit', 'events_everywhere',
            'fault_set', 'channel_body', 'converging_units', 'salt_body', 'compose_boring', 'compose_bright_planar',
@@ -423,7 +423,7 @@ def loguniform(rng, a, b):
     "Random number between `a` and `b`, uniform in its logarithm."
     return float(a*(b/a)**rng.random())
 
-def pick(rng, among:dict)->str:
+def choose(rng, among:dict)->str:
     "A name from {name: probability}."
     return str(rng.choice(list(among), p=list(among.values())))
 
@@ -573,7 +573,7 @@ CHAOTIC = {'stirred': .28, 'imbricate': .2, 'lenses': .2, 'debris': .16, 'hummoc
 def chaotic_unit(rng, st, box, cls:str='Bright_Chaotic', contrast:float=None, structure:str=None, **kw)->Unit:
     "A mass-transport complex: stirred, imbricated, made of bright lenses, of debris, or hummocky."
     contrast = contrast or bright_contrast(rng)
-    structure = structure or pick(rng, CHAOTIC)
+    structure = structure or choose(rng, CHAOTIC)
     u = planar_unit(rng, st, box, 'Bright_Planar', contrast, **kw)
     u.table = log_table(rng, 3*box.nz, st.period*loguniform(rng, .15, .6), memory=rng.choice([.2, .6]), tail=loguniform(rng, 3, 9))
     u.cls, p = CLASSES.index(cls), st.period
@@ -617,7 +617,7 @@ FAULTED = {'dominoes': .45, 'horsts': .3, 'reverse': .25}
 
 def fault_set(rng, st, box, n:int, throw:tuple=(.35, 2.), where:tuple=(.15, .85), structure:str=None)->list:
     "`n` faults with throws in dominant periods: 'dominoes' of one hade, 'horsts' and grabens, or 'reverse' faults."
-    structure = structure or pick(rng, FAULTED)
+    structure = structure or choose(rng, FAULTED)
     p, nx, slope = st.period, box.nx, loguniform(rng, .08, .8)*st.stretch
     side, size, strike = rng.choice([-1, 1]), loguniform(rng, *throw), rng.normal(0, .35)
     kind, faults = -1 if structure == 'reverse' else 1, []
@@ -716,7 +716,7 @@ def compose_chaotic(rng, st, box)->Scene:
     "A bright stirred band between calmer beds."
     n, rel = box.nz + 2*box.z0, lambda: RandomField(rng, box, (box.nx*loguniform(rng, .1, .5),))
     thick, mid = n*rng.uniform(.35, 1.3), n*rng.uniform(.35, .65)
-    structure = pick(rng, CHAOTIC)
+    structure = choose(rng, CHAOTIC)
     s = [Surface(mid + k*thick/2, (rng.normal(0, .5*st.dip), 0.), relief=rel(), amp=n*.06*rng.random(), origin=(box.nx/2, 0)) for k in (-1, 1)]
     c = bright_contrast(rng)
     calm = lambda: planar_unit(rng, st, box, 'Bright_Planar' if rng.random() < .3 else 'Transparent_Planar', c*loguniform(rng, .25, .9))
@@ -761,7 +761,7 @@ def compose_fault(rng, st, box)->Scene:
     units = [planar_unit(rng, st, box, 'Bright_Planar', loguniform(rng, .06, .3)*(1 if k else loguniform(rng, .4, 1))) for k in range(parts)]
     if parts > 1: units[-1].mean = units[-2].mean + rng.choice([-1, 1])*loguniform(rng, .15, .6)  # a marker
     for u in units: u.varied *= .6
-    structure = pick(rng, FAULTED)
+    structure = choose(rng, FAULTED)
     faults = fault_set(rng, st, box, int(rng.choice([1, 1, 1, 2, 3, 4, 6, 9])), (.4, 2.2) if rng.random() < .75 else (.25, .5), structure=structure)
     events = events_everywhere(rng, st, box, .7)
     return Scene(box, s, units, events[:-1] + faults + events[-1:] if rng.random() < .5 else faults + events, noise_range=(0., .5), structure=structure)
@@ -773,7 +773,7 @@ def compose_salt(rng, st, box)->Scene:
     n, nx = box.nz + 2*box.z0, box.nx
     s = [Surface(n*m) for m in sorted(rng.uniform(.1, .9, rng.integers(0, 3)))]
     units = [planar_unit(rng, st, box, str(rng.choice(['Bright_Planar', 'Transparent_Planar'])), medium_contrast(rng)*loguniform(rng, .3, 2.)) for _ in range(len(s) + 1)]
-    structure = pick(rng, SALT)
+    structure = choose(rng, SALT)
     if structure == 'flank': x0, radius, height, crest = nx*rng.choice([-.15, .05, .95, 1.15]), nx*rng.uniform(.3, .8), n*rng.uniform(.8, 1.8), n*rng.uniform(-.3, .2)
     else: x0, radius, height, crest = nx*rng.uniform(.3, .7), nx*loguniform(rng, .2, 1.2), n*rng.uniform(.5, 1.5), n*rng.uniform(.1, .4)
     salt = salt_body(rng, st, box, x0, crest, radius, height)
