@@ -129,10 +129,12 @@ class EncoderModule(nn.Module):
         head_dim:int=0, # width of the projection head; 0 = no head
         neck:bool=False, # standardise pooled tokens before the head, see `add_neck`
         mirror:bool=False, # outside training, average pooled tokens of a window and its horizontal mirror image
+        scales:tuple=(1.,), # outside training, average pooled tokens of the window at these sizes; in training, each batch has one of them
     ):
         super().__init__()
         if pooling not in POOLINGS: raise EncoderError(f"pooling is {pooling!r}: expected one of {POOLINGS}")
-        self.backbone, self.pooling, self.mirror = backbone, pooling, mirror
+        if not scales or min(scales) <= 0: raise EncoderError(f"scales is {scales!r}: expected one or more numbers above 0")
+        self.backbone, self.pooling, self.mirror, self.scales = backbone, pooling, mirror, tuple(scales)
         self.gem_p = nn.Parameter(torch.tensor(3.)) if pooling == 'gem' else None
         width = backbone.config.hidden_sizes[-1] if hasattr(backbone.config, 'hidden_sizes') else backbone.config.hidden_size
         self.neck = nn.BatchNorm1d(width, affine=False) if neck else None
@@ -148,9 +150,15 @@ class EncoderModule(nn.Module):
         p = self.gem_p.clamp(1., 10.)
         return patches.clamp_min(1e-6).pow(p).mean(1).pow(1/p)
 
+    def pooled(self, x):
+        "(B, D) pooled tokens, averaged over scales and mirror image outside training."
+        scales = [self.scales[int(torch.randint(len(self.scales), ()))]] if self.training and len(self.scales) > 1 else self.scales
+        sized = [x if s == 1 else nn.functional.interpolate(x, size=[round(s*n) for n in x.shape[-2:]], mode='bilinear', antialias=True, align_corners=False) for s in scales]
+        views = sized + [v.flip(-1) for v in sized] if self.mirror and not self.training else sized
+        return sum(self.pool(*backbone_tokens(self.backbone, v)) for v in views)/len(views)
+
     def forward(self, x):
-        h = self.pool(*backbone_tokens(self.backbone, x))
-        if self.mirror and not self.training: h = (h + self.pool(*backbone_tokens(self.backbone, x.flip(-1))))/2
+        h = self.pooled(x)
         if self.neck is not None: h = self.neck(h)
         return nn.functional.normalize(h if self.head is None else self.head(h), dim=-1)
 
@@ -188,11 +196,11 @@ class Encoder:
     @property
     def n_parameters(self): return sum(p.numel() for p in self.module.parameters())
     def __repr__(self):
-        return f"Encoder {self.name}: {self.module.backbone.config.model_type}, {self.n_parameters/1e6:.2f} M parameters, {self.module.pooling} pooling, {self.dim} dimensions, input {self.recipe.size} scaled per {self.recipe.scaling}, {self.metric}{', mirror averaged' if self.module.mirror else ''}"
+        return f"Encoder {self.name}: {self.module.backbone.config.model_type}, {self.n_parameters/1e6:.2f} M parameters, {self.module.pooling} pooling, {self.dim} dimensions, input {self.recipe.size} scaled per {self.recipe.scaling}, {self.metric}{', mirror averaged' if self.module.mirror else ''}{f', {len(self.module.scales)} scales averaged' if len(self.module.scales) > 1 else ''}"
 
     def fingerprint(self)->str: # 16 hexadecimal digits
         "Changes when weights, pooling, head, recipe or metric change; not with name, provenance or calibration."
-        h = hashlib.sha256(json.dumps([self.module.pooling, self.module.dim, self.recipe.fingerprint(), self.metric] + ['mirror']*self.module.mirror).encode())
+        h = hashlib.sha256(json.dumps([self.module.pooling, self.module.dim, self.recipe.fingerprint(), self.metric] + ['mirror']*self.module.mirror + list(self.module.scales if self.module.scales != (1.,) else ())).encode())
         for k, v in sorted(self.module.state_dict().items()): h.update(k.encode()); h.update(v.detach().cpu().contiguous().numpy().tobytes())
         return h.hexdigest()[:16]
 
@@ -260,7 +268,7 @@ def add_neck(self:Encoder,
     "Standardise pooled tokens with their mean and variance over `x`; an encoder that has a neck gets its statistics anew."
     if len(x) < 2: raise EncoderError(f"a neck's statistics need at least 2 windows, got {len(x)}")
     m = self.module
-    with torch.inference_mode(): pooled = torch.cat([m.pool(*backbone_tokens(m.backbone, b.to(next(m.parameters()).device))).float().cpu() for b in x.split(64)])
+    with torch.inference_mode(): pooled = torch.cat([m.pooled(b.to(next(m.parameters()).device)).float().cpu() for b in x.split(64)])
     neck = nn.BatchNorm1d(pooled.shape[1], affine=False).eval()
     neck.running_mean.copy_(pooled.mean(0)); neck.running_var.copy_(pooled.var(0)); m.neck = neck
     self.calibration = None
@@ -305,7 +313,7 @@ def save(self:Encoder,
     config = self.module.backbone.config; config.architectures = [type(self.module.backbone).__name__]
     with whole_folder(folder, 'refcon.json') as new:
         config.save_pretrained(new); save_file(state, new/'model.safetensors', metadata={'format': 'pt', 'refcon': str(FORMAT)})
-        about = dict(format=FORMAT, name=self.name, pooling=self.module.pooling, neck=self.module.neck is not None, mirror=self.module.mirror, head_dim=0 if self.module.head is None else self.module.dim,
+        about = dict(format=FORMAT, name=self.name, pooling=self.module.pooling, neck=self.module.neck is not None, mirror=self.module.mirror, scales=self.module.scales, head_dim=0 if self.module.head is None else self.module.dim,
             recipe=self.recipe.to_dict(), metric=self.metric, provenance=self.provenance, calibration=self.calibration, sha256=file_sha256(new/'model.safetensors'))
         (new/'refcon.json').write_text(json.dumps(about, indent=1))
     return Path(folder)
@@ -319,7 +327,7 @@ def _load_folder(folder):
     if about.get('format') != FORMAT: raise EncoderError(f"{folder}: encoder format {about.get('format')}, this version reads {FORMAT}")
     weights = folder/'model.safetensors'
     if not weights.is_file() or file_sha256(weights) != about['sha256']: raise EncoderError(f"{weights}: missing, or its checksum differs from refcon.json's: the file is damaged or was changed")
-    module = EncoderModule(build_backbone(config), about['pooling'], about['head_dim'], about.get('neck', False), about.get('mirror', False))
+    module = EncoderModule(build_backbone(config), about['pooling'], about['head_dim'], about.get('neck', False), about.get('mirror', False), about.get('scales', (1.,)))
     state = {k.removeprefix('refcon.') if k.startswith('refcon.') else f'backbone.{k}': v.float() if v.is_floating_point() else v for k, v in load_file(weights).items()}
     try: module.load_state_dict(state)
     except RuntimeError as e: raise EncoderError(f"{folder}: weights do not fit config.json and refcon.json ({str(e).splitlines()[-1].strip()[:120]})") from e

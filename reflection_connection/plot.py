@@ -17,8 +17,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 # %% auto #0
 __all__ = ['COLORS', 'RIGHT', 'WRONG', 'NEUTRAL', 'DEAD', 'color_range', 'show_section', 'show_classes', 'show_hits',
-           'show_curves', 'show_reconstruction', 'show_confusion', 'show_metrics', 'show_confidence', 'show_map',
-           'save_figure']
+           'show_nearest', 'show_curves', 'show_reconstruction', 'show_confusion', 'show_metrics', 'show_confidence',
+           'show_map', 'save_figure']
 
 # %% ../nbs/11_plot.ipynb #72ea85ce
 COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00', '#F0E442', '#000000') # Okabe and Ito 2008
@@ -232,6 +232,24 @@ def show_hits(
         for rank, (ax, h) in enumerate(zip(row[1:], found), 1): _draw_hit(ax, h, rank, q, cmap, clip)
     if title: fig.suptitle(title)
     return fig
+
+# %% ../nbs/11_plot.ipynb #bfdaafcd
+def show_nearest(
+    rows,              # positions of the queries
+    d:np.ndarray,      # (N, M) distances; infinite where a candidate does not count
+    labels, images,    # of the N windows
+    candidate_labels=None, candidate_images=None, # of the M candidates; by default the N windows themselves
+    notes=None,        # N texts shown with the queries
+    probability=None,  # callable: distances -> probabilities; without it distances are shown
+    k:int=5,           # hits shown per query
+    **options,         # of `show_hits`
+)->Figure:
+    "Each query in a row with its `k` nearest candidates."
+    labels = np.asarray(labels); theirs = labels if candidate_labels is None else np.asarray(candidate_labels); pictures = images if candidate_images is None else candidate_images
+    queries = [dict(image=images[i], label=labels[i], **({} if notes is None else {'id': notes[i]})) for i in rows]
+    near = [[j for j in np.argsort(d[i], kind='stable')[:k] if np.isfinite(d[i, j])] for i in rows]
+    hits = [[dict(image=pictures[j], label=theirs[j], distance=d[i, j], **({} if probability is None else {'probability': float(probability(d[i, [j]])[0])})) for j in n] for i, n in zip(rows, near)]
+    return show_hits(queries, hits, k=k, **options)
 
 # %% ../nbs/11_plot.ipynb #3830473c
 _SCORES = ('macro_map', 'map', 'p_at_1', 'active_share', 'accuracy')
