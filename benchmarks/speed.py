@@ -15,7 +15,7 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch.utils.flop_counter import FlopCounterMode
 
-from reflection_connection.encoder import Encoder
+from reflection_connection.encoder import Encoder, bundled
 from reflection_connection.synthetic import labelled_windows, write_survey
 from reflection_connection.volume import open_volume
 from reflection_connection.windows import Recipe
@@ -42,7 +42,7 @@ def synthetic_rate(per_class=20):
 
 
 def embedding(name, size, batch=64):
-    encoder = Encoder.create(name, Recipe(size=(size, size))); x = torch.randn(batch, 1, size, size)
+    encoder = Encoder.load(name) if name in bundled() else Encoder.create(name, Recipe(size=(size, size))); x = torch.randn(batch, 1, size, size)
     with torch.inference_mode():
         with FlopCounterMode(display=False) as counter: encoder.module(x)
         flops, seconds = counter.get_total_flops(), median_time(lambda: encoder.module(x))
@@ -62,7 +62,7 @@ def reading():
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--architectures', nargs='+', default=['resnet-tiny:96', 'vit-tiny:224'], metavar='NAME:SIZE')
+    p.add_argument('--architectures', nargs='+', default=['refcon-tiny:96', 'vit-tiny:224'], metavar='NAME:SIZE')
     a = p.parse_args()
     out = {'threads': torch.get_num_threads(), 'peak_gflops': peak()/1e9, 'synthetic_windows_per_second_of_one_core': synthetic_rate(), 'section_reading_over_raw_reading': reading()}
     out |= {spec: embedding(spec.split(':')[0], int(spec.split(':')[1])) for spec in a.architectures}

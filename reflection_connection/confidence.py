@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 # %% auto #0
-__all__ = ['neighbour_pairs', 'fit_probability', 'probability', 'reliability', 'calibration_error', 'risk_coverage',
+__all__ = ['SCALES', 'neighbour_pairs', 'fit_probability', 'probability', 'reliability', 'calibration_error', 'risk_coverage',
            'abstention_threshold', 'unknown_score']
 
 # %% ../nbs/08_confidence.ipynb #fb81aee2
@@ -29,22 +29,26 @@ def neighbour_pairs(
     return d[kept], same[kept]
 
 # %% ../nbs/08_confidence.ipynb #eb23582b
+SCALES = {'distance': lambda d: d, 'log': lambda d: np.log(d + 1e-3)}
+
 def fit_probability(
     distances:np.ndarray, # (P,) distances of pairs
     same:np.ndarray, # (P,) bool
     metric:str='cosine', # which distance it is; stored, and checked on use
-)->dict: # calibration: kind, a, b, metric, pairs, positive share
-    "Fit a falling logistic curve to pairs. Refuses pairs that are all alike or all different."
+)->dict: # calibration: kind, scale, a, b, metric, pairs, positive share
+    "Fit a falling logistic curve to pairs, over distance or its logarithm. Refuses pairs that are all alike or all different."
     d, y = np.asarray(distances, float), np.asarray(same, bool)
     if not len(d) or y.all() or not y.any(): raise ValueError(f"{len(d)} pairs, {int(y.sum())} of one class: both kinds are needed to fit a probability; take more validation windows")
     n1, n0 = y.sum(), (~y).sum(); target = np.where(y, (n1 + 1)/(n1 + 2), 1/(n0 + 2))
-    middle, spread = d.mean(), d.std() or 1.
-    u = (d - middle)/spread
-    def loss(ab):
-        f = ab[0]*u + ab[1]
-        return np.mean(target*np.logaddexp(0, f) + (1 - target)*np.logaddexp(0, -f))
-    a, b = minimize(loss, (1., 0.), method='L-BFGS-B', bounds=((0, None), (None, None))).x
-    return {'kind': 'platt', 'a': float(a/spread), 'b': float(b - a*middle/spread), 'metric': metric, 'pairs': int(len(d)), 'positive_share': float(y.mean())}
+    best = None
+    for scale, of in SCALES.items():
+        s = of(d); middle, spread = s.mean(), s.std() or 1.; u = (s - middle)/spread
+        def loss(ab):
+            f = ab[0]*u + ab[1]
+            return np.mean(target*np.logaddexp(0, f) + (1 - target)*np.logaddexp(0, -f))
+        found = minimize(loss, (1., 0.), method='L-BFGS-B', bounds=((0, None), (None, None))); a, b = found.x
+        if best is None or found.fun < best[0]: best = found.fun, {'kind': 'platt', 'scale': scale, 'a': float(a/spread), 'b': float(b - a*middle/spread)}
+    return best[1] | {'metric': metric, 'pairs': int(len(d)), 'positive_share': float(y.mean())}
 
 def probability(
     calibration:dict, # from `fit_probability`
@@ -53,7 +57,8 @@ def probability(
 )->np.ndarray: # same shape, float64 in [0, 1], falling with distance
     "Probability that a neighbour at this distance is of the query's class."
     if metric is not None and metric != calibration['metric']: raise ValueError(f"calibrated for {calibration['metric']} distances, got {metric} ones: fit again")
-    return 1/(1 + np.exp(np.clip(calibration['a']*np.asarray(distances, float) + calibration['b'], -500, 500)))
+    s = SCALES[calibration.get('scale', 'distance')](np.asarray(distances, float))
+    return 1/(1 + np.exp(np.clip(calibration['a']*s + calibration['b'], -500, 500)))
 
 # %% ../nbs/08_confidence.ipynb #59d4e13c
 def reliability(

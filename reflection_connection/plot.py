@@ -210,7 +210,7 @@ def _draw_hit(ax, h, rank, query, cmap, clip):
     ax.set_xlabel('\n'.join(x for x in (str(h['label']) if _known(h.get('label')) else '', _place(h)) if x), fontsize=8, labelpad=2)
 
 def show_hits(
-    queries,           # image (h, w), dict with image (and label, id, line_kind, line, time_ms), or a list of either
+    queries,           # image (h, w), dict with image (and label, note, line_kind, line, time_ms), or a list of either
     hits,              # hits of each query: a list of lists of dicts or of tables with label, rank, probability or distance, line_kind, line, time_ms; for one query its hits
     hit_images=None,   # images of the hits, in the same nesting, where the dicts have none under 'image'
     query_labels=None, # classes of the queries, where the dicts have none
@@ -227,7 +227,7 @@ def show_hits(
     for row, q, found in zip(axs, queries, rows):
         _show_image(row[0], q['image'], cmap, clip); _frame(row[0], 'k', 3.)
         row[0].set_title('query', fontsize=9, weight='bold', pad=4)
-        row[0].set_xlabel('\n'.join(x for x in (str(q['label']) if _known(q.get('label')) else '', _place(q)) if x), fontsize=8, labelpad=4)
+        row[0].set_xlabel('\n'.join(x for x in (str(q['label']) if _known(q.get('label')) else '', _place(q), q.get('note', '')) if x), fontsize=8, labelpad=4)
         for ax in row[1 + len(found):]: ax.axis('off')
         for rank, (ax, h) in enumerate(zip(row[1:], found), 1): _draw_hit(ax, h, rank, q, cmap, clip)
     if title: fig.suptitle(title)
@@ -246,7 +246,7 @@ def show_nearest(
 )->Figure:
     "Each query in a row with its `k` nearest candidates."
     labels = np.asarray(labels); theirs = labels if candidate_labels is None else np.asarray(candidate_labels); pictures = images if candidate_images is None else candidate_images
-    queries = [dict(image=images[i], label=labels[i], **({} if notes is None else {'id': notes[i]})) for i in rows]
+    queries = [dict(image=images[i], label=labels[i], **({} if notes is None else {'note': notes[i]})) for i in rows]
     near = [[j for j in np.argsort(d[i], kind='stable')[:k] if np.isfinite(d[i, j])] for i in rows]
     hits = [[dict(image=pictures[j], label=theirs[j], distance=d[i, j], **({} if probability is None else {'probability': float(probability(d[i, [j]])[0])})) for j in n] for i, n in zip(rows, near)]
     return show_hits(queries, hits, k=k, **options)

@@ -81,9 +81,9 @@ def test_the_bundled_encoder_finds_across_real_surveys(shared):
     from reflection_connection.run import score_encoder
     from reflection_connection.windows import load_windows
     found = score_encoder(Encoder.load('refcon-tiny'), load_windows(shared/'windows_dev.csv', shared/'sections'), 'survey', ('Channel',))
-    assert found['encoder']['macro_map'] > .6
+    assert found['encoder']['macro_map'] > .75 and min(v['map'] for v in found['encoder']['per_survey'].values()) > .7
     for name, summary in found.items():
-        if name != 'encoder': assert summary['encoder_ahead']['p'] < .001 and summary['encoder_ahead']['difference'] > .2, name
+        if name != 'encoder': assert summary['encoder_ahead']['p'] < .001 and summary['encoder_ahead']['difference'] > .4, name
 
 
 def test_a_few_labels_from_other_surveys_do_no_harm(shared):
