@@ -13,7 +13,7 @@ from .confidence import probability
 from .encoder import Encoder
 from .evaluate import DISTANCES, evaluate_embeddings, paired_bootstrap
 from .index import overlaps
-from .windows import WindowReader
+from .windows import WindowReader, _read_table
 
 # %% auto #0
 __all__ = ['LEDGER', 'REVIEW', 'IterateError', 'evidence', 'propose', 'Rules', 'decide', 'Ledger', 'review', 'take_back',
@@ -189,7 +189,7 @@ def take_back(
     round:int, # the round that was looked at
 )->dict: # verdict -> how many
     "Read verdicts into the ledger."
-    table = pd.read_csv(path, keep_default_na=False) if Path(path).suffix == '.csv' else pd.read_parquet(path)
+    table = _read_table(path)
     if not {'id', 'label', 'verdict'} <= set(table): raise IterateError(f"{path}: expected columns id, label and verdict, got {', '.join(map(str, table))}")
     said = table.verdict.fillna('').astype(str).str.strip(); known = set(classes) | {'', 'accept', 'reject'}
     if not said.isin(known).all():
@@ -244,6 +244,16 @@ def _contradicted(ledger, d, ids, known, calibration, metric, rules):
         if classes[best] != r.label and e[0, best] - mine >= rules.contradiction: out.append(dict(id=r.id, label=r.label, probability=mine, margin=mine - e[0, best], second=classes[best]))
     return pd.DataFrame(out, columns=['id', 'label', 'probability', 'margin', 'second'])
 
+def _look(encoder, labelled, corpus, ledger, z, rules):
+    "One look at the corpus: decided proposals, and the labels that are contradicted."
+    ids = corpus.frame.id.to_numpy(str); have = join_labels(labelled, corpus, ledger.current()).frame
+    extra = pd.Series(range(len(ids)), ids).reindex(have.id[len(labelled):]).to_numpy(int); z_known = np.concatenate([encoder.embed(*labelled.read()), z[extra]])
+    bad = _contradicted(ledger, DISTANCES[encoder.metric](z_known, z_known), have.id, have, encoder.calibration, encoder.metric, rules)
+    stay = ~have.id.isin(bad.id).to_numpy(bool); known, z_known = have[stay], z_known[stay]; free = ~np.isin(ids, known.id)
+    proposals = propose(z[free], ids[free], z_known, known, encoder.calibration, encoder.metric, rules.few)
+    places = corpus.frame[free].reset_index(drop=True) if (corpus.frame.line_kind != 'image').any() else None
+    return decide(proposals, z[free], z_known, known, rules, places, (*ledger.rejected(), *bad.id), encoder.metric), bad
+
 # %% ../nbs/10_iterate.ipynb #96ea9afb
 def label_loop(
     fit, # callable: (WindowReader with labels, folder to write) -> calibrated Encoder, saved in that folder; always from the same start
@@ -281,14 +291,8 @@ def label_loop(
     if not done: put(dict(round=0, valid=ask(0, fitted(0, labelled)), added=0, withdrawn=0, labels=len(labelled), kept=True, stop=''))
     while not done[-1]['stop'] and len(done) <= rounds:
         k = len(done); kept = [r for r in done if r['kept']]; encoder = Encoder.load(folder/f"round{kept[-1]['round']}"); best = max(kept, key=lambda r: r['valid'])['round']
-        z = embed_once(encoder, corpus, folder/'embeddings'); ids = corpus.frame.id.to_numpy(str); have = join_labels(labelled, corpus, ledger.current())
-        where = pd.Series(range(len(ids)), ids); extra = where.reindex(have.frame.id[len(labelled):]).to_numpy(int); z_known = np.concatenate([encoder.embed(*labelled.read()), z[extra]])
-        bad = _contradicted(ledger, DISTANCES[encoder.metric](z_known, z_known), have.frame.id, have.frame, encoder.calibration, encoder.metric, rules)
+        decided, bad = _look(encoder, labelled, corpus, ledger, embed_once(encoder, corpus, folder/'embeddings'), rules)
         ledger.write(bad.assign(neighbours=[[]]*len(bad)), 'withdraw', k, reason='another class is ahead')
-        stay = ~have.frame.id.isin(bad.id).to_numpy(bool); known, z_known = have.frame[stay], z_known[stay]; free = ~np.isin(ids, known.id)
-        proposals = propose(z[free], ids[free], z_known, known, encoder.calibration, encoder.metric, rules.few)
-        places = corpus.frame[free].reset_index(drop=True) if (corpus.frame.line_kind != 'image').any() else None
-        decided = decide(proposals, z[free], z_known, known, rules, places, (*ledger.rejected(), *bad.id), encoder.metric)
         new = decided[decided.decision == 'add']; ledger.write(new, 'add', k); now = join_labels(labelled, corpus, ledger.current())
         line = dict(round=k, valid=None, added=len(new), withdrawn=len(bad), labels=len(now), kept=True, stop='', mean_probability=float(new.probability.mean()) if len(new) else None,
             by_class={c: int(n) for c, n in new.label.value_counts().items()}, refused={r: int(n) for r, n in decided.decision[decided.decision != 'add'].value_counts().items()})
