@@ -8,7 +8,7 @@ import argparse, contextlib, json, os, sys, time
 from pathlib import Path
 
 # %% auto #0
-__all__ = ['COMMANDS', 'parser', 'synth', 'check', 'source_windows', 'embed', 'index', 'search', 'evaluate', 'submit', 'train',
+__all__ = ['COMMANDS', 'parser', 'synth', 'check', 'embed', 'index', 'search', 'evaluate', 'submit', 'train', 'iterate',
            'pretrain', 'run', 'main']
 
 # %% ../nbs/14_cli.ipynb #85bbd487
@@ -92,6 +92,24 @@ COMMANDS = {
         (('--lr',), dict(type=float, default=1e-3, metavar='R', help='highest learning rate')),
         (('--seed',), dict(type=int, default=0, metavar='S', help='of weights and batches')),
         (('--json',), dict(action='store_true', help='print JSON'))]),
+    'iterate': ('find more labels like the few there are', [
+        (('data',), dict(metavar='DATA', help="'synthetic', folder of images, or table of labelled windows")),
+        (('--corpus',), dict(nargs='+', metavar='SOURCE', help='where to look: volumes, folders of volumes or images, tables')),
+        (('--out',), dict(required=True, metavar='DIR', help='folder of the loop: labels.parquet, review/, an encoder of each round')),
+        (('--encoder',), dict(default='refcon-tiny', metavar='E', help='start: a bundled name, architecture (random weights), encoder folder, or hub name')),
+        (('--volume',), dict(metavar='PATH', help='of a table: its volume, or the folder of its sections')),
+        (('--table',), dict(metavar='CSV', help='of a folder: columns id and survey')),
+        (('--window',), _HW | dict(default=(96, 96), help='of a volume: samples and traces')),
+        (('--stride',), _HW | dict(default=(48, 48), help='of a volume: samples and traces')),
+        (('--what',), dict(choices=('auto', 'head', 'all'), default='auto', help='what learns; auto: the head while labels are few')),
+        (('--rounds',), dict(type=_positive, default=3, metavar='N', help='at most')),
+        (('--patience',), dict(type=_positive, default=2, metavar='N', help='rounds without gain before it ends')),
+        (('--min-probability',), dict(type=_probability, metavar='P', help='of a new label being right')),
+        (('--min-margin',), dict(type=_probability, metavar='M', help='to the second class')),
+        (('--cap',), dict(type=_positive, metavar='N', help='labels a class may get in a round')),
+        (('--verdicts',), dict(metavar='CSV', help='review table with verdicts on the last round, to go on from')),
+        (('--seed',), dict(type=int, default=0, metavar='S')),
+        (('--json',), dict(action='store_true', help='print JSON'))]),
     'pretrain': ('pretrain an encoder on unlabelled volumes or images; torchrun --no-python refcon pretrain … for several processes', [
         (('sources',), dict(nargs='+', metavar='SOURCE', help="volume, folder of volumes, folder of images, or 'synthetic'")),
         (('--out',), dict(required=True, metavar='DIR', help='encoder folder to write')),
@@ -158,22 +176,19 @@ def _progress(what):
         print(f"{what}: {done:,} of {total:,} windows, {rate:,.0f} a second, {(total - done)/max(rate, 1e-9):,.0f} s left", file=sys.stderr, flush=True)
     return show
 
-def source_windows(source, window=(96, 96), stride=(48, 48), lines='both', every=1):
-    "Table of windows of a volume, a folder of images or a table of windows."
-    from reflection_connection.volume import open_volume
-    from reflection_connection.windows import IMAGE_TYPES, WindowError, load_windows, volume_windows
-    path = Path(source)
-    if not path.exists(): raise WindowError(f"{source}: no such file or folder")
-    if path.suffix.lower() in IMAGE_TYPES: raise WindowError(f"{source} is a single image: expected a folder of images, a table of windows, or a volume")
-    if path.suffix in ('.csv', '.parquet') or (path.is_dir() and path.suffix not in ('.mdio', '.zarr')): return load_windows(source).frame
-    with open_volume(path.resolve()) as volume: return volume_windows(volume, window, stride, lines, every)
+def _grid(sources, *grid):
+    "Table of windows of the sources; volumes that a folder holds and that give none are named."
+    from reflection_connection.corpus import source_windows
+    frame, report = source_windows(sources, *grid)
+    for r in report.itertuples(): print(f'left out {r.file}: {r.problem}', file=sys.stderr)
+    return frame
 
 def embed(a):
     import numpy as np
     from reflection_connection.encoder import Encoder
     from reflection_connection.index import embed_table
     if not a.out.endswith('.npz'): raise ValueError(f"--out is {a.out}: expected a name ending in .npz")
-    encoder, frame = Encoder.load(a.encoder), source_windows(a.source, a.window, a.stride)
+    encoder, frame = Encoder.load(a.encoder), _grid(a.source, a.window, a.stride)
     z, items, report = embed_table(encoder, frame, progress=_progress('embedding'))
     for r in report.itertuples(): print(f'left out {r.id}: {r.problem}', file=sys.stderr)
     new = Path(a.out).with_name(f'.{Path(a.out).name}.{os.getpid()}.npz')
@@ -181,12 +196,9 @@ def embed(a):
     return f"{a.out}: {len(z):,} embeddings of {z.shape[1]} numbers"
 
 def index(a):
-    import pandas as pd
     from reflection_connection.encoder import Encoder
     from reflection_connection.index import index_table
-    from reflection_connection.windows import window_table
-    encoder = Encoder.load(a.encoder)
-    frame = window_table(pd.concat([source_windows(s, a.window, a.stride, a.lines, a.every) for s in a.sources]))
+    encoder, frame = Encoder.load(a.encoder), _grid(a.sources, a.window, a.stride, a.lines, a.every)
     made, report = index_table(encoder, frame, a.precision, progress=_progress('indexing'))
     for r in report.itertuples(): print(f'left out {r.id}: {r.problem}', file=sys.stderr)
     where = Path(a.encoder).resolve() if Path(a.encoder).is_dir() else a.encoder
@@ -273,6 +285,16 @@ def train(a):
     if a.json: return results
     return f"{a.out}: {'head' if results['what'] == 'head' else 'all weights'} trained, validation macro mAP {results['before']:.3f} -> {results['after']:.3f} (split by {results['split']}, candidates left out: {results['leave_out']})"
 
+def iterate(a):
+    from reflection_connection.iterate import Rules
+    from reflection_connection.run import iterate_labels, loop_windows
+    rules = Rules(**{n: getattr(a, n) for n in ('min_probability', 'min_margin', 'cap') if getattr(a, n) is not None})
+    windows = loop_windows(a.data, a.volume, a.table, a.corpus, a.seed, grid=(a.window, a.stride))
+    found = iterate_labels(windows, a.encoder, a.out, rules, a.rounds, a.patience, a.what, a.seed, a.verdicts); held = found['ledger'].current()
+    if a.json: return dict(story=found['story'], encoder=str(found['encoder']), labels=held.to_dict('records'), suspects=found['suspects'].to_dict('records'), rounds=found['rounds'].astype(object).where(found['rounds'].notna(), None).to_dict('records'))
+    doubts = ''.join(f"\nlook at {r.id}: labelled {r.label}, {r.second} is ahead" for r in found['suspects'].head(5).itertuples())
+    return f"{found['story']}\nlabels:  {found['ledger'].path}\nreview:  {Path(a.out)/'review'}\nencoder: {found['encoder']}{doubts}"
+
 def pretrain(a):
     from reflection_connection.run import pretrain_encoder
     if a.workers < 0: raise ValueError(f"--workers is {a.workers}: expected 0 or more")
@@ -294,7 +316,7 @@ def run(a):
 def main(argv=None)->int: # exit code
     "Run `refcon`."
     args = parser().parse_args(argv)
-    command = {'synth': synth, 'check': check, 'embed': embed, 'index': index, 'search': search, 'evaluate': evaluate, 'submit': submit, 'train': train, 'pretrain': pretrain, 'run': run}[args.command]
+    command = {'synth': synth, 'check': check, 'embed': embed, 'index': index, 'search': search, 'evaluate': evaluate, 'submit': submit, 'train': train, 'pretrain': pretrain, 'iterate': iterate, 'run': run}[args.command]
     try:
         with contextlib.redirect_stdout(sys.stderr): answer = command(args)
         if answer != '': print(answer if isinstance(answer, str) else json.dumps(answer, indent=1, allow_nan=False))

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from .synthetic import synthetic_section
 from .volume import VolumeError, live_mask, open_volume
-from .windows import IMAGE_TYPES, WindowError, image_windows, read_image
+from .windows import IMAGE_TYPES, WindowError, image_windows, load_windows, read_image, volume_windows, window_table
 
 # %% auto #0
-__all__ = ['VOLUME_TYPES', 'GUARD', 'WEIGHTS', 'Shapes', 'Source', 'Corpus', 'CorpusWindow', 'write_sections']
+__all__ = ['VOLUME_TYPES', 'GUARD', 'WEIGHTS', 'Shapes', 'Source', 'source_windows', 'Corpus', 'CorpusWindow', 'write_sections']
 
 # %% ../nbs/02b_corpus.ipynb #db38d390
 class Shapes:
@@ -67,6 +67,26 @@ def _spread_out(sources):
             if not volumes: yield s, 'images', True
         elif s.suffix.lower() in IMAGE_TYPES: raise WindowError(f"{s} is a single image: expected a folder of images")
         else: raise WindowError(f"{s}: expected a volume ({', '.join(VOLUME_TYPES)}), a folder of volumes, or a folder of images")
+
+# %% ../nbs/02b_corpus.ipynb #3b32895e
+def source_windows(
+    sources, # a volume, a folder of volumes or of images, a table of windows; or a list of such
+    window=(96, 96), stride=(48, 48), lines='both', every=1, # of volumes, see `windows.volume_windows`
+)->tuple: # (table of windows, report: file, problem of volumes left out)
+    "Every window of a grid over volumes, and all images."
+    tables, out = [], []
+    for source in [sources] if isinstance(sources, (str, Path)) else sources:
+        if Path(source).suffix in ('.csv', '.parquet'): tables.append(load_windows(source).frame); continue
+        path = Path(source); alone = path.is_file() and path.suffix.lower() not in IMAGE_TYPES                    # a volume, whatever its name ends in
+        for path, kind, named in [(path, 'volume', True)] if alone else _spread_out([source]):
+            if kind == 'images': tables.append(load_windows(path).frame); continue
+            try:
+                with open_volume(path.resolve()) as volume: tables.append(volume_windows(volume, window, stride, lines, every))
+            except (VolumeError, WindowError) as e:
+                if named: raise
+                out.append((str(path), str(e)))
+    if not tables: raise WindowError(f"{sources}: no windows; {out[0][1] if out else 'nothing there'}")
+    return window_table(pd.concat(tables, ignore_index=True)), pd.DataFrame(out, columns=['file', 'problem'])
 
 # %% ../nbs/02b_corpus.ipynb #7d74670b
 GUARD = 8 # lines or traces between training and validation blocks

@@ -146,14 +146,15 @@ def load(cls:Index,
 # %% ../nbs/07_index.ipynb #e3a6391a
 def embed_table(
     encoder:Encoder, # the encoder
-    frame:pd.DataFrame, # table of windows
+    windows, # table of windows, or a `WindowReader`
     chunk:int=512, # windows in memory at a time
     device=None, # where to compute
     progress=None, # called with (done, total) after every chunk
 )->tuple: # (embeddings (M, D) float32, table of the M windows embedded, report: DataFrame with columns id, problem)
     "Embed the windows of a table, reading each section once."
-    frame = frame.sort_values(['source', 'line_kind', 'line'], kind='stable').reset_index(drop=True)
-    reader, keep, parts, problems = WindowReader(frame), [], [], []
+    reader = windows if isinstance(windows, WindowReader) else WindowReader(windows)
+    reader = reader.subset(reader.frame.sort_values(['source', 'line_kind', 'line'], kind='stable').index.to_numpy()); frame = reader.frame
+    keep, parts, problems = [], [], []
     for start in range(0, len(frame), chunk):
         scaled = []
         for i in range(start, min(start + chunk, len(frame))):
@@ -165,9 +166,9 @@ def embed_table(
     if not parts: raise SearchError(f"none of {len(frame)} windows is usable; first problem: {problems[0]['problem'] if problems else 'the table is empty'}")
     return np.concatenate(parts), frame.iloc[keep].reset_index(drop=True), pd.DataFrame(problems, columns=['id', 'problem'])
 
-def index_table(encoder:Encoder, frame:pd.DataFrame, precision:str='float32', **options)->tuple:
-    "Index the windows of a table: (index, report of the windows left out). `options` go to `embed_table`."
-    z, items, report = embed_table(encoder, frame, **options)
+def index_table(encoder:Encoder, windows, precision:str='float32', **options)->tuple:
+    "Index the windows of a table or a reader: (index, report of the windows left out). `options` go to `embed_table`."
+    z, items, report = embed_table(encoder, windows, **options)
     index = Index.for_encoder(encoder, precision); index.add(z, items)
     return index, report
 

@@ -4,20 +4,22 @@
 
 # %% ../nbs/10_iterate.ipynb #5f84426b
 from __future__ import annotations
-import hashlib, json, os
-from dataclasses import dataclass
+import hashlib, json, os, shutil
+from dataclasses import asdict, dataclass
 from pathlib import Path
 import numpy as np
 import pandas as pd
-from .confidence import probability
-from .encoder import Encoder
-from .evaluate import DISTANCES, evaluate_embeddings, paired_bootstrap
-from .index import overlaps
-from .windows import WindowReader, _read_table
+from fastcore.basics import patch
+from scipy.optimize import minimize
+from .confidence import fit_probability, neighbour_pairs, probability
+from .encoder import Encoder, plain, write_json
+from .evaluate import DISTANCES, evaluate_embeddings, leave_out_mask, paired_bootstrap
+from .index import embed_table, overlaps
+from .windows import WindowReader, data_fingerprint, _read_table
 
 # %% auto #0
-__all__ = ['LEDGER', 'REVIEW', 'IterateError', 'evidence', 'propose', 'Rules', 'decide', 'Ledger', 'review', 'take_back',
-           'embed_once', 'join_labels', 'label_loop']
+__all__ = ['LEDGER', 'REVIEW', 'CONTRADICTED', 'IterateError', 'evidence', 'propose', 'fit_trust', 'trust', 'Rules', 'decide',
+           'Ledger', 'review', 'take_back', 'embed_once', 'join_labels', 'contradicted', 'LabelLoop']
 
 # %% ../nbs/10_iterate.ipynb #3febba2e
 class IterateError(ValueError):
@@ -39,6 +41,13 @@ def evidence(
         found[:, c] = probability(calibration, np.take_along_axis(mine, order, 1), metric).mean(1); near[:, c, :order.shape[1]] = members[order]
     return classes, found, near
 
+def _places(d, speak):
+    "(N,) best place that a window has among all, seen from those that speak for it; memory for one labelled window at a time."
+    best = np.full(len(d), len(d))
+    for j in np.unique(speak[speak >= 0]):
+        rows = np.flatnonzero((speak == j).any(1)); best[rows] = np.minimum(best[rows], np.searchsorted(np.sort(d[:, j]), d[rows, j]) + 1)
+    return best
+
 def propose(
     z:np.ndarray, # (N, D) unit-length embeddings of unlabelled windows
     ids, # N names of them
@@ -47,28 +56,51 @@ def propose(
     calibration:dict, # of the encoder
     metric:str='cosine', # of the encoder
     few:int=3, # see `evidence`
-)->pd.DataFrame: # N rows: id, label, probability, second, margin, neighbours (names), rank (best place of the window among all, seen from those neighbours)
+)->pd.DataFrame: # N rows: id, label, evidence, second, margin, neighbours (names), rank (best place of the window among all, seen from those neighbours)
     "What each unlabelled window might be, and why."
     if calibration is None: raise IterateError("the encoder has no probabilities: calibrate it on validation windows first")
     d = DISTANCES[metric](z, z_known); classes, found, near = evidence(d, known.label, calibration, metric, few)
     if len(classes) < 2: raise IterateError(f"only one class has labels ({classes[0]}): a margin needs two")
     order = np.argsort(-found, axis=1, kind='stable'); rows = np.arange(len(d)); best, second = order[:, 0], order[:, 1]
-    place = np.empty(d.shape, int); np.put_along_axis(place, np.argsort(d, axis=0, kind='stable'), np.arange(len(d))[:, None], 0)   # of every window, seen from each labelled one
-    speak = near[rows, best]; rank = np.where(speak >= 0, np.take_along_axis(place, np.maximum(speak, 0), 1), len(d)).min(1) + 1
-    names = known.id.to_numpy(str)
-    return pd.DataFrame(dict(id=np.asarray(ids, dtype=str), label=classes[best], probability=found[rows, best], second=classes[second], margin=found[rows, best] - found[rows, second],
-        neighbours=[[names[j] for j in s if j >= 0] for s in speak], rank=rank))
+    speak, names = near[rows, best], known.id.to_numpy(str)
+    return pd.DataFrame(dict(id=np.asarray(ids, dtype=str), label=classes[best], evidence=found[rows, best], second=classes[second], margin=found[rows, best] - found[rows, second],
+        neighbours=[[names[j] for j in s if j >= 0] for s in speak], rank=_places(d, speak)))
+
+# %% ../nbs/10_iterate.ipynb #70d53bd1
+def _features(proposals): return np.stack([np.log((proposals.evidence + 1e-3)/(1 - proposals.evidence + 1e-3)), proposals.margin], 1)
+
+def fit_trust(
+    proposals:pd.DataFrame, # from `propose`, of windows whose class is known
+    truth, # their classes
+)->dict: # how often proposals are right, by evidence and margin: weights and offset of a logistic curve, windows, share that is right
+    "Fit the probability that a proposal is right."
+    x, right = _features(proposals), proposals.label.to_numpy(str) == np.asarray(truth, dtype=str); n1, n0 = right.sum(), (~right).sum()
+    if not len(x): raise IterateError("no validation windows: what a proposal is worth cannot be known")
+    middle, spread = x.mean(0), np.maximum(x.std(0), 1e-6); u = (x - middle)/spread; target = np.where(right, (n1 + 1)/(n1 + 2), 1/(n0 + 2))      # as in confidence.fit_probability
+    def loss(w):
+        f = u @ w[:2] + w[2]
+        return np.mean(target*np.logaddexp(0, -f) + (1 - target)*np.logaddexp(0, f)) + 1e-3*(w[:2]**2).sum()
+    w = minimize(loss, (1., 1., 0.), method='L-BFGS-B', bounds=((0, None), (0, None), (None, None))).x; slope = w[:2]/spread
+    return dict(weights=slope.tolist(), offset=float(w[2] - slope @ middle), windows=len(x), right=float(right.mean()))
+
+def trust(
+    fitted:dict, # from `fit_trust`
+    proposals:pd.DataFrame, # from `propose`
+)->np.ndarray: # (N,) probability that the proposed class is right
+    "How likely each proposal is right."
+    return 1/(1 + np.exp(-np.clip(_features(proposals) @ np.array(fitted['weights']) + fitted['offset'], -50, 50)))
 
 # %% ../nbs/10_iterate.ipynb #79f9a4ba
 @dataclass
 class Rules:
     "When a proposal becomes a label."
-    min_probability:float = .5 # of the best class
+    min_probability:float = .9 # of being right
+    min_evidence:float = .5 # for the best class
     min_margin:float = .2 # between the best class and the second
     few:int = 3 # labelled windows of a class that speak for it
-    mutual:int = 50 # one of these must have the window among so many nearest; 0: not asked
-    growth:float = 1. # labels a class may get in a round, as a multiple of those it has
-    balance:float = 2. # largest class over smallest after the round
+    mutual:int = 0 # one of these must have the window among so many nearest; 0: not asked
+    cap:int = 200 # labels a class may get in a round
+    balance:float = 2. # a class's labels, as a multiple of the mean over classes
     background:tuple = ('Boring',) # classes that mean: nothing of interest
     background_share:float = .5 # of the mean of what other classes get
     same:float = .001 # windows closer than this are one window
@@ -76,19 +108,25 @@ class Rules:
 
     def __post_init__(self):
         self.background = tuple(self.background)
-        for n in ('min_probability', 'min_margin', 'background_share', 'contradiction'):
+        for n in ('min_probability', 'min_evidence', 'min_margin', 'background_share', 'contradiction'):
             if not 0 <= getattr(self, n) <= 1: raise IterateError(f"{n} is {getattr(self, n)}: expected a number from 0 to 1")
-        if self.few < 1 or self.mutual < 0 or self.growth <= 0 or self.balance < 1 or self.same < 0: raise IterateError("rules: few must be at least 1, mutual at least 0, growth above 0, balance at least 1, same at least 0")
+        if self.few < 1 or self.mutual < 0 or self.cap < 1 or self.balance < 1 or self.same < 0: raise IterateError("rules: few and cap must be at least 1, mutual at least 0, balance at least 1, same at least 0")
 
-def _shares(labels, classes, rules)->dict:
-    "Most labels that each class may get in this round."
-    have = pd.Series(list(labels)).value_counts().reindex(classes, fill_value=0); most = np.ceil(rules.growth*have).astype(int)
-    plain = [c for c in classes if c not in rules.background]
-    poorest = (have + most)[plain].min() if plain else 0
-    return {c: int(min(most[c], max(0, np.floor(rules.balance*poorest) - have[c]))) for c in plain}
+    def refuses(self, proposals:pd.DataFrame)->np.ndarray: # (N,) reason, '' where none applies
+        "What speaks against each proposal by itself."
+        p = proposals; tests = {'like none': p.evidence < self.min_evidence, 'not sure': p.probability < self.min_probability, 'two classes want it': p.margin < self.min_margin,
+            'not mutual': p['rank'] > self.mutual if self.mutual else p['rank'] < 0}
+        return np.select([t.to_numpy(bool) for t in tests.values()], list(tests), '').astype(object)
 
+    def shares(self, have:pd.Series, want:pd.Series)->pd.Series:
+        "Most labels that each class may get in this round, given labels it has and proposals that stand."
+        most = want.clip(upper=self.cap); counted = (have + most).drop(list(self.background), errors='ignore')
+        limit = self.balance*(counted if len(counted) else have + most).mean()
+        return np.minimum(most, np.floor(limit - have).clip(lower=0)).astype(int)
+
+# %% ../nbs/10_iterate.ipynb #056068f3
 def decide(
-    proposals:pd.DataFrame, # from `propose`
+    proposals:pd.DataFrame, # from `propose`, with the probability of being right from `trust`
     z:np.ndarray, # (N, D) their embeddings
     z_known:np.ndarray, # (L, D) of labelled windows
     known:pd.DataFrame, # L labelled windows: id, label, and the columns of a table of windows where they have a place
@@ -98,28 +136,27 @@ def decide(
     metric:str='cosine', # of the encoder
 )->pd.DataFrame: # proposals with `decision`: 'add', or why not
     "Apply the rules, the surest proposal first."
-    p = proposals.reset_index(drop=True); decision = np.full(len(p), '', object); classes = sorted(set(known.label) | set(p.label))
-    decision[p.id.isin(list(never)).to_numpy()] = 'rejected by hand'
-    for reason, bad in (('not sure', p.probability < rules.min_probability), ('two classes want it', p.margin < rules.min_margin), ('not mutual', (p['rank'] > rules.mutual) if rules.mutual else p['rank'] < 0)):
-        decision[(decision == '') & bad.to_numpy()] = reason
-    shares, got = _shares(known.label, classes, rules), dict.fromkeys(classes, 0)
-    taken, places = list(z_known), [known] if items is not None and 'source' in known else []
+    p = proposals.reset_index(drop=True); decision = rules.refuses(p); decision[p.id.isin(list(never)).to_numpy()] = 'rejected by hand'
+    count = lambda labels: pd.Series(list(labels), dtype=object).value_counts().reindex(sorted(set(known.label) | set(p.label)), fill_value=0)
+    stand = decision == ''; share, got = rules.shares(count(known.label), count(p.label[stand])), count([])
+    taken, chosen = list(z_known), []
+    def seen(i):
+        if DISTANCES[metric](z[i:i + 1], np.asarray(taken)).min() < rules.same: return True
+        return items is not None and any(overlaps(items.iloc[i], t).any() for t in (items.iloc[chosen], known) if 'source' in t)
     def go(rows):
         for i in rows:
             c = p.label[i]
-            if got[c] >= shares[c]: decision[i] = 'class is full'; continue
-            if DISTANCES[metric](z[i:i + 1], np.asarray(taken)).min() < rules.same or any(overlaps(items.iloc[i], t).any() for t in places): decision[i] = 'near duplicate'; continue
-            decision[i] = 'add'; got[c] += 1; taken.append(z[i])
-            if items is not None: places.append(items.iloc[[i]])
-    order = p.index[decision == ''][np.argsort(-(p.probability + p.margin)[decision == ''].to_numpy(), kind='stable')]; quiet = p.label[order].isin(rules.background).to_numpy()
-    go(order[~quiet])
-    others = [got[c] for c in classes if c not in rules.background]
-    for c in set(classes) & set(rules.background): shares[c] = int(rules.background_share*np.mean(others)) if others else 0
+            if got[c] >= share[c]: decision[i] = 'class is full'
+            elif seen(i): decision[i] = 'near duplicate'
+            else: decision[i] = 'add'; got[c] += 1; taken.append(z[i]); chosen.append(i)
+    order = p[stand].sort_values(['probability', 'margin'], ascending=False, kind='stable').index; quiet = p.label[order].isin(rules.background).to_numpy()
+    go(order[~quiet]); others = got[[c for c in got.index if c not in rules.background]]
+    for c in set(rules.background) & set(share.index): share[c] = min(share[c], int(rules.background_share*others.mean())) if len(others) else 0
     go(order[quiet])
     return p.assign(decision=decision)
 
 # %% ../nbs/10_iterate.ipynb #bb0dd2fb
-LEDGER = ('round', 'id', 'label', 'decision', 'by', 'probability', 'margin', 'second', 'neighbours', 'reason')
+LEDGER = ('round', 'id', 'label', 'decision', 'by', 'probability', 'evidence', 'margin', 'second', 'neighbours', 'reason')
 _GIVE, _TAKE = ('add', 'accept', 'relabel'), ('withdraw', 'roll back', 'reject')
 
 class Ledger:
@@ -166,7 +203,7 @@ class Ledger:
         return last[last.decision.isin(_GIVE)][['id', 'label', 'round', 'by']].reset_index(drop=True)
 
 # %% ../nbs/10_iterate.ipynb #c8fd3564
-REVIEW = ('id', 'label', 'decision', 'probability', 'margin', 'second', 'neighbours', 'verdict')
+REVIEW = ('id', 'label', 'decision', 'probability', 'evidence', 'margin', 'second', 'neighbours', 'verdict')
 
 def review(
     decided:pd.DataFrame, # from `decide`
@@ -199,20 +236,20 @@ def take_back(
     for verdict, rows, t in (('accept', said == 'accept', table), ('reject', said == 'reject', table), ('relabel', new, table.assign(label=np.where(new, said, table.label)))): ledger.write(t[rows.to_numpy()], verdict, round, 'hand')
     return said[said != ''].value_counts().to_dict()
 
-# %% ../nbs/10_iterate.ipynb #e1d29b2e
-def _corpus_print(frame)->str:
-    return hashlib.sha256(pd.util.hash_pandas_object(frame.drop(columns=['label', 'split']), index=False).to_numpy().tobytes()).hexdigest()[:12]
-
+# %% ../nbs/10_iterate.ipynb #1996d1a1
 def embed_once(
     encoder:Encoder,
     reader:WindowReader, # windows to embed
-    folder, # embeddings are kept here, by the fingerprints of encoder and table
-)->np.ndarray: # (N, D) float32
+    folder, # embeddings are kept here, by the fingerprints of encoder, table and some of the pixels
+    progress=None, # called with (done, total)
+)->np.ndarray: # (N, D) float32; NaN for windows that cannot be used
     "Embeddings of windows, from the file where they have been made before."
-    path = Path(folder)/f'{encoder.fingerprint()}-{_corpus_print(reader.frame)}.npy'
-    if path.is_file(): return np.load(path)
-    parts = [encoder.embed(*reader.subset(rows).read()) for rows in np.array_split(np.arange(len(reader)), max(1, len(reader)//1024))]
-    path.parent.mkdir(parents=True, exist_ok=True); part = path.with_name('.' + path.name); np.save(part, np.concatenate(parts)); os.replace(part, path)
+    some = np.linspace(0, len(reader) - 1, min(8, len(reader))).astype(int)
+    path = Path(folder)/f'{encoder.fingerprint()}-{data_fingerprint(reader.frame, [reader[i][0] for i in some])}.npy'
+    if not path.is_file():
+        z, items, report = embed_table(encoder, reader, progress=progress); at = pd.Index(items.id).get_indexer(reader.frame.id)
+        for r in report.itertuples(): print(f'left out {r.id}: {r.problem}', flush=True)
+        path.parent.mkdir(parents=True, exist_ok=True); part = path.with_name('.' + path.name); np.save(part, np.where(at[:, None] >= 0, z[at], np.nan)); os.replace(part, path)
     return np.load(path)
 
 def join_labels(
@@ -235,80 +272,132 @@ def _apart(valid, *others):
             same = overlaps(row, other.frame)
             if same.any(): raise IterateError(f"validation window {row.id} shows the place of {other.frame.id[same.argmax()]}: validation must stay apart")
 
-def _contradicted(ledger, d, ids, known, calibration, metric, rules):
-    "Labels by rule that the other labels speak against: table with id, label, probability, margin, second."
-    given = ledger.current(); given = given[given.by == 'rule']; at = {i: k for k, i in enumerate(ids)}; out = []
-    for r in given.itertuples():
-        k = at[r.id]; dk = d[k:k + 1].copy(); dk[0, k] = np.inf
-        classes, e, _ = evidence(dk, known.label, calibration, metric, rules.few); best = int(e[0].argmax()); mine = e[0][classes == r.label].sum()
-        if classes[best] != r.label and e[0, best] - mine >= rules.contradiction: out.append(dict(id=r.id, label=r.label, probability=mine, margin=mine - e[0, best], second=classes[best]))
-    return pd.DataFrame(out, columns=['id', 'label', 'probability', 'margin', 'second'])
+CONTRADICTED = ('id', 'label', 'evidence', 'margin', 'second')
 
-def _look(encoder, labelled, corpus, ledger, z, rules):
-    "One look at the corpus: decided proposals, and the labels that are contradicted."
-    ids = corpus.frame.id.to_numpy(str); have = join_labels(labelled, corpus, ledger.current()).frame
-    extra = pd.Series(range(len(ids)), ids).reindex(have.id[len(labelled):]).to_numpy(int); z_known = np.concatenate([encoder.embed(*labelled.read()), z[extra]])
-    bad = _contradicted(ledger, DISTANCES[encoder.metric](z_known, z_known), have.id, have, encoder.calibration, encoder.metric, rules)
-    stay = ~have.id.isin(bad.id).to_numpy(bool); known, z_known = have[stay], z_known[stay]; free = ~np.isin(ids, known.id)
-    proposals = propose(z[free], ids[free], z_known, known, encoder.calibration, encoder.metric, rules.few)
-    places = corpus.frame[free].reset_index(drop=True) if (corpus.frame.line_kind != 'image').any() else None
-    return decide(proposals, z[free], z_known, known, rules, places, (*ledger.rejected(), *bad.id), encoder.metric), bad
-
-# %% ../nbs/10_iterate.ipynb #96ea9afb
-def label_loop(
-    fit, # callable: (WindowReader with labels, folder to write) -> calibrated Encoder, saved in that folder; always from the same start
-    labelled:WindowReader, # windows with labels
-    valid:WindowReader, # validation windows with labels
-    corpus:WindowReader, # windows without
-    folder, # ledger, encoders, embeddings and state; a loop that was cut off goes on from here
+def contradicted(
+    z:np.ndarray, # (L, D) embeddings of labelled windows
+    known:pd.DataFrame, # L rows with id and label
+    calibration:dict, # of the encoder
     rules:Rules=Rules(),
-    rounds:int=3,
-    patience:int=1, # rounds without gain before it ends
-    leave_out:str='survey', # candidates that a validation query does not see, see `evaluate.leave_out_mask`
-    noise:float=.05, # p below which a loss is more than noise
-    drift:float=.3, # largest move of the classes' shares
-    truth:pd.Series=None, # id -> class where it is known, to measure precision; never used to decide
-    seed:int=0, # of the bootstrap
-    on_round=None, # called with (line of the table, decided proposals) after every round
-)->dict: # 'rounds': table; 'best': round whose encoder validates best; 'encoder': its folder; 'stopped': why; 'ledger'
+    metric:str='cosine', # of the encoder
+)->pd.DataFrame: # id, label, evidence for it, margin (negative), second: the class that is ahead
+    "Labels that the other labels speak against, each judged as if it were not there."
+    d = DISTANCES[metric](z, z); np.fill_diagonal(d, np.inf); classes, found, _ = evidence(d, known.label, calibration, metric, rules.few)
+    rows = np.arange(len(d)); mine = found[rows, np.searchsorted(classes, known.label.to_numpy(str))]; best = found.argmax(1); behind = found[rows, best] - mine
+    table = pd.DataFrame(dict(id=known.id.to_numpy(str), label=known.label.to_numpy(str), evidence=mine, margin=-behind, second=classes[best]), columns=list(CONTRADICTED))
+    return table[(behind > 0) & (behind >= rules.contradiction)].reset_index(drop=True)
+
+# %% ../nbs/10_iterate.ipynb #5355eece
+class LabelLoop:
+    "The loop's windows, rules, folder and state; `go` goes round."
+    def __init__(self,
+        fit, # callable: (WindowReader with labels, folder for checkpoints) -> Encoder; always from the same start
+        labelled:WindowReader, # windows with labels
+        valid:WindowReader, # validation windows with labels
+        corpus:WindowReader, # windows without
+        folder, # ledger, encoders, embeddings and state; a loop that was cut off goes on from here
+        rules:Rules=Rules(),
+        patience:int=1, # rounds without gain before it ends
+        leave_out:str='survey', # candidates that a validation query does not see, see `evaluate.leave_out_mask`
+        noise:float=.05, # p below which a loss is more than noise
+        drift:float=.3, # largest move of the classes' shares
+        truth:pd.Series=None, # id -> class where it is known, to measure precision; never used to decide
+        seed:int=0, # of the bootstrap
+        on_round=None, # called with (line of the table, decided proposals, encoder) after every round
+    ):
+        self.fit, self.labelled, self.valid, self.corpus, self.folder, self.rules = fit, labelled, valid, corpus, Path(folder), rules
+        self.patience, self.leave_out, self.noise, self.drift, self.truth, self.seed, self.on_round = patience, leave_out, noise, drift, truth, seed, on_round
+        _apart(valid, labelled, corpus); self.ledger, self._scores = Ledger(self.folder/'labels.parquet'), {}
+        what = [data_fingerprint(r.frame) for r in (labelled, valid, corpus)] + [asdict(rules), patience, leave_out, noise, drift, seed]
+        key = hashlib.sha256(json.dumps(what, default=plain).encode()).hexdigest()[:16]; self._state = self.folder/'loop.json'
+        past = json.loads(self._state.read_text()) if self._state.is_file() else {'key': key, 'rounds': []}
+        if past['key'] != key: raise IterateError(f"{folder} holds a loop over other windows or with other rules: choose another folder")
+        self.key, self.rounds = key, past['rounds']; self.ledger.forget(len(self.rounds))                       # what an unfinished round wrote
+        said = self.ledger.lines; said = said[said.by == 'hand']['round']
+        self.said = bool(self.rounds) and bool((said >= self.rounds[-1]['round']).any())                        # a person has judged the last round
+
+    def encoder(self, k:int)->Encoder: return Encoder.load(self.folder/f'round{k}')
+
+    def fitted(self, k:int, reader:WindowReader)->Encoder:
+        "The encoder of round k, calibrated on validation windows; from its folder when the labels are the same."
+        path, labels = self.folder/f'round{k}', data_fingerprint(reader.frame)
+        if (path/'refcon.json').is_file() and (old := Encoder.load(path)).provenance.get('labels') == labels: return old
+        work = self.folder/'work'/f'{k}-{labels}'; encoder = self.fit(reader, work)
+        d = DISTANCES[encoder.metric](*[encoder.embed(*self.valid.read())]*2); y = self.valid.frame.label; encoder.name = path.name
+        encoder.calibration = fit_probability(*neighbour_pairs(d, y, y, leave_out_mask(self.valid.frame, self.valid.frame, self.leave_out)), encoder.metric)
+        encoder.provenance = encoder.provenance | {'labels': labels, 'label_loop': dict(round=k, windows=len(reader), by_hand=int((self.ledger.current().by == 'hand').sum()))}
+        encoder.save(path); shutil.rmtree(work, ignore_errors=True)
+        return encoder
+
+    def ask(self, k:int, encoder:Encoder)->float:
+        "Validation macro mAP of round k."
+        self._scores[k] = evaluate_embeddings(encoder.embed(*self.valid.read()), self.valid.frame, self.leave_out, encoder.metric, n_boot=1)
+        return self._scores[k][0]['macro_map']
+
+    def put(self, line, decided=None, encoder=None):
+        self.rounds.append(line); write_json(self._state, {'key': self.key, 'rounds': self.rounds})
+        if self.on_round: self.on_round(line, decided, encoder)
+
+    def fits(self)->list: return [r for r in self.rounds if r['kept'] and r['stop'] != 'nothing to add']
+    def best(self)->int: return max(self.fits(), key=lambda r: r['valid'])['round']
+
+# %% ../nbs/10_iterate.ipynb #4059e3f1
+@patch
+def look(self:LabelLoop, encoder:Encoder)->tuple: # (decided proposals, labels by rule that are contradicted, given labels that are, shares of the classes in what is proposed)
+    "One look at the corpus with the labels that hold."
+    rules, metric, calibration, current = self.rules, encoder.metric, encoder.calibration, self.ledger.current()
+    ids, z = self.corpus.frame.id.to_numpy(str), embed_once(encoder, self.corpus, self.folder/'embeddings'); have = join_labels(self.labelled, self.corpus, current).frame
+    z_known = np.concatenate([encoder.embed(*self.labelled.read()), z[pd.Index(ids).get_indexer(have.id[len(self.labelled):])]])
+    against = contradicted(z_known, have, calibration, rules, metric); bad = against[against.id.isin(current.id[current.by == 'rule'])]
+    suspects = against[against.id.isin(self.labelled.frame.id)]
+    stay = ~have.id.isin(bad.id).to_numpy(bool); known, z_known = have[stay], z_known[stay]; free = ~np.isin(ids, known.id) & np.isfinite(z[:, 0])
+    ask = lambda z, ids: propose(z, ids, z_known, known, calibration, metric, rules.few)
+    checked = ask(encoder.embed(*self.valid.read()), self.valid.frame.id); fitted = fit_trust(checked, self.valid.frame.label)
+    proposals = ask(z[free], ids[free]); proposals['probability'] = trust(fitted, proposals)
+    places = self.corpus.frame[free].reset_index(drop=True) if (self.corpus.frame.line_kind != 'image').any() else None
+    shares = proposals.label[proposals.evidence >= rules.min_evidence].value_counts(normalize=True)
+    return decide(proposals, z[free], z_known, known, rules, places, (*self.ledger.rejected(), *bad.id), metric), bad, suspects, shares
+
+@patch
+def drifted(self:LabelLoop, line:dict)->bool:
+    "Whether the shares of the classes, or the sureness of what was added, have moved away from the first round's."
+    first = self.rounds[1] if len(self.rounds) > 1 else line
+    moved = pd.Series(line['shares'], dtype=float).sub(pd.Series(first['shares'], dtype=float), fill_value=0).abs().sum()/2; line['moved'] = float(moved)
+    less = (first['mean_probability'] or 0) - line['mean_probability'] if line['mean_probability'] is not None else 0
+    return moved > self.drift or less > .15
+
+@patch
+def judge(self:LabelLoop, line:dict, now:WindowReader):
+    "Fit to all labels that hold, and ask validation whether the round stays."
+    k, best = line['round'], self.best(); line['valid'] = self.ask(k, self.fitted(k, now))
+    if best not in self._scores: self.ask(best, self.encoder(best))
+    against = paired_bootstrap(self._scores[k][1], self._scores[best][1], seed=self.seed); line |= dict(gain=against['difference'], p=against['p'])
+    since = sum(r['round'] > best for r in self.rounds) + 1
+    if against['difference'] < 0 and against['p'] < self.noise: line |= dict(kept=False, stop='validation fell')
+    elif against['difference'] <= 0 and since >= self.patience: line['stop'] = 'no more gain'
+
+@patch
+def step(self:LabelLoop):
+    "One round."
+    k, encoder = len(self.rounds), self.encoder(self.fits()[-1]['round']); decided, bad, suspects, shares = self.look(encoder); new = decided[decided.decision == 'add']
+    self.ledger.write(bad, 'withdraw', k, reason='another class is ahead'); self.ledger.write(new, 'add', k); now = join_labels(self.labelled, self.corpus, self.ledger.current())
+    line = dict(round=k, valid=None, added=len(new), withdrawn=len(bad), labels=len(now), kept=True, stop='', suspects=suspects.to_dict('records'), mean_probability=float(new.probability.mean()) if len(new) else None,
+        shares=shares.to_dict(), by_class=new.label.value_counts().to_dict(), refused=decided.decision[decided.decision != 'add'].value_counts().to_dict())
+    if self.truth is not None and len(new): line['precision'] = float((new.id.map(self.truth) == new.label).mean())
+    if self.drifted(line): line |= dict(kept=False, stop='drift')
+    elif not len(new) and not len(bad): line |= dict(valid=self.rounds[-1]['valid'], stop='nothing to add')
+    else: self.judge(line, now)
+    if not line['kept']: self.ledger.write(new, 'roll back', k, reason=line['stop'])
+    self.put(line, decided, encoder)
+
+@patch
+def go(self:LabelLoop,
+    rounds:int=3, # at most
+)->dict: # 'rounds': table; 'best': round whose encoder validates best; 'encoder': its folder; 'stopped': why; 'ledger'; 'suspects': labels given at the start that the others speak against; 'story': a sentence
     "Find more labels, round by round, as long as validation agrees."
-    folder = Path(folder); _apart(valid, labelled, corpus); ledger = Ledger(folder/'labels.parquet'); state = folder/'loop.json'
-    key = hashlib.sha256(json.dumps([_corpus_print(r.frame) for r in (labelled, valid, corpus)] + [labelled.frame.label.tolist(), vars(rules), patience, leave_out, noise, drift, seed], default=list).encode()).hexdigest()[:16]
-    past = json.loads(state.read_text()) if state.is_file() else {'key': key, 'rounds': []}
-    if past['key'] != key: raise IterateError(f"{folder} holds a loop over other windows or with other rules: choose another folder")
-    done, scores = past['rounds'], {}
-    ledger.forget(len(done))                                                            # what an unfinished round wrote
-    def fitted(k, reader):
-        path = folder/f'round{k}'
-        return Encoder.load(path) if (path/'refcon.json').is_file() else fit(reader, path)
-    def ask(k, encoder):
-        z = encoder.embed(*valid.read()); scores[k] = evaluate_embeddings(z, valid.frame, leave_out, encoder.metric, n_boot=1)
-        return scores[k][0]['macro_map']
-    def put(line, decided=None):
-        done.append(line); part = state.with_name('.loop.json'); state.parent.mkdir(parents=True, exist_ok=True); part.write_text(json.dumps(past)); os.replace(part, state)
-        if on_round: on_round(line, decided)
-    share = lambda labels: pd.Series(list(labels)).value_counts(normalize=True)
-    if not done: put(dict(round=0, valid=ask(0, fitted(0, labelled)), added=0, withdrawn=0, labels=len(labelled), kept=True, stop=''))
-    while not done[-1]['stop'] and len(done) <= rounds:
-        k = len(done); kept = [r for r in done if r['kept']]; encoder = Encoder.load(folder/f"round{kept[-1]['round']}"); best = max(kept, key=lambda r: r['valid'])['round']
-        decided, bad = _look(encoder, labelled, corpus, ledger, embed_once(encoder, corpus, folder/'embeddings'), rules)
-        ledger.write(bad.assign(neighbours=[[]]*len(bad)), 'withdraw', k, reason='another class is ahead')
-        new = decided[decided.decision == 'add']; ledger.write(new, 'add', k); now = join_labels(labelled, corpus, ledger.current())
-        line = dict(round=k, valid=None, added=len(new), withdrawn=len(bad), labels=len(now), kept=True, stop='', mean_probability=float(new.probability.mean()) if len(new) else None,
-            by_class={c: int(n) for c, n in new.label.value_counts().items()}, refused={r: int(n) for r, n in decided.decision[decided.decision != 'add'].value_counts().items()})
-        if truth is not None and len(new): line['precision'] = float((new.id.map(truth) == new.label).mean())
-        first = next((r['mean_probability'] for r in done[1:] if r.get('mean_probability')), None)
-        moved = float(share(now.frame.label).sub(share(labelled.frame.label), fill_value=0).abs().sum()/2); line['moved'] = moved
-        if not len(new) and not len(bad): line |= dict(valid=done[-1]['valid'], stop='nothing to add')
-        elif moved > drift or (first and len(new) and new.probability.mean() < first - .15): line |= dict(kept=False, stop='drift')
-        else:
-            line['valid'] = ask(k, fitted(k, now))
-            if best not in scores: ask(best, Encoder.load(folder/f'round{best}'))
-            against = paired_bootstrap(scores[k][1], scores[best][1], seed=seed); line |= dict(gain=against['difference'], p=against['p'])
-            since = len([r for r in done if r['round'] > best]) + 1
-            if against['difference'] < 0 and against['p'] < noise: line |= dict(kept=False, stop='validation fell')
-            elif against['difference'] <= 0 and since >= patience: line['stop'] = 'no more gain'
-        if not line['kept']: ledger.write(new, 'roll back', k, reason=line['stop'])
-        put(line, decided)
-    table = pd.DataFrame(done); kept = [r for r in done if r['kept']]; best = max((r for r in kept if (folder/f"round{r['round']}").is_dir()), key=lambda r: r['valid'])['round']
-    return dict(rounds=table, best=best, encoder=folder/f'round{best}', stopped=done[-1]['stop'] or 'all rounds done', ledger=ledger)
+    if not self.rounds: self.put(dict(round=0, valid=self.ask(0, self.fitted(0, self.labelled)), added=0, withdrawn=0, labels=len(self.labelled), kept=True, stop=''))
+    while len(self.rounds) <= rounds and (not self.rounds[-1]['stop'] or self.said): self.said = False; self.step()
+    last, best = self.rounds[-1], self.best()
+    best = next(r for r in self.rounds if r['round'] == best); held = self.ledger.current(); stopped = last['stop'] or 'all rounds done'
+    story = f"{len(held)} labels found for {len(self.corpus)} windows in {len(self.rounds) - 1} rounds ({stopped}); validation macro mAP {self.rounds[0]['valid']:.3f} with {len(self.labelled)} labels, {best['valid']:.3f} in round {best['round']}"
+    return dict(rounds=pd.DataFrame(self.rounds), best=best['round'], encoder=self.folder/f"round{best['round']}", stopped=stopped, ledger=self.ledger, story=story, suspects=pd.DataFrame(last.get('suspects', []), columns=list(CONTRADICTED)))

@@ -12,18 +12,20 @@ import nbformat
 import numpy as np
 import pandas as pd
 from .confidence import calibration_error, fit_probability, neighbour_pairs, probability, reliability, risk_coverage
-from .corpus import Corpus, Shapes, write_sections
-from .encoder import ARCHITECTURES, Encoder, start_encoder
+from .corpus import Corpus, Shapes, source_windows, write_sections
+from .encoder import ARCHITECTURES, Encoder, plain, start_encoder, write_json
 from .evaluate import BASELINES, DISTANCES, default_leave_out, evaluate_embeddings, few_shot_probe, leave_out_mask, paired_bootstrap, rank_metrics, results_table
-from .plot import save_figure
-from .windows import Recipe, load_windows, split_labelled
+from .index import overlaps
+from .iterate import LabelLoop, Rules, embed_once, join_labels, review, take_back
+from .plot import save_figure, show_hits
+from .windows import Recipe, WindowReader, data_fingerprint, load_windows, split_labelled, window_table
 
 # %% auto #0
-__all__ = ['TYPES', 'PACKAGES', 'FEW', 'STRENGTHS', 'RunError', 'notebook_parameters', 'typed', 'check_parameters', 'write_json',
-           'git_commit', 'environment', 'data_fingerprint', 'Run', 'run_notebook', 'validation_score', 'compare',
-           'ahead_table', 'keeps_its_promise', 'score_encoder', 'calibrate', 'prepare', 'candidates_rule',
-           'train_encoder', 'adapt_encoder', 'adapt_in_turn', 'pretraining_corpus', 'start_pretraining',
-           'pretrain_encoder', 'probe', 'seeds_table']
+__all__ = ['TYPES', 'PACKAGES', 'FEW', 'STRENGTHS', 'RunError', 'notebook_parameters', 'typed', 'check_parameters', 'git_commit',
+           'environment', 'Run', 'run_notebook', 'validation_score', 'compare', 'ahead_table', 'keeps_its_promise',
+           'score_encoder', 'calibrate', 'prepare', 'candidates_rule', 'train_encoder', 'adapt_encoder',
+           'adapt_in_turn', 'loop_windows', 'fit_labels', 'iterate_labels', 'show_proposals', 'threshold_rounds',
+           'pretraining_corpus', 'start_pretraining', 'pretrain_encoder', 'probe', 'seeds_table']
 
 # %% ../nbs/13_run.ipynb #94b71158
 class RunError(ValueError):
@@ -72,17 +74,6 @@ def check_parameters(
 # %% ../nbs/13_run.ipynb #6bac52fa
 PACKAGES = ('reflection_connection', 'torch', 'transformers', 'accelerate', 'pytorch-metric-learning', 'kornia', 'faiss-cpu', 'faiss-gpu', 'segyio', 'numpy', 'scipy', 'pandas', 'scikit-image', 'scikit-learn', 'papermill', 'wandb')
 
-def write_json(path, value):
-    "Write JSON whole or not at all."
-    path = Path(path); new = path.with_name(f'.{path.name}.{os.getpid()}')
-    new.write_text(json.dumps(value, indent=1, default=_plain, allow_nan=False)); os.replace(new, path)
-
-def _plain(v):
-    if isinstance(v, np.generic): return v.item()
-    if isinstance(v, (np.ndarray, tuple, set)): return list(v)
-    if isinstance(v, Path): return str(v)
-    raise TypeError(f"{type(v).__name__} cannot be written as JSON")
-
 def git_commit()->str:
     "Commit of the working folder, with '+changes' when it differs; empty outside a repository or without git."
     try: ask = lambda *a: subprocess.run(['git', *a], capture_output=True, text=True, check=True, timeout=20).stdout.strip()
@@ -99,15 +90,6 @@ def environment()->dict:
         except importlib.metadata.PackageNotFoundError: continue
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu'
     return dict(python=platform.python_version(), platform=platform.platform(), device=device, threads=torch.get_num_threads(), commit=git_commit(), packages=versions)
-
-def data_fingerprint(
-    frame:pd.DataFrame, # table of windows
-    pixels=(), # their pixels, or some of them
-)->str: # 16 hexadecimal digits
-    "Changes when windows, labels, splits or pixels change."
-    h = hashlib.sha256(pd.util.hash_pandas_object(frame[['id', 'label', 'split', 'top', 'left', 'height', 'width']].astype('string'), index=False).to_numpy().tobytes())
-    for p in pixels: h.update(np.ascontiguousarray(p, dtype=np.float32).tobytes())
-    return h.hexdigest()[:16]
 
 # %% ../nbs/13_run.ipynb #cc39c23b
 class Run:
@@ -138,7 +120,7 @@ class Run:
     def stage_key(self, stage:str, *names, **facts)->str:
         "Fingerprint of a stage: its parameters and facts, and all stages before it."
         what = [self._chain, stage, {n: self.params[n] for n in names}, facts]
-        return hashlib.sha256(json.dumps(what, sort_keys=True, default=_plain).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(what, sort_keys=True, default=plain).encode()).hexdigest()[:16]
 
     def todo(self,
         stage:str, # name of the stage
@@ -371,7 +353,7 @@ def train_encoder(
     (x, frame), (v, valid) = prepare(reader, encoder, 'train'), prepare(reader, encoder, 'valid')
     leave_out = candidates_rule(reader, how); score = validation_score(valid, leave_out, encoder.metric)
     pixels = reader.part('valid').read(); before = score(encoder.embed(*pixels))['macro_map']
-    key = hashlib.sha256(json.dumps([asdict(config), encoder.fingerprint(), data_fingerprint(frame)], default=_plain).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps([asdict(config), encoder.fingerprint(), data_fingerprint(frame)], default=plain).encode()).hexdigest()[:16]
     checkpoints = Path(folder).with_name(f'.{Path(folder).name}.checkpoints')
     finetune(encoder, x, frame.label, config, v, score, checkpoints/key)
     z = encoder.embed(*pixels); after = score(z)['macro_map']
@@ -445,6 +427,141 @@ def adapt_in_turn(
         if copied.calibration: pairs, same = neighbour_pairs(d, y[here], y, mask[here]); stated.append(probability(copied.calibration, pairs, encoder.metric)); right.append(same)
     return pd.DataFrame(rows), _promise(np.concatenate(stated), np.concatenate(right)) if stated else {}
 
+# %% ../nbs/13_run.ipynb #8aea9010
+def loop_windows(
+    data, # 'synthetic', or see `windows.load_windows`
+    volume=None, table=None, # see `windows.load_windows`
+    corpus=None, # what to look through: volumes, folders, tables, a list or text with commas; for a folder in the challenge's layout its image_corpus when not given
+    seed:int=0, # of synthetic windows, and of loading
+    draw:int=0, # which windows are drawn for each part
+    labels:int=0, # windows of each class that keep their label; 0: all that validation leaves
+    valid:int=20, # windows of each class for validation, at most 40 % of them
+    judged:tuple=(), # surveys whose labelled windows are kept apart, to judge the loop by
+    unknown:tuple=(), # classes whose labels nobody has
+    per_class:int=700, # synthetic: windows of each class in the corpus
+    surveys:int=8, # synthetic: from so many surveys
+    poison:float=0., # share of labels made wrong, to see what that does
+    strangers:bool=False, # synthetic: only the unknown classes in the corpus, to see what that does
+    grid:tuple=((96, 96), (48, 48)), # window and stride on volumes
+)->dict: # readers 'labelled', 'valid', 'test', 'corpus' (no labels), and 'truth': id -> class, None where it is not known
+    "The windows of a label loop: none of one part overlaps one of another."
+    rng, unknown = np.random.default_rng([seed, draw]), set(unknown)
+    if str(data) == 'synthetic': reader = _synthetic_windows(per_class + (labels or 5) + valid + 50, seed, surveys)
+    else: reader = load_windows(data, volume, table, seed)
+    frame = reader.frame; missing = unknown - set(frame.label.dropna())
+    if missing: raise RunError(f"unknown names {', '.join(sorted(missing))}: not among the classes {', '.join(sorted(frame.label.dropna().unique()))}")
+    if bad := set(judged) - set(frame.survey.dropna()): raise RunError(f"judged names {', '.join(sorted(bad))}: not among the surveys {', '.join(sorted(frame.survey.dropna().unique()))}")
+    part = pd.Series('', index=frame.index); part[frame.label.notna() & frame.survey.isin(judged) & ~frame.label.isin(unknown)] = 'test'
+    for c, g in frame[frame.label.notna() & ~frame.label.isin(unknown) & (part == '')].groupby('label'):
+        rows = rng.permutation(g.index); n = min(valid, int(.4*len(rows))); part[rows[:n]] = 'valid'; rest = rows[n:]
+        if str(data) == 'synthetic': part[rest[:50]] = 'test'; rest = rest[50:]
+        part[rest[:labels or None]] = 'labelled'
+    if str(data) == 'synthetic': part[(part == '') & (frame.label.isin(unknown) | (not strangers))] = 'corpus'; pool = reader.subset((part == 'corpus').to_numpy())
+    elif corpus:
+        found, left = source_windows([s.strip() for s in corpus.split(',')] if isinstance(corpus, str) else corpus, *grid); pool = WindowReader(found)
+        for r in left.itertuples(): print(f'left out {r.file}: {r.problem}', flush=True)
+    else: part[(part == '') & (frame.split == 'corpus')] = 'corpus'; pool = reader.subset((part == 'corpus').to_numpy())
+    if not len(pool): raise RunError(f"{data}: nothing to look through: name a corpus of volumes or images")
+    out = {p: reader.subset((part == p).to_numpy()) for p in ('labelled', 'valid', 'test')}
+    truth = pool.frame.set_index('id').label if pool.frame.label.notna().all() else None; pool.frame = pool.frame.assign(label=pd.array([pd.NA]*len(pool), dtype='string'))
+    for taken in ('valid', 'test'): out['labelled'], pool = _without(out['labelled'], out[taken]), _without(pool, out[taken])
+    if str(data) != 'synthetic': pool = _without(pool, out['labelled'])
+    y = out['labelled'].frame.label
+    if y.nunique() < 2 or not len(out['valid']): raise RunError(f"{data}: {y.nunique()} classes have labels, {len(out['valid'])} windows are left for validation: at least two classes of four windows are needed")
+    wrong = rng.permutation(len(y))[:round(poison*len(y))]; names = sorted(y.unique())
+    out['labelled'].frame['label'] = pd.array([rng.choice([c for c in names if c != v]) if i in set(wrong) else v for i, v in enumerate(y)], dtype='string')
+    return out | {'corpus': pool, 'truth': truth}
+
+def _synthetic_windows(per_class, seed, surveys):
+    from reflection_connection.synthetic import labelled_windows
+    arrays, f = labelled_windows(per_class, seed, (64, 80), surveys=surveys)
+    return WindowReader(window_table(f.assign(source='synthetic', domain='time', line_kind='image', line=0, top=0, left=0, height=64, width=80, live=1.)), arrays=list(arrays))
+
+def _without(reader, other):
+    "The windows that show no place of another reader's."
+    if (other.frame.line_kind == 'image').all(): return reader
+    seen = np.zeros(len(reader), bool)
+    for _, row in other.frame.iterrows(): seen |= overlaps(row, reader.frame, share=.01)
+    return reader.subset(~seen)
+
+# %% ../nbs/13_run.ipynb #cce1f355
+def fit_labels(
+    start:str, # see `encoder.start_encoder`
+    what:str='auto', # 'head', see `adapt_encoder`; 'all' weights, half of the way, see `siamese.toward`; 'auto': the head while a class has fewer than `FEW` windows on average
+    seed:int=0,
+    **settings, # of `siamese.SiameseConfig`
+):
+    "A function (labelled windows, folder for checkpoints) -> encoder, for `iterate.LabelLoop`; nothing but the labels decides when it ends."
+    from reflection_connection.siamese import SiameseConfig, finetune, toward
+    if what not in ('auto', 'head', 'all'): raise RunError(f"what is {what!r}: expected auto, head or all")
+    config = SiameseConfig(seed=seed, **({'loss': 'supcon', 'average': .98, 'eval_every': settings.get('steps', 250)} | {'steps': 250, 'lr': .002} | settings))
+    def fit(reader, folder):
+        encoder = start_encoder(start, seed)
+        if what == 'head' or (what == 'auto' and start not in ARCHITECTURES and reader.frame.label.value_counts().mean() < FEW): adapt_encoder(encoder, reader, seed)
+        else:
+            finetune(encoder, encoder.recipe.batch(*reader.read()), reader.frame.label, config, folder=folder)
+            if start not in ARCHITECTURES: toward(start_encoder(start, seed), encoder)
+        return encoder
+    return fit
+
+def iterate_labels(
+    windows:dict, # from `loop_windows`
+    start:str, # see `encoder.start_encoder`
+    folder, # of the loop; a review table and a gallery of every round go to folder/review
+    rules=None, # `iterate.Rules`
+    rounds:int=3, patience:int=2, # see `iterate.LabelLoop`
+    what:str='auto', seed:int=0, # see `fit_labels`
+    verdicts=None, # a review table with verdicts, of the last round
+    run=None, # `Run` that tracks
+    **settings, # of `siamese.SiameseConfig`
+)->dict: # what `iterate.LabelLoop.go` returns
+    "The label loop with its review tables, galleries and tracking."
+    import matplotlib.pyplot as plt
+    labelled, valid, corpus, truth = (windows[k] for k in ('labelled', 'valid', 'corpus', 'truth')); folder = Path(folder)
+    leave_out = 'survey' if valid.frame.groupby('label').survey.nunique().max() > 1 else 'overlapping'
+    def on_round(line, decided, encoder):
+        k = line['round']; print(f"round {k}: {line['added']} labels added, {line['withdrawn']} withdrawn, validation {line['valid'] or float('nan'):.3f} {line['stop']}", flush=True)
+        if decided is None or not len(decided): return
+        sheet = review(decided, folder/'review'/f'round{k}.csv'); picture = None
+        if (decided.decision == 'add').any(): picture = save_figure(show_proposals(decided, labelled, corpus, truth), sheet.with_suffix('.png')); plt.close('all')
+        if run is not None and run.wandb:
+            import wandb
+            run.wandb.log({f'loop/{n}': line[n] for n in ('added', 'withdrawn', 'labels', 'valid', 'precision') if line.get(n) is not None} | {f'loop/added/{c}': n for c, n in line['by_class'].items()} | ({'loop/gallery': wandb.Image(str(picture))} if picture else {}))
+    loop = LabelLoop(fit_labels(start, what, seed, **settings), labelled, valid, corpus, folder, rules or Rules(), patience, leave_out, truth=truth, seed=seed, on_round=on_round)
+    if verdicts: 
+        if len(loop.rounds) < 2: raise RunError(f"{folder}: no round has been made yet, so there is nothing to judge: run it without verdicts first")
+        print('verdicts:', take_back(verdicts, loop.ledger, set(labelled.frame.label), loop.rounds[-1]['round']), flush=True); loop.said = True
+    return loop.go(rounds)
+
+def show_proposals(decided, labelled, corpus, truth=None, n:int=2):
+    "Of every class the least sure that were added, each with the labelled windows that speak for it."
+    some = decided[decided.decision == 'add'].sort_values('probability', kind='stable').groupby('label').head(n).sort_values(['label', 'probability'], kind='stable')
+    rows = {i: (r, k) for r in (labelled, corpus) for k, i in enumerate(r.frame.id)}; pixels = lambda i: (lambda r, k: r[k][0])(*rows[i])
+    asked = [dict(image=pixels(p.id), note=f'{p.label} {p.probability:.2f}\nor {p.second}', **({} if truth is None else {'label': truth[p.id]})) for p in some.itertuples()]
+    return show_hits(asked, [[dict(image=pixels(i), label=p.label) for i in p.neighbours] for p in some.itertuples()], k=3)
+
+def threshold_rounds(
+    windows:dict, # from `loop_windows`
+    start:str, # see `encoder.start_encoder`
+    folder, # encoders of the rounds
+    rounds:int=3,
+    similarity:float=.8, # smallest cosine similarity
+    nearest:int=10, # unlabelled windows asked for by each labelled one
+    what:str='auto', seed:int=0, **settings, # see `fit_labels`
+)->pd.DataFrame: # round, labels, added, precision
+    "What is often done, to compare with: the nearest unlabelled windows of each labelled one get its label if they are similar enough; the first class to want a window gets it; the next round starts from scratch."
+    fit, labelled, corpus, truth = fit_labels(start, what, seed, **settings), windows['labelled'], windows['corpus'], windows['truth']; new, out = pd.DataFrame(columns=['id', 'label']), []
+    for k in range(rounds + 1):
+        now, path = join_labels(labelled, corpus, new), Path(folder)/f'round{k}'; print_ = data_fingerprint(now.frame)
+        encoder = Encoder.load(path) if (path/'refcon.json').is_file() else None
+        if encoder is None or encoder.provenance.get('labels') != print_: encoder = fit(now, Path(folder)/'work'/print_); encoder.provenance |= {'labels': print_}; encoder.save(path)
+        out.append(dict(round=k, labels=len(now), added=len(new), precision=float((new.id.map(truth) == new.label).mean()) if len(new) and truth is not None else None))
+        z = embed_once(encoder, corpus, Path(folder)/'embeddings'); ids = corpus.frame.id.to_numpy(str); near = []
+        for name, y in zip(encoder.embed(*labelled.read()), labelled.frame.label):
+            s = np.nan_to_num(z @ name, nan=-1.); best = np.argsort(-s, kind='stable')[:nearest]; near += [(ids[j], y) for j in best if s[j] >= similarity]
+        new = pd.DataFrame(sorted(near, key=lambda r: r[1]), columns=['id', 'label']).drop_duplicates('id')
+    return pd.DataFrame(out)
+
 # %% ../nbs/13_run.ipynb #4fdabff0
 def pretraining_corpus(
     sources, # a list, or text with commas: volumes, folders, 'synthetic'
@@ -487,7 +604,7 @@ def pretrain_encoder(
     config, encoder = PretrainConfig(seed=seed, **settings), start_pretraining(start, size, seed)
     work = Path(folder).with_name(f'.{Path(folder).name}.work'); first = int(os.environ.get('RANK', 0)) == 0
     corpus = pretraining_corpus(sources, work, seed, sections)
-    key = hashlib.sha256(json.dumps([asdict(config), encoder.fingerprint(), corpus.fingerprint()], default=_plain).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps([asdict(config), encoder.fingerprint(), corpus.fingerprint()], default=plain).encode()).hexdigest()[:16]
     if not resume and first: shutil.rmtree(work/key, ignore_errors=True)
     history = pretrain(encoder, corpus, config, work/key)
     encoder.name = Path(folder).name

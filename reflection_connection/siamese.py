@@ -17,8 +17,8 @@ from .encoder import Encoder, EncoderModule
 from .train import PRECISIONS, LoopTrainer, TrainError, arguments, fit
 
 # %% auto #0
-__all__ = ['SiameseConfig', 'Batches', 'SiameseModel', 'AverageFollows', 'SiameseTrainer', 'finetune', 'discriminative_stretch',
-           'stretch_head']
+__all__ = ['SiameseConfig', 'Batches', 'SiameseModel', 'AverageFollows', 'SiameseTrainer', 'finetune', 'toward',
+           'discriminative_stretch', 'stretch_head']
 
 # %% ../nbs/06_siamese.ipynb #c3efd0e2
 @dataclass
@@ -207,6 +207,19 @@ def finetune(
     encoder.module = model.kept.requires_grad_(True).eval().cpu(); encoder.calibration = None
     encoder.provenance = encoder.provenance | {'trained': True, 'fine_tuning': asdict(config) | {'windows': len(x), 'classes': list(map(str, data.names)), 'best_step': trainer.state.best_global_step}}
     return history
+
+# %% ../nbs/06_siamese.ipynb #a00b5376
+def toward(
+    start:Encoder, # where fine-tuning began
+    trained:Encoder, # what came out; changed in place
+    share:float=.5, # 0: the start, 1: what came out
+)->Encoder:
+    "Weights part of the way from the start to the fine-tuned ones: with few labels better than either end (Wortsman et al. 2022, Robust fine-tuning of zero-shot models, section 3)."
+    if not 0 <= share <= 1: raise TrainError(f"share is {share}: expected a number from 0 to 1")
+    old, new = start.module.state_dict(), trained.module.state_dict()
+    if {k: v.shape for k, v in old.items()} != {k: v.shape for k, v in new.items()}: raise TrainError("the two encoders have different weights: expected the start of this fine-tuning")
+    trained.module.load_state_dict({k: torch.lerp(old[k].to(v), v, share) if v.is_floating_point() else v for k, v in new.items()})
+    return trained
 
 # %% ../nbs/06_siamese.ipynb #d3e3d49d
 def discriminative_stretch(

@@ -20,8 +20,8 @@ from .volume import Volume, open_volume
 # %% auto #0
 __all__ = ['COLUMNS', 'IMAGE_TYPES', 'MAX_PIXELS', 'CHALLENGE', 'WindowError', 'window_table', 'locate', 'volume_windows',
            'read_image', 'image_windows', 'challenge_folder', 'challenge_windows', 'labelled_table', 'WindowReader',
-           'Recipe', 'split_by_survey', 'split_by_block', 'split_gap', 'prove_disjoint', 'split_by_window',
-           'split_windows', 'load_windows', 'split_labelled', 'load_labelled', 'synthetic_pool']
+           'data_fingerprint', 'Recipe', 'split_by_survey', 'split_by_block', 'split_gap', 'prove_disjoint',
+           'split_by_window', 'split_windows', 'load_windows', 'split_labelled', 'load_labelled', 'synthetic_pool']
 
 # %% ../nbs/02_windows.ipynb #2fd2a02e
 COLUMNS = ('id', 'source', 'survey', 'domain', 'line_kind', 'line', 'top', 'left', 'height', 'width',
@@ -310,6 +310,16 @@ def subset(self:WindowReader, rows)->WindowReader:
 def part(self:WindowReader, *splits)->WindowReader:
     "A reader of the rows whose split is one of `splits`."
     return self.subset(self.frame.split.isin(splits).to_numpy(bool))
+
+# %% ../nbs/02_windows.ipynb #b9e3b4d2
+def data_fingerprint(
+    frame:pd.DataFrame, # table of windows
+    pixels=(), # their pixels, or some of them
+)->str: # 16 hexadecimal digits
+    "Changes when windows, labels, splits or pixels change."
+    h = hashlib.sha256(pd.util.hash_pandas_object(frame[['id', 'label', 'split', 'top', 'left', 'height', 'width']].astype('string'), index=False).to_numpy().tobytes())
+    for p in pixels: h.update(np.ascontiguousarray(p, dtype=np.float32).tobytes())
+    return h.hexdigest()[:16]
 
 # %% ../nbs/02_windows.ipynb #a5496fda
 @dataclass(frozen=True)
