@@ -72,23 +72,25 @@ def _features(proposals): return np.stack([np.log((proposals.evidence + 1e-3)/(1
 def fit_trust(
     proposals:pd.DataFrame, # from `propose`, of windows whose class is known
     truth, # their classes
-)->dict: # how often proposals are right, by evidence and margin: weights and offset of a logistic curve, windows, share that is right
-    "Fit the probability that a proposal is right."
+)->dict: # how often proposals are right: weights of evidence and margin, offset, offsets of classes; windows, share that is right
+    "Fit the probability that a proposal is right. A class's offset has a normal prior of width 1, so that a few windows do not say much."
     x, right = _features(proposals), proposals.label.to_numpy(str) == np.asarray(truth, dtype=str); n1, n0 = right.sum(), (~right).sum()
     if not len(x): raise IterateError("no validation windows: what a proposal is worth cannot be known")
-    middle, spread = x.mean(0), np.maximum(x.std(0), 1e-6); u = (x - middle)/spread; target = np.where(right, (n1 + 1)/(n1 + 2), 1/(n0 + 2))      # as in confidence.fit_probability
+    classes, of = np.unique(proposals.label.to_numpy(str), return_inverse=True); middle, spread = x.mean(0), np.maximum(x.std(0), 1e-6); u = (x - middle)/spread
+    target = np.where(right, (n1 + 1)/(n1 + 2), 1/(n0 + 2))                                             # as in confidence.fit_probability
     def loss(w):
-        f = u @ w[:2] + w[2]
-        return np.mean(target*np.logaddexp(0, -f) + (1 - target)*np.logaddexp(0, f)) + 1e-3*(w[:2]**2).sum()
-    w = minimize(loss, (1., 1., 0.), method='L-BFGS-B', bounds=((0, None), (0, None), (None, None))).x; slope = w[:2]/spread
-    return dict(weights=slope.tolist(), offset=float(w[2] - slope @ middle), windows=len(x), right=float(right.mean()))
+        f = u @ w[:2] + w[2] + w[3:][of]
+        return np.mean(target*np.logaddexp(0, -f) + (1 - target)*np.logaddexp(0, f)) + ((w[:2]**2).sum()/9 + (w[3:]**2).sum())/2/len(x)
+    w = minimize(loss, np.r_[1., 1., np.zeros(1 + len(classes))], method='L-BFGS-B', bounds=[(0, None)]*2 + [(None, None)]*(1 + len(classes))).x; slope = w[:2]/spread
+    return dict(weights=slope.tolist(), offset=float(w[2] - slope @ middle), classes=dict(zip(classes.tolist(), w[3:].tolist())), windows=len(x), right=float(right.mean()))
 
 def trust(
     fitted:dict, # from `fit_trust`
     proposals:pd.DataFrame, # from `propose`
 )->np.ndarray: # (N,) probability that the proposed class is right
     "How likely each proposal is right."
-    return 1/(1 + np.exp(-np.clip(_features(proposals) @ np.array(fitted['weights']) + fitted['offset'], -50, 50)))
+    f = _features(proposals) @ np.array(fitted['weights']) + fitted['offset'] + (proposals.label.map(fitted['classes']).fillna(0).to_numpy() if 'label' in proposals else 0)
+    return 1/(1 + np.exp(-np.clip(f, -50, 50)))
 
 # %% ../nbs/10_iterate.ipynb #79f9a4ba
 @dataclass
@@ -343,7 +345,7 @@ class LabelLoop:
 
 # %% ../nbs/10_iterate.ipynb #4059e3f1
 @patch
-def look(self:LabelLoop, encoder:Encoder)->tuple: # (decided proposals, labels by rule that are contradicted, given labels that are, shares of the classes in what is proposed)
+def look(self:LabelLoop, encoder:Encoder)->tuple: # (decided proposals, {'withdrawn': labels by rule that are contradicted, 'suspects': given ones that are, 'shares' of the classes in what is proposed, 'answered': validation windows like those added})
     "One look at the corpus with the labels that hold."
     rules, metric, calibration, current = self.rules, encoder.metric, encoder.calibration, self.ledger.current()
     ids, z = self.corpus.frame.id.to_numpy(str), embed_once(encoder, self.corpus, self.folder/'embeddings'); have = join_labels(self.labelled, self.corpus, current).frame
@@ -352,11 +354,15 @@ def look(self:LabelLoop, encoder:Encoder)->tuple: # (decided proposals, labels b
     suspects = against[against.id.isin(self.labelled.frame.id)]
     stay = ~have.id.isin(bad.id).to_numpy(bool); known, z_known = have[stay], z_known[stay]; free = ~np.isin(ids, known.id) & np.isfinite(z[:, 0])
     ask = lambda z, ids: propose(z, ids, z_known, known, calibration, metric, rules.few)
-    checked = ask(encoder.embed(*self.valid.read()), self.valid.frame.id); fitted = fit_trust(checked, self.valid.frame.label)
-    proposals = ask(z[free], ids[free]); proposals['probability'] = trust(fitted, proposals)
+    checked = ask(encoder.embed(*self.valid.read()), self.valid.frame.id); answered = {i for r in self.rounds if r['kept'] for i in r.get('answered', ())}
+    checked, truth = (t[~checked.id.isin(answered).to_numpy(bool)] for t in (checked, self.valid.frame.label.reset_index(drop=True)))
+    proposals = ask(z[free], ids[free]); fitted = fit_trust(checked, truth) if len(checked) else None
+    checked, proposals = (t.assign(probability=trust(fitted, t) if fitted else 0.) for t in (checked, proposals))      # nothing left to check by: nothing is sure
     places = self.corpus.frame[free].reset_index(drop=True) if (self.corpus.frame.line_kind != 'image').any() else None
     shares = proposals.label[proposals.evidence >= rules.min_evidence].value_counts(normalize=True)
-    return decide(proposals, z[free], z_known, known, rules, places, (*self.ledger.rejected(), *bad.id), metric), bad, suspects, shares
+    decided = decide(proposals, z[free], z_known, known, rules, places, (*self.ledger.rejected(), *bad.id), metric); stood = decided.decision.isin(['add', 'class is full', 'near duplicate']).sum()
+    sure = checked[rules.refuses(checked) == ''].sort_values('probability', ascending=False, kind='stable').id; answered = sure[:round(len(sure)*(decided.decision == 'add').sum()/max(stood, 1))]
+    return decided, dict(withdrawn=bad, suspects=suspects, shares=shares.to_dict(), answered=answered.tolist())
 
 @patch
 def drifted(self:LabelLoop, line:dict)->bool:
@@ -379,10 +385,10 @@ def judge(self:LabelLoop, line:dict, now:WindowReader):
 @patch
 def step(self:LabelLoop):
     "One round."
-    k, encoder = len(self.rounds), self.encoder(self.fits()[-1]['round']); decided, bad, suspects, shares = self.look(encoder); new = decided[decided.decision == 'add']
+    k, encoder = len(self.rounds), self.encoder(self.fits()[-1]['round']); decided, seen = self.look(encoder); bad = seen['withdrawn']; new = decided[decided.decision == 'add']
     self.ledger.write(bad, 'withdraw', k, reason='another class is ahead'); self.ledger.write(new, 'add', k); now = join_labels(self.labelled, self.corpus, self.ledger.current())
-    line = dict(round=k, valid=None, added=len(new), withdrawn=len(bad), labels=len(now), kept=True, stop='', suspects=suspects.to_dict('records'), mean_probability=float(new.probability.mean()) if len(new) else None,
-        shares=shares.to_dict(), by_class=new.label.value_counts().to_dict(), refused=decided.decision[decided.decision != 'add'].value_counts().to_dict())
+    line = dict(round=k, valid=None, added=len(new), withdrawn=len(bad), labels=len(now), kept=True, stop='', suspects=seen['suspects'].to_dict('records'), answered=seen['answered'], shares=seen['shares'], mean_probability=float(new.probability.mean()) if len(new) else None,
+        by_class=new.label.value_counts().to_dict(), refused=decided.decision[decided.decision != 'add'].value_counts().to_dict())
     if self.truth is not None and len(new): line['precision'] = float((new.id.map(self.truth) == new.label).mean())
     if self.drifted(line): line |= dict(kept=False, stop='drift')
     elif not len(new) and not len(bad): line |= dict(valid=self.rounds[-1]['valid'], stop='nothing to add')
@@ -392,11 +398,12 @@ def step(self:LabelLoop):
 
 @patch
 def go(self:LabelLoop,
-    rounds:int=3, # at most
+    rounds:int=3, # at most; one more when a person has judged the last one
 )->dict: # 'rounds': table; 'best': round whose encoder validates best; 'encoder': its folder; 'stopped': why; 'ledger'; 'suspects': labels given at the start that the others speak against; 'story': a sentence
     "Find more labels, round by round, as long as validation agrees."
     if not self.rounds: self.put(dict(round=0, valid=self.ask(0, self.fitted(0, self.labelled)), added=0, withdrawn=0, labels=len(self.labelled), kept=True, stop=''))
-    while len(self.rounds) <= rounds and (not self.rounds[-1]['stop'] or self.said): self.said = False; self.step()
+    if self.said: self.said = False; self.step()
+    while not self.rounds[-1]['stop'] and len(self.rounds) <= rounds: self.step()
     last, best = self.rounds[-1], self.best()
     best = next(r for r in self.rounds if r['round'] == best); held = self.ledger.current(); stopped = last['stop'] or 'all rounds done'
     story = f"{len(held)} labels found for {len(self.corpus)} windows in {len(self.rounds) - 1} rounds ({stopped}); validation macro mAP {self.rounds[0]['valid']:.3f} with {len(self.labelled)} labels, {best['valid']:.3f} in round {best['round']}"

@@ -433,7 +433,7 @@ def loop_windows(
     volume=None, table=None, # see `windows.load_windows`
     corpus=None, # what to look through: volumes, folders, tables, a list or text with commas; for a folder in the challenge's layout its image_corpus when not given
     seed:int=0, # of synthetic windows, and of loading
-    draw:int=0, # which windows are drawn for each part
+    draw:int=0, # which windows keep their labels; validation, judges and corpus stay but for these
     labels:int=0, # windows of each class that keep their label; 0: all that validation leaves
     valid:int=20, # windows of each class for validation, at most 40 % of them
     judged:tuple=(), # surveys whose labelled windows are kept apart, to judge the loop by
@@ -445,7 +445,7 @@ def loop_windows(
     grid:tuple=((96, 96), (48, 48)), # window and stride on volumes
 )->dict: # readers 'labelled', 'valid', 'test', 'corpus' (no labels), and 'truth': id -> class, None where it is not known
     "The windows of a label loop: none of one part overlaps one of another."
-    rng, unknown = np.random.default_rng([seed, draw]), set(unknown)
+    rng, mine, unknown = np.random.default_rng(seed), np.random.default_rng([seed, draw]), set(unknown)
     if str(data) == 'synthetic': reader = _synthetic_windows(per_class + (labels or 5) + valid + 50, seed, surveys)
     else: reader = load_windows(data, volume, table, seed)
     frame = reader.frame; missing = unknown - set(frame.label.dropna())
@@ -455,7 +455,7 @@ def loop_windows(
     for c, g in frame[frame.label.notna() & ~frame.label.isin(unknown) & (part == '')].groupby('label'):
         rows = rng.permutation(g.index); n = min(valid, int(.4*len(rows))); part[rows[:n]] = 'valid'; rest = rows[n:]
         if str(data) == 'synthetic': part[rest[:50]] = 'test'; rest = rest[50:]
-        part[rest[:labels or None]] = 'labelled'
+        part[mine.permutation(rest)[:labels or None]] = 'labelled'
     if str(data) == 'synthetic': part[(part == '') & (frame.label.isin(unknown) | (not strangers))] = 'corpus'; pool = reader.subset((part == 'corpus').to_numpy())
     elif corpus:
         found, left = source_windows([s.strip() for s in corpus.split(',')] if isinstance(corpus, str) else corpus, *grid); pool = WindowReader(found)
@@ -468,8 +468,8 @@ def loop_windows(
     if str(data) != 'synthetic': pool = _without(pool, out['labelled'])
     y = out['labelled'].frame.label
     if y.nunique() < 2 or not len(out['valid']): raise RunError(f"{data}: {y.nunique()} classes have labels, {len(out['valid'])} windows are left for validation: at least two classes of four windows are needed")
-    wrong = rng.permutation(len(y))[:round(poison*len(y))]; names = sorted(y.unique())
-    out['labelled'].frame['label'] = pd.array([rng.choice([c for c in names if c != v]) if i in set(wrong) else v for i, v in enumerate(y)], dtype='string')
+    wrong = mine.permutation(len(y))[:round(poison*len(y))]; names = sorted(y.unique())
+    out['labelled'].frame['label'] = pd.array([mine.choice([c for c in names if c != v]) if i in set(wrong) else v for i, v in enumerate(y)], dtype='string')
     return out | {'corpus': pool, 'truth': truth}
 
 def _synthetic_windows(per_class, seed, surveys):
@@ -537,7 +537,7 @@ def show_proposals(decided, labelled, corpus, truth=None, n:int=2):
     "Of every class the least sure that were added, each with the labelled windows that speak for it."
     some = decided[decided.decision == 'add'].sort_values('probability', kind='stable').groupby('label').head(n).sort_values(['label', 'probability'], kind='stable')
     rows = {i: (r, k) for r in (labelled, corpus) for k, i in enumerate(r.frame.id)}; pixels = lambda i: (lambda r, k: r[k][0])(*rows[i])
-    asked = [dict(image=pixels(p.id), note=f'{p.label} {p.probability:.2f}\nor {p.second}', **({} if truth is None else {'label': truth[p.id]})) for p in some.itertuples()]
+    asked = [dict(image=pixels(p.id), note=f'{p.probability:.2f}, or else\n{p.second}', **({} if truth is None else {'label': truth[p.id]})) for p in some.itertuples()]
     return show_hits(asked, [[dict(image=pixels(i), label=p.label) for i in p.neighbours] for p in some.itertuples()], k=3)
 
 def threshold_rounds(
