@@ -448,14 +448,8 @@ def loop_windows(
     rng, mine, unknown = np.random.default_rng(seed), np.random.default_rng([seed, draw]), set(unknown)
     if str(data) == 'synthetic': reader = _synthetic_windows(per_class + (labels or 5) + valid + 50, seed, surveys)
     else: reader = load_windows(data, volume, table, seed)
-    frame = reader.frame; missing = unknown - set(frame.label.dropna())
-    if missing: raise RunError(f"unknown names {', '.join(sorted(missing))}: not among the classes {', '.join(sorted(frame.label.dropna().unique()))}")
-    if bad := set(judged) - set(frame.survey.dropna()): raise RunError(f"judged names {', '.join(sorted(bad))}: not among the surveys {', '.join(sorted(frame.survey.dropna().unique()))}")
-    part = pd.Series('', index=frame.index); part[frame.label.notna() & frame.survey.isin(judged) & ~frame.label.isin(unknown)] = 'test'
-    for c, g in frame[frame.label.notna() & ~frame.label.isin(unknown) & (part == '')].groupby('label'):
-        rows = rng.permutation(g.index); n = min(valid, int(.4*len(rows))); part[rows[:n]] = 'valid'; rest = rows[n:]
-        if str(data) == 'synthetic': part[rest[:50]] = 'test'; rest = rest[50:]
-        part[mine.permutation(rest)[:labels or None]] = 'labelled'
+    frame = reader.frame; _known(unknown, frame.label, 'unknown', 'classes'); _known(judged, frame.survey, 'judged', 'surveys')
+    part = _parts(frame[~frame.label.isin(unknown)], rng, mine, labels, valid, judged, 50 if str(data) == 'synthetic' else 0).reindex(frame.index, fill_value='')
     if str(data) == 'synthetic': part[(part == '') & (frame.label.isin(unknown) | (not strangers))] = 'corpus'; pool = reader.subset((part == 'corpus').to_numpy())
     elif corpus:
         found, left = source_windows([s.strip() for s in corpus.split(',')] if isinstance(corpus, str) else corpus, *grid); pool = WindowReader(found)
@@ -468,9 +462,25 @@ def loop_windows(
     if str(data) != 'synthetic': pool = _without(pool, out['labelled'])
     y = out['labelled'].frame.label
     if y.nunique() < 2 or not len(out['valid']): raise RunError(f"{data}: {y.nunique()} classes have labels, {len(out['valid'])} windows are left for validation: at least two classes of four windows are needed")
-    wrong = mine.permutation(len(y))[:round(poison*len(y))]; names = sorted(y.unique())
-    out['labelled'].frame['label'] = pd.array([mine.choice([c for c in names if c != v]) if i in set(wrong) else v for i, v in enumerate(y)], dtype='string')
+    out['labelled'].frame['label'] = _poisoned(y, poison, mine)
     return out | {'corpus': pool, 'truth': truth}
+
+def _known(names, column, what, kind):
+    there = sorted(column.dropna().unique())
+    if wrong := sorted(set(names) - set(there)): raise RunError(f"{what} names {', '.join(wrong)}: not among the {kind} {', '.join(there)}")
+
+def _parts(frame, rng, mine, labels, valid, judged, test):
+    "'labelled', 'valid', 'test' or '' of every window: surveys to judge by, or `test` windows of each class; validation; labels."
+    part = pd.Series('', index=frame.index); part[frame.label.notna() & frame.survey.isin(judged)] = 'test'
+    for _, g in frame[frame.label.notna() & (part == '')].groupby('label'):
+        rows = rng.permutation(g.index); n = min(valid, int(.4*len(rows))); part[rows[:n]] = 'valid'; part[rows[n:n + test]] = 'test'
+        part[mine.permutation(rows[n + test:])[:labels or None]] = 'labelled'
+    return part
+
+def _poisoned(y, share, rng):
+    "Labels, a share of them made wrong."
+    wrong, names = set(rng.permutation(len(y))[:round(share*len(y))]), sorted(y.unique())
+    return pd.array([rng.choice([c for c in names if c != v]) if i in wrong else v for i, v in enumerate(y)], dtype='string')
 
 def _synthetic_windows(per_class, seed, surveys):
     from reflection_connection.synthetic import labelled_windows
@@ -528,7 +538,7 @@ def iterate_labels(
             import wandb
             run.wandb.log({f'loop/{n}': line[n] for n in ('added', 'withdrawn', 'labels', 'valid', 'precision') if line.get(n) is not None} | {f'loop/added/{c}': n for c, n in line['by_class'].items()} | ({'loop/gallery': wandb.Image(str(picture))} if picture else {}))
     loop = LabelLoop(fit_labels(start, what, seed, **settings), labelled, valid, corpus, folder, rules or Rules(), patience, leave_out, truth=truth, seed=seed, on_round=on_round)
-    if verdicts: 
+    if verdicts:
         if len(loop.rounds) < 2: raise RunError(f"{folder}: no round has been made yet, so there is nothing to judge: run it without verdicts first")
         print('verdicts:', take_back(verdicts, loop.ledger, set(labelled.frame.label), loop.rounds[-1]['round']), flush=True); loop.said = True
     return loop.go(rounds)
