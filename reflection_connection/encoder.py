@@ -20,7 +20,7 @@ from .windows import Recipe, read_image
 # %% auto #0
 __all__ = ['ARCHITECTURES', 'POOLINGS', 'FORMAT', 'EncoderError', 'random_backbone', 'ConvStem', 'build_backbone',
            'to_one_channel', 'backbone_tokens', 'EncoderModule', 'bundled', 'pick_device', 'Encoder', 'file_sha256',
-           'plain', 'write_json', 'whole_folder', 'torchvision_vit', 'from_transformers', 'start_encoder']
+           'as_json', 'write_json', 'whole_folder', 'torchvision_vit', 'from_transformers', 'start_encoder']
 
 # %% ../nbs/04_encoder.ipynb #4de69da5
 class EncoderError(ValueError):
@@ -281,7 +281,7 @@ def file_sha256(path)->str:
     "Checksum of a file."
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
-def plain(v):
+def as_json(v):
     "Arrays, sets and paths as JSON can hold them."
     if isinstance(v, np.generic): return v.item()
     if isinstance(v, (np.ndarray, tuple, set)): return list(v)
@@ -291,7 +291,7 @@ def plain(v):
 def write_json(path, value):
     "Write JSON whole or not at all."
     path = Path(path); new = path.with_name(f'.{path.name}.{os.getpid()}')
-    new.write_text(json.dumps(value, indent=1, default=plain, allow_nan=False)); os.replace(new, path)
+    new.write_text(json.dumps(value, indent=1, default=as_json, allow_nan=False)); os.replace(new, path)
 
 @contextmanager
 def whole_folder(

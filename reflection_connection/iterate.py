@@ -12,7 +12,7 @@ import pandas as pd
 from fastcore.basics import patch
 from scipy.optimize import minimize
 from .confidence import fit_probability, neighbour_pairs, probability
-from .encoder import Encoder, plain, write_json
+from .encoder import Encoder, as_json, write_json
 from .evaluate import DISTANCES, evaluate_embeddings, leave_out_mask, paired_bootstrap
 from .index import embed_table, overlaps
 from .windows import WindowReader, data_fingerprint, _read_table
@@ -311,7 +311,7 @@ class LabelLoop:
         self.patience, self.leave_out, self.noise, self.drift, self.truth, self.seed, self.on_round = patience, leave_out, noise, drift, truth, seed, on_round
         _apart(valid, labelled, corpus); self.ledger, self._scores = Ledger(self.folder/'labels.parquet'), {}
         what = [data_fingerprint(r.frame) for r in (labelled, valid, corpus)] + [asdict(rules), patience, leave_out, noise, drift, seed]
-        key = hashlib.sha256(json.dumps(what, default=plain).encode()).hexdigest()[:16]; self._state = self.folder/'loop.json'
+        key = hashlib.sha256(json.dumps(what, default=as_json).encode()).hexdigest()[:16]; self._state = self.folder/'loop.json'
         past = json.loads(self._state.read_text()) if self._state.is_file() else {'key': key, 'rounds': []}
         if past['key'] != key: raise IterateError(f"{folder} holds a loop over other windows or with other rules: choose another folder")
         self.key, self.rounds = key, past['rounds']; self.ledger.forget(len(self.rounds))                       # what an unfinished round wrote

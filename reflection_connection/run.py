@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from .confidence import calibration_error, fit_probability, neighbour_pairs, probability, reliability, risk_coverage
 from .corpus import Corpus, Shapes, source_windows, write_sections
-from .encoder import ARCHITECTURES, Encoder, plain, start_encoder, write_json
+from .encoder import ARCHITECTURES, Encoder, as_json, start_encoder, write_json
 from .evaluate import BASELINES, DISTANCES, default_leave_out, evaluate_embeddings, few_shot_probe, leave_out_mask, paired_bootstrap, rank_metrics, results_table
 from .index import overlaps
 from .iterate import LabelLoop, Rules, embed_once, join_labels, review, take_back
@@ -120,7 +120,7 @@ class Run:
     def stage_key(self, stage:str, *names, **facts)->str:
         "Fingerprint of a stage: its parameters and facts, and all stages before it."
         what = [self._chain, stage, {n: self.params[n] for n in names}, facts]
-        return hashlib.sha256(json.dumps(what, sort_keys=True, default=plain).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(what, sort_keys=True, default=as_json).encode()).hexdigest()[:16]
 
     def todo(self,
         stage:str, # name of the stage
@@ -353,7 +353,7 @@ def train_encoder(
     (x, frame), (v, valid) = prepare(reader, encoder, 'train'), prepare(reader, encoder, 'valid')
     leave_out = candidates_rule(reader, how); score = validation_score(valid, leave_out, encoder.metric)
     pixels = reader.part('valid').read(); before = score(encoder.embed(*pixels))['macro_map']
-    key = hashlib.sha256(json.dumps([asdict(config), encoder.fingerprint(), data_fingerprint(frame)], default=plain).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps([asdict(config), encoder.fingerprint(), data_fingerprint(frame)], default=as_json).encode()).hexdigest()[:16]
     checkpoints = Path(folder).with_name(f'.{Path(folder).name}.checkpoints')
     finetune(encoder, x, frame.label, config, v, score, checkpoints/key)
     z = encoder.embed(*pixels); after = score(z)['macro_map']
@@ -614,7 +614,7 @@ def pretrain_encoder(
     config, encoder = PretrainConfig(seed=seed, **settings), start_pretraining(start, size, seed)
     work = Path(folder).with_name(f'.{Path(folder).name}.work'); first = int(os.environ.get('RANK', 0)) == 0
     corpus = pretraining_corpus(sources, work, seed, sections)
-    key = hashlib.sha256(json.dumps([asdict(config), encoder.fingerprint(), corpus.fingerprint()], default=plain).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps([asdict(config), encoder.fingerprint(), corpus.fingerprint()], default=as_json).encode()).hexdigest()[:16]
     if not resume and first: shutil.rmtree(work/key, ignore_errors=True)
     history = pretrain(encoder, corpus, config, work/key)
     encoder.name = Path(folder).name
