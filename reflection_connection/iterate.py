@@ -243,17 +243,20 @@ def embed_once(
     encoder:Encoder,
     reader:WindowReader, # windows to embed
     folder, # embeddings are kept here, by the fingerprints of encoder, table and some of the pixels
-    progress=None, # called with (done, total)
+    all_usable:bool=False, # a window that cannot be used is an error
 )->np.ndarray: # (N, D) float32; NaN for windows that cannot be used
     "Embeddings of windows, from the file where they have been made before."
     some = np.linspace(0, len(reader) - 1, min(8, len(reader))).astype(int)
     path = Path(folder)/f'{encoder.fingerprint()}-{data_fingerprint(reader.frame, [reader[i][0] for i in some])}.npy'
     if not path.is_file():
-        z, items, report = embed_table(encoder, reader, progress=progress); at = pd.Index(items.id).get_indexer(reader.frame.id)
+        z, items, report = embed_table(encoder, reader); at = pd.Index(items.id).get_indexer(reader.frame.id)
         for r in report.itertuples(): print(f'left out {r.id}: {r.problem}', flush=True)
         path.parent.mkdir(parents=True, exist_ok=True); part = path.with_name('.' + path.name); np.save(part, np.where(at[:, None] >= 0, z[at], np.nan)); os.replace(part, path)
-    return np.load(path)
+    z = np.load(path); bad = ~np.isfinite(z[:, 0])
+    if all_usable and bad.any(): raise IterateError(f"labelled window {reader.frame.id[bad.argmax()]} cannot be used (see above): leave it out")
+    return z
 
+# %% ../nbs/10_iterate.ipynb #6c4b2f24
 def join_labels(
     labelled:WindowReader, # labelled windows
     corpus:WindowReader, # unlabelled windows
@@ -320,50 +323,66 @@ class LabelLoop:
 
     def encoder(self, k:int)->Encoder: return Encoder.load(self.folder/f'round{k}')
 
-    def fitted(self, k:int, reader:WindowReader)->Encoder:
-        "The encoder of round k, calibrated on validation windows; from its folder when the labels are the same."
-        path, labels = self.folder/f'round{k}', data_fingerprint(reader.frame)
-        if (path/'refcon.json').is_file() and (old := Encoder.load(path)).provenance.get('labels') == labels: return old
-        work = self.folder/'work'/f'{k}-{labels}'; encoder = self.fit(reader, work)
-        d = DISTANCES[encoder.metric](*[encoder.embed(*self.valid.read())]*2); y = self.valid.frame.label; encoder.name = path.name
-        encoder.calibration = fit_probability(*neighbour_pairs(d, y, y, leave_out_mask(self.valid.frame, self.valid.frame, self.leave_out)), encoder.metric)
-        encoder.provenance = encoder.provenance | {'labels': labels, 'label_loop': dict(round=k, windows=len(reader), by_hand=int((self.ledger.current().by == 'hand').sum()))}
-        encoder.save(path); shutil.rmtree(work, ignore_errors=True)
-        return encoder
-
-    def ask(self, k:int, encoder:Encoder)->float:
-        "Validation macro mAP of round k."
-        self._scores[k] = evaluate_embeddings(encoder.embed(*self.valid.read()), self.valid.frame, self.leave_out, encoder.metric, n_boot=1)
-        return self._scores[k][0]['macro_map']
+    def embeddings(self, encoder:Encoder, reader:WindowReader)->np.ndarray: return embed_once(encoder, reader, self.folder/'embeddings', all_usable=reader is not self.corpus)
 
     def put(self, line, decided=None, encoder=None):
         self.rounds.append(line); write_json(self._state, {'key': self.key, 'rounds': self.rounds})
         if self.on_round: self.on_round(line, decided, encoder)
 
     def fits(self)->list: return [r for r in self.rounds if r['kept'] and r['stop'] != 'nothing to add']
-    def best(self)->int: return max(self.fits(), key=lambda r: r['valid'])['round']
+    def best(self)->dict: return max(self.fits(), key=lambda r: r['valid'])
 
-# %% ../nbs/10_iterate.ipynb #4059e3f1
+# %% ../nbs/10_iterate.ipynb #fd01ab18
+@patch
+def fitted(self:LabelLoop, k:int, reader:WindowReader)->Encoder:
+    "The encoder of round k, calibrated on validation windows; from its folder when the labels are the same."
+    path, labels = self.folder/f'round{k}', data_fingerprint(reader.frame)
+    if (path/'refcon.json').is_file() and (old := Encoder.load(path)).provenance.get('labels') == labels: return old
+    work = self.folder/'work'/f'{k}-{labels}'; encoder = self.fit(reader, work)
+    z, frame = self.embeddings(encoder, self.valid), self.valid.frame; encoder.name = path.name
+    encoder.calibration = fit_probability(*neighbour_pairs(DISTANCES[encoder.metric](z, z), frame.label, frame.label, leave_out_mask(frame, frame, self.leave_out)), encoder.metric)
+    encoder.provenance = encoder.provenance | {'labels': labels, 'label_loop': dict(round=k, windows=len(reader), by_hand=int((self.ledger.current().by == 'hand').sum()))}
+    encoder.save(path); shutil.rmtree(work, ignore_errors=True)
+    return encoder
+
+@patch
+def ask(self:LabelLoop, k:int, encoder:Encoder)->float:
+    "Validation macro mAP of round k."
+    self._scores[k] = evaluate_embeddings(self.embeddings(encoder, self.valid), self.valid.frame, self.leave_out, encoder.metric, n_boot=1)
+    return self._scores[k][0]['macro_map']
+
+# %% ../nbs/10_iterate.ipynb #1783e943
 @patch
 def look(self:LabelLoop, encoder:Encoder)->tuple: # (decided proposals, {'withdrawn': labels by rule that are contradicted, 'suspects': given ones that are, 'shares' of the classes in what is proposed, 'answered': validation windows like those added})
     "One look at the corpus with the labels that hold."
     rules, metric, calibration, current = self.rules, encoder.metric, encoder.calibration, self.ledger.current()
-    ids, z = self.corpus.frame.id.to_numpy(str), embed_once(encoder, self.corpus, self.folder/'embeddings'); have = join_labels(self.labelled, self.corpus, current).frame
-    z_known = np.concatenate([encoder.embed(*self.labelled.read()), z[pd.Index(ids).get_indexer(have.id[len(self.labelled):])]])
+    ids, z = self.corpus.frame.id.to_numpy(str), self.embeddings(encoder, self.corpus); have = join_labels(self.labelled, self.corpus, current).frame
+    z_known = np.concatenate([self.embeddings(encoder, self.labelled), z[pd.Index(ids).get_indexer(have.id[len(self.labelled):])]])
     against = contradicted(z_known, have, calibration, rules, metric); bad = against[against.id.isin(current.id[current.by == 'rule'])]
-    suspects = against[against.id.isin(self.labelled.frame.id)]
     stay = ~have.id.isin(bad.id).to_numpy(bool); known, z_known = have[stay], z_known[stay]; free = ~np.isin(ids, known.id) & np.isfinite(z[:, 0])
-    ask = lambda z, ids: propose(z, ids, z_known, known, calibration, metric, rules.few)
-    checked = ask(encoder.embed(*self.valid.read()), self.valid.frame.id); answered = {i for r in self.rounds if r['kept'] for i in r.get('answered', ())}
-    checked, truth = (t[~checked.id.isin(answered).to_numpy(bool)] for t in (checked, self.valid.frame.label.reset_index(drop=True)))
-    proposals = ask(z[free], ids[free]); fitted = fit_trust(checked, truth) if len(checked) else None
-    checked, proposals = (t.assign(probability=trust(fitted, t) if fitted else 0.) for t in (checked, proposals))      # nothing left to check by: nothing is sure
+    proposals = propose(z[free], ids[free], z_known, known, calibration, metric, rules.few)
+    checked, fitted = self.check(encoder, z_known, known); proposals, checked = (t.assign(probability=trust(fitted, t) if fitted else 0.) for t in (proposals, checked))      # nothing left to check by: nothing is sure
     places = self.corpus.frame[free].reset_index(drop=True) if (self.corpus.frame.line_kind != 'image').any() else None
+    decided = decide(proposals, z[free], z_known, known, rules, places, (*self.ledger.rejected(), *bad.id), metric)
     shares = proposals.label[proposals.evidence >= rules.min_evidence].value_counts(normalize=True)
-    decided = decide(proposals, z[free], z_known, known, rules, places, (*self.ledger.rejected(), *bad.id), metric); stood = decided.decision.isin(['add', 'class is full', 'near duplicate']).sum()
-    sure = checked[rules.refuses(checked) == ''].sort_values('probability', ascending=False, kind='stable').id; answered = sure[:round(len(sure)*(decided.decision == 'add').sum()/max(stood, 1))]
-    return decided, dict(withdrawn=bad, suspects=suspects, shares=shares.to_dict(), answered=answered.tolist())
+    return decided, dict(withdrawn=bad, suspects=against[against.id.isin(self.labelled.frame.id)], shares=shares.to_dict(), answered=self.like_added(decided, checked))
 
+@patch
+def check(self:LabelLoop, encoder:Encoder, z_known, known)->tuple: # (proposals for validation windows that have not been set aside, fitted trust or None when there are none)
+    "Ask the same of validation windows, whose class is known."
+    checked = propose(self.embeddings(encoder, self.valid), self.valid.frame.id, z_known, known, encoder.calibration, encoder.metric, self.rules.few)
+    aside = {i for r in self.rounds if r['kept'] for i in r.get('answered', ())}; stay = ~checked.id.isin(aside).to_numpy(bool)
+    checked, truth = checked[stay], self.valid.frame.label.reset_index(drop=True)[stay]
+    return checked, fit_trust(checked, truth) if len(checked) else None
+
+@patch
+def like_added(self:LabelLoop, decided, checked)->list: # names of validation windows
+    "Validation windows that the rules would have added, as large a share of them as was added of the corpus' windows that stood."
+    stood = decided.decision.isin(['add', 'class is full', 'near duplicate']).sum(); added = (decided.decision == 'add').sum()
+    sure = checked[self.rules.refuses(checked) == ''].sort_values('probability', ascending=False, kind='stable').id
+    return sure[:round(len(sure)*added/max(stood, 1))].tolist()
+
+# %% ../nbs/10_iterate.ipynb #ccb8dab0
 @patch
 def drifted(self:LabelLoop, line:dict)->bool:
     "Whether the shares of the classes, or the sureness of what was added, have moved away from the first round's."
@@ -375,13 +394,14 @@ def drifted(self:LabelLoop, line:dict)->bool:
 @patch
 def judge(self:LabelLoop, line:dict, now:WindowReader):
     "Fit to all labels that hold, and ask validation whether the round stays."
-    k, best = line['round'], self.best(); line['valid'] = self.ask(k, self.fitted(k, now))
+    k, best = line['round'], self.best()['round']; line['valid'] = self.ask(k, self.fitted(k, now))
     if best not in self._scores: self.ask(best, self.encoder(best))
     against = paired_bootstrap(self._scores[k][1], self._scores[best][1], seed=self.seed); line |= dict(gain=against['difference'], p=against['p'])
     since = sum(r['round'] > best for r in self.rounds) + 1
     if against['difference'] < 0 and against['p'] < self.noise: line |= dict(kept=False, stop='validation fell')
     elif against['difference'] <= 0 and since >= self.patience: line['stop'] = 'no more gain'
 
+# %% ../nbs/10_iterate.ipynb #cdae4966
 @patch
 def step(self:LabelLoop):
     "One round."
@@ -404,7 +424,6 @@ def go(self:LabelLoop,
     if not self.rounds: self.put(dict(round=0, valid=self.ask(0, self.fitted(0, self.labelled)), added=0, withdrawn=0, labels=len(self.labelled), kept=True, stop=''))
     if self.said: self.said = False; self.step()
     while not self.rounds[-1]['stop'] and len(self.rounds) <= rounds: self.step()
-    last, best = self.rounds[-1], self.best()
-    best = next(r for r in self.rounds if r['round'] == best); held = self.ledger.current(); stopped = last['stop'] or 'all rounds done'
+    last, best = self.rounds[-1], self.best(); held = self.ledger.current(); stopped = last['stop'] or 'all rounds done'
     story = f"{len(held)} labels found for {len(self.corpus)} windows in {len(self.rounds) - 1} rounds ({stopped}); validation macro mAP {self.rounds[0]['valid']:.3f} with {len(self.labelled)} labels, {best['valid']:.3f} in round {best['round']}"
     return dict(rounds=pd.DataFrame(self.rounds), best=best['round'], encoder=self.folder/f"round{best['round']}", stopped=stopped, ledger=self.ledger, story=story, suspects=pd.DataFrame(last.get('suspects', []), columns=list(CONTRADICTED)))

@@ -18,13 +18,13 @@ from .evaluate import BASELINES, DISTANCES, default_leave_out, evaluate_embeddin
 from .index import overlaps
 from .iterate import LabelLoop, Rules, embed_once, join_labels, review, take_back
 from .plot import save_figure, show_hits
-from .windows import Recipe, WindowReader, data_fingerprint, load_windows, split_labelled, window_table
+from .windows import Recipe, WindowReader, data_fingerprint, load_windows, split_labelled, synthetic_reader
 
 # %% auto #0
 __all__ = ['TYPES', 'PACKAGES', 'FEW', 'STRENGTHS', 'RunError', 'notebook_parameters', 'typed', 'check_parameters', 'git_commit',
            'environment', 'Run', 'run_notebook', 'validation_score', 'compare', 'ahead_table', 'keeps_its_promise',
            'score_encoder', 'calibrate', 'prepare', 'candidates_rule', 'train_encoder', 'adapt_encoder',
-           'adapt_in_turn', 'loop_windows', 'fit_labels', 'iterate_labels', 'show_proposals', 'threshold_rounds',
+           'adapt_in_turn', 'loop_windows', 'fit_labels', 'show_proposals', 'iterate_labels', 'threshold_rounds',
            'pretraining_corpus', 'start_pretraining', 'pretrain_encoder', 'probe', 'seeds_table']
 
 # %% ../nbs/13_run.ipynb #94b71158
@@ -428,6 +428,31 @@ def adapt_in_turn(
     return pd.DataFrame(rows), _promise(np.concatenate(stated), np.concatenate(right)) if stated else {}
 
 # %% ../nbs/13_run.ipynb #8aea9010
+def _known(names, column, what, kind):
+    there = sorted(column.dropna().unique())
+    if wrong := sorted(set(names) - set(there)): raise RunError(f"{what} names {', '.join(wrong)}: not among the {kind} {', '.join(there)}")
+
+def _parts(frame, rng, mine, labels, valid, judged, test):
+    "'labelled', 'valid', 'test' or '' of every window: surveys to judge by, or `test` windows of each class; validation; labels."
+    part = pd.Series('', index=frame.index); part[frame.label.notna() & frame.survey.isin(judged)] = 'test'
+    for _, g in frame[frame.label.notna() & (part == '')].groupby('label'):
+        rows = rng.permutation(g.index); n = min(valid, int(.4*len(rows))); part[rows[:n]] = 'valid'; part[rows[n:n + test]] = 'test'
+        part[mine.permutation(rows[n + test:])[:labels or None]] = 'labelled'
+    return part
+
+def _poisoned(y, share, rng):
+    "Labels, a share of them made wrong."
+    wrong, names = set(rng.permutation(len(y))[:round(share*len(y))]), sorted(y.unique())
+    return pd.array([rng.choice([c for c in names if c != v]) if i in wrong else v for i, v in enumerate(y)], dtype='string')
+
+def _without(reader, other):
+    "The windows that show no place of another reader's."
+    if (other.frame.line_kind == 'image').all(): return reader
+    seen = np.zeros(len(reader), bool)
+    for _, row in other.frame.iterrows(): seen |= overlaps(row, reader.frame, share=.01)
+    return reader.subset(~seen)
+
+# %% ../nbs/13_run.ipynb #2ca458ce
 def loop_windows(
     data, # 'synthetic', or see `windows.load_windows`
     volume=None, table=None, # see `windows.load_windows`
@@ -446,7 +471,7 @@ def loop_windows(
 )->dict: # readers 'labelled', 'valid', 'test', 'corpus' (no labels), and 'truth': id -> class, None where it is not known
     "The windows of a label loop: none of one part overlaps one of another."
     rng, mine, unknown = np.random.default_rng(seed), np.random.default_rng([seed, draw]), set(unknown)
-    if str(data) == 'synthetic': reader = _synthetic_windows(per_class + (labels or 5) + valid + 50, seed, surveys)
+    if str(data) == 'synthetic': reader = synthetic_reader(per_class + (labels or 5) + valid + 50, seed, (64, 80), surveys)
     else: reader = load_windows(data, volume, table, seed)
     frame = reader.frame; _known(unknown, frame.label, 'unknown', 'classes'); _known(judged, frame.survey, 'judged', 'surveys')
     part = _parts(frame[~frame.label.isin(unknown)], rng, mine, labels, valid, judged, 50 if str(data) == 'synthetic' else 0).reindex(frame.index, fill_value='')
@@ -465,36 +490,7 @@ def loop_windows(
     out['labelled'].frame['label'] = _poisoned(y, poison, mine)
     return out | {'corpus': pool, 'truth': truth}
 
-def _known(names, column, what, kind):
-    there = sorted(column.dropna().unique())
-    if wrong := sorted(set(names) - set(there)): raise RunError(f"{what} names {', '.join(wrong)}: not among the {kind} {', '.join(there)}")
-
-def _parts(frame, rng, mine, labels, valid, judged, test):
-    "'labelled', 'valid', 'test' or '' of every window: surveys to judge by, or `test` windows of each class; validation; labels."
-    part = pd.Series('', index=frame.index); part[frame.label.notna() & frame.survey.isin(judged)] = 'test'
-    for _, g in frame[frame.label.notna() & (part == '')].groupby('label'):
-        rows = rng.permutation(g.index); n = min(valid, int(.4*len(rows))); part[rows[:n]] = 'valid'; part[rows[n:n + test]] = 'test'
-        part[mine.permutation(rows[n + test:])[:labels or None]] = 'labelled'
-    return part
-
-def _poisoned(y, share, rng):
-    "Labels, a share of them made wrong."
-    wrong, names = set(rng.permutation(len(y))[:round(share*len(y))]), sorted(y.unique())
-    return pd.array([rng.choice([c for c in names if c != v]) if i in wrong else v for i, v in enumerate(y)], dtype='string')
-
-def _synthetic_windows(per_class, seed, surveys):
-    from reflection_connection.synthetic import labelled_windows
-    arrays, f = labelled_windows(per_class, seed, (64, 80), surveys=surveys)
-    return WindowReader(window_table(f.assign(source='synthetic', domain='time', line_kind='image', line=0, top=0, left=0, height=64, width=80, live=1.)), arrays=list(arrays))
-
-def _without(reader, other):
-    "The windows that show no place of another reader's."
-    if (other.frame.line_kind == 'image').all(): return reader
-    seen = np.zeros(len(reader), bool)
-    for _, row in other.frame.iterrows(): seen |= overlaps(row, reader.frame, share=.01)
-    return reader.subset(~seen)
-
-# %% ../nbs/13_run.ipynb #cce1f355
+# %% ../nbs/13_run.ipynb #8abc7251
 def fit_labels(
     start:str, # see `encoder.start_encoder`
     what:str='auto', # 'head', see `adapt_encoder`; 'all' weights, half of the way, see `siamese.toward`; 'auto': the head while a class has fewer than `FEW` windows on average
@@ -504,7 +500,7 @@ def fit_labels(
     "A function (labelled windows, folder for checkpoints) -> encoder, for `iterate.LabelLoop`; nothing but the labels decides when it ends."
     from reflection_connection.siamese import SiameseConfig, finetune, toward
     if what not in ('auto', 'head', 'all'): raise RunError(f"what is {what!r}: expected auto, head or all")
-    config = SiameseConfig(seed=seed, **({'loss': 'supcon', 'average': .98, 'eval_every': settings.get('steps', 250)} | {'steps': 250, 'lr': .002} | settings))
+    settings = dict(loss='supcon', average=.98, steps=250, lr=.002) | settings; config = SiameseConfig(seed=seed, **({'eval_every': settings['steps']} | settings))
     def fit(reader, folder):
         encoder = start_encoder(start, seed)
         if what == 'head' or (what == 'auto' and start not in ARCHITECTURES and reader.frame.label.value_counts().mean() < FEW): adapt_encoder(encoder, reader, seed)
@@ -514,6 +510,20 @@ def fit_labels(
         return encoder
     return fit
 
+# %% ../nbs/13_run.ipynb #90b0d201
+def show_proposals(
+    decided:pd.DataFrame, # from `iterate.decide`
+    labelled:WindowReader, corpus:WindowReader, # where the pixels are
+    truth:pd.Series=None, # id -> class where it is known
+    n:int=2, # of each class
+):
+    "Of every class the least sure that were added, each with the labelled windows that speak for it."
+    some = decided[decided.decision == 'add'].sort_values('probability', kind='stable').groupby('label').head(n).sort_values(['label', 'probability'], kind='stable')
+    wanted = set(some.id).union(*some.neighbours); pixels = {i: r[k][0] for r in (labelled, corpus) for k, i in enumerate(r.frame.id) if i in wanted}
+    asked = [dict(image=pixels[p.id], note=f'{p.probability:.2f}, or else\n{p.second}', **({} if truth is None else {'label': truth[p.id]})) for p in some.itertuples()]
+    return show_hits(asked, [[dict(image=pixels[i], label=p.label) for i in p.neighbours] for p in some.itertuples()], k=3)
+
+# %% ../nbs/13_run.ipynb #44f8af33
 def iterate_labels(
     windows:dict, # from `loop_windows`
     start:str, # see `encoder.start_encoder`
@@ -543,13 +553,7 @@ def iterate_labels(
         print('verdicts:', take_back(verdicts, loop.ledger, set(labelled.frame.label), loop.rounds[-1]['round']), flush=True); loop.said = True
     return loop.go(rounds)
 
-def show_proposals(decided, labelled, corpus, truth=None, n:int=2):
-    "Of every class the least sure that were added, each with the labelled windows that speak for it."
-    some = decided[decided.decision == 'add'].sort_values('probability', kind='stable').groupby('label').head(n).sort_values(['label', 'probability'], kind='stable')
-    rows = {i: (r, k) for r in (labelled, corpus) for k, i in enumerate(r.frame.id)}; pixels = lambda i: (lambda r, k: r[k][0])(*rows[i])
-    asked = [dict(image=pixels(p.id), note=f'{p.probability:.2f}, or else\n{p.second}', **({} if truth is None else {'label': truth[p.id]})) for p in some.itertuples()]
-    return show_hits(asked, [[dict(image=pixels(i), label=p.label) for i in p.neighbours] for p in some.itertuples()], k=3)
-
+# %% ../nbs/13_run.ipynb #37ebc793
 def threshold_rounds(
     windows:dict, # from `loop_windows`
     start:str, # see `encoder.start_encoder`

@@ -214,7 +214,7 @@ def toward(
     trained:Encoder, # what came out; changed in place
     share:float=.5, # 0: the start, 1: what came out
 )->Encoder:
-    "Weights part of the way from the start to the fine-tuned ones: with few labels better than either end (Wortsman et al. 2022, Robust fine-tuning of zero-shot models, section 3)."
+    "Weights part of the way from the start to the fine-tuned ones, which forget less than those at its end (Wortsman et al. 2022, Robust fine-tuning of zero-shot models, section 3)."
     if not 0 <= share <= 1: raise TrainError(f"share is {share}: expected a number from 0 to 1")
     old, new = start.module.state_dict(), trained.module.state_dict()
     if {k: v.shape for k, v in old.items()} != {k: v.shape for k, v in new.items()}: raise TrainError("the two encoders have different weights: expected the start of this fine-tuning")

@@ -21,7 +21,8 @@ from .volume import Volume, open_volume
 __all__ = ['COLUMNS', 'IMAGE_TYPES', 'MAX_PIXELS', 'CHALLENGE', 'WindowError', 'window_table', 'locate', 'volume_windows',
            'read_image', 'image_windows', 'challenge_folder', 'challenge_windows', 'labelled_table', 'WindowReader',
            'data_fingerprint', 'Recipe', 'split_by_survey', 'split_by_block', 'split_gap', 'prove_disjoint',
-           'split_by_window', 'split_windows', 'load_windows', 'split_labelled', 'load_labelled', 'synthetic_pool']
+           'split_by_window', 'split_windows', 'synthetic_reader', 'load_windows', 'split_labelled', 'load_labelled',
+           'synthetic_pool']
 
 # %% ../nbs/02_windows.ipynb #2fd2a02e
 COLUMNS = ('id', 'source', 'survey', 'domain', 'line_kind', 'line', 'top', 'left', 'height', 'width',
@@ -470,6 +471,17 @@ def _folder_windows(folder, table):
         frame['survey'] = frame.id.map(lambda i: Path(i).stem).map(known.drop_duplicates('id').set_index('id').survey).astype('string')
     return frame
 
+def synthetic_reader(
+    per_class:int=80, # windows a class
+    seed:int=0,
+    shape=(96, 96), # samples, traces: about as large as people's windows
+    surveys:int=60, # from so many surveys
+    **options, # of `synthetic.labelled_windows`
+)->WindowReader:
+    "Labelled windows of the synthetic earth in memory."
+    arrays, frame = labelled_windows(per_class, seed, shape, surveys=surveys, **options)
+    return WindowReader(window_table(frame.assign(source='synthetic', domain='time', line_kind='image', line=0, top=0, left=0, height=shape[0], width=shape[1], live=1.)), arrays=list(arrays))
+
 def load_windows(
     data, # 'synthetic', a folder of images, or a CSV/Parquet table of rectangles
     volume=None, # for a table: the volume that its rectangles lie on, or the folder with their sections
@@ -478,9 +490,7 @@ def load_windows(
     per_class:int=80, # synthetic windows a class
 )->WindowReader:
     "Windows with labels, wherever they come from; `split` is filled only where the folders say it."
-    if str(data) == 'synthetic':
-        arrays, frame = labelled_windows(per_class, seed, shape=(96, 96), surveys=60)     # about as large as people's windows
-        return WindowReader(window_table(frame.assign(source='synthetic', domain='time', line_kind='image', line=0, top=0, left=0, height=arrays.shape[1], width=arrays.shape[2], live=1.)), arrays=list(arrays))
+    if str(data) == 'synthetic': return synthetic_reader(per_class, seed)
     path = Path(data)
     if path.is_dir(): return WindowReader(_folder_windows(path, table))
     if path.suffix in ('.csv', '.parquet'): return WindowReader(labelled_table(path, volume))
