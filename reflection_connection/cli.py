@@ -26,6 +26,11 @@ def _probability(text):
     if not 0 <= value <= 1: raise argparse.ArgumentTypeError(f"{text!r} is not a probability between 0 and 1")
     return value
 
+def _point(text):
+    try: inline, crossline = map(float, text.split(','))
+    except ValueError: raise argparse.ArgumentTypeError(f"{text!r} is not INLINE,CROSSLINE") from None
+    return inline, crossline
+
 _HW = dict(nargs=2, type=_positive, metavar=('H', 'W'))
 COMMANDS = {
     'synth': ("write synthetic data: labelled images in the challenge's layout, and a 3-D survey", [
@@ -46,24 +51,33 @@ COMMANDS = {
         (('sources',), dict(nargs='+', metavar='SOURCE', help='volume, folder of images, or table of windows')),
         (('--encoder',), dict(required=True, metavar='E', help='bundled name, encoder folder, or hub name')),
         (('--out',), dict(required=True, metavar='DIR', help='index folder')),
-        (('--window',), _HW | dict(default=(96, 96), help='samples and traces')),
-        (('--stride',), _HW | dict(default=(48, 48), help='samples and traces')),
+        (('--window',), _HW | dict(default=(96, 96), help='samples and traces, or see --unit')),
+        (('--stride',), _HW | dict(default=(48, 48), help='samples and traces, or see --unit')),
+        (('--unit',), dict(choices=('samples', 'metric'), default='samples', help='of window and stride: samples and traces, or ms (depth unit) and metres')),
         (('--lines',), dict(choices=('inline', 'crossline', 'both'), default='both', help='which lines of a volume')),
         (('--every',), dict(type=_positive, default=1, metavar='N', help='every Nth line')),
         (('--precision',), dict(choices=('float32', 'float16'), default='float32', help='of stored embeddings'))]),
     'search': ('where else does it look like this?', [
         (('index',), dict(metavar='DIR', help='index folder')),
-        (('--image',), dict(metavar='PNG', help='query: an image')),
+        (('--image',), dict(nargs='+', metavar='PNG', help='query: an image, or several')),
         (('--inline',), dict(type=int, metavar='N', help='query: a box on this inline')),
         (('--crossline',), dict(type=int, metavar='N', help='query: a box on this crossline')),
         (('--line',), dict(type=int, metavar='0', help='query: a box on a 2-D line')),
+        (('--along',), dict(nargs='+', type=_point, metavar='IL,XL', help='query: a box on the line through these points')),
         (('--box',), dict(nargs=4, type=int, metavar=('TOP', 'LEFT', 'BOTTOM', 'RIGHT'), help='sample and trace positions, half-open')),
         (('--volume',), dict(metavar='FILE', help='the volume of the box, when the index has several')),
+        (('--labels',), dict(metavar='TABLE', help='labelled windows: gives hits a class guess, and is what --class goes by')),
+        (('--class',), dict(metavar='NAME', dest='label', help='query: windows of this class of --labels')),
+        (('--like',), dict(nargs='+', default=[], metavar='ID', help='windows of the index that are meant too')),
+        (('--unlike',), dict(nargs='+', default=[], metavar='ID', help='windows of the index that are not meant')),
         (('--k',), dict(type=_positive, default=10, metavar='K', help='hits')),
         (('--where',), dict(metavar='EXPR', help="filter, e.g. \"line > 1300 and time_ms < 2000\"")),
+        (('--polygon',), dict(metavar='CSV', help='only hits inside: columns x and y, one row a corner')),
         (('--min-separation',), dict(type=int, default=2, metavar='N', help='hits within N line numbers of a better one are dropped')),
+        (('--min-samples',), dict(type=int, default=0, metavar='N', help='and those whose centres are so near, and within N samples')),
         (('--min-confidence',), dict(type=_probability, metavar='P', help='drop hits of smaller probability')),
-        (('--map',), dict(metavar='OUT.sgy', help='write the similarity to the query as SEG-Y')),
+        (('--bodies',), dict(action='store_true', help='print bodies: windows of probability --min-confidence (0.5) that touch')),
+        (('--map',), dict(metavar='OUT', help='write the likeness to the query: .sgy, .zarr or .npy')),
         (('--encoder',), dict(metavar='E', help='where the encoder of the index lies now')),
         (('--json',), dict(action='store_true', help='print JSON'))]),
     'evaluate': ('leave-one-out retrieval over labelled windows, with baselines', [
@@ -168,12 +182,12 @@ def check(a):
 # %% ../nbs/14_cli.ipynb #86943dfa
 def _progress(what):
     "A callable (done, total) that writes rate and time left to standard error, a few times a minute."
-    start, last = time.time(), [0.]
+    start, last, first = time.time(), [0.], []
     def show(done, total):
-        now = time.time()
+        now = time.time(); first[:] = first or [done if now - start < 1 else 0]                 # what was there already tells nothing of the rate
         if done < total and now - last[0] < 5: return
-        last[0], rate = now, done/max(now - start, 1e-9)
-        print(f"{what}: {done:,} of {total:,} windows, {rate:,.0f} a second, {(total - done)/max(rate, 1e-9):,.0f} s left", file=sys.stderr, flush=True)
+        last[0], rate = now, (done - first[0])/max(now - start, 1e-9)
+        print(f"{what}: {done:,} of {total:,} windows" + (f", {rate:,.0f} a second, {(total - done)/rate:,.0f} s left" if rate > 0 else ''), file=sys.stderr, flush=True)
     return show
 
 def _grid(sources, *grid):
@@ -197,57 +211,51 @@ def embed(a):
 
 def index(a):
     from reflection_connection.encoder import Encoder
-    from reflection_connection.index import index_table
-    encoder, frame = Encoder.load(a.encoder), _grid(a.sources, a.window, a.stride, a.lines, a.every)
-    made, report = index_table(encoder, frame, a.precision, progress=_progress('indexing'))
+    from reflection_connection.index import build_index
+    from reflection_connection.windows import Grid
+    where = str(Path(a.encoder).resolve()) if Path(a.encoder).is_dir() else a.encoder; grid = Grid(a.window, a.stride, a.lines, a.every, unit=a.unit)
+    made, report, worked = build_index(Encoder.load(a.encoder), a.sources, a.out, grid, a.precision, where, progress=_progress('indexing'))
     for r in report.itertuples(): print(f'left out {r.id}: {r.problem}', file=sys.stderr)
-    where = Path(a.encoder).resolve() if Path(a.encoder).is_dir() else a.encoder
-    made.save(a.out, str(where))
-    return f"{a.out}: {made}"
+    return f"{a.out}: {made}" + ('' if worked else ', unchanged: nothing to do')
 
 # %% ../nbs/14_cli.ipynb #46166da4
-def _query_box(a, made):
-    "The query's window on a volume of the index: (mapping for `overlaps`, pixels, live mask, scale, volume)."
+def _examples(a, searcher):
+    "What is asked: images, a box, windows of the index."
     from reflection_connection.index import SearchError
-    from reflection_connection.volume import open_volume
-    kinds = [(k, n) for k, n in (('inline', a.inline), ('crossline', a.crossline), ('line', a.line)) if n is not None]
-    if len(kinds) != 1 or a.box is None: raise SearchError("give either --image PNG, or --box with one of --inline N, --crossline N, --line 0")
-    (kind, number), (top, left, bottom, right) = kinds[0], a.box
-    sources = sorted(made.meta['sources']); source = str(Path(a.volume).resolve()) if a.volume else sources[0] if len(sources) == 1 else None
-    if source not in made.meta['sources']: raise SearchError(f"the index has the volumes {', '.join(sources) or '(none)'}: name the box's with --volume")
-    volume = open_volume(source)
-    if volume.fingerprint() != made.meta['sources'][source]: raise SearchError(f"{source} has changed since it was indexed: build the index again")
-    section, live = volume.section(kind, number), volume.live(kind, number)
-    if not (0 <= top < bottom <= section.shape[0] and 0 <= left < right <= section.shape[1]):
-        raise SearchError(f"box {top} {left} {bottom} {right} lies outside {kind} {number} ({section.shape[0]} samples x {section.shape[1]} traces) or is empty")
-    cut = slice(top, bottom), slice(left, right)
-    where = dict(source=source, line_kind=kind, line=number, top=top, left=left, height=bottom - top, width=right - left)
-    return where, section[cut], live[cut], volume.scale(), volume
+    kinds = [(k, n) for k, n in (('inline', a.inline), ('crossline', a.crossline), ('line', a.line), ('along', a.along)) if n is not None]
+    if len(kinds) > 1 or bool(kinds) != (a.box is not None): raise SearchError("a box is --box TOP LEFT BOTTOM RIGHT with one of --inline N, --crossline N, --line 0, --along IL,XL IL,XL")
+    out = [searcher.image(f) for f in a.image or []] + [searcher.indexed(i) for i in a.like]
+    for kind, number in kinds: out.append(searcher.arbitrary(number, a.box, a.volume) if kind == 'along' else searcher.box(kind, number, a.box, a.volume))
+    return out
+
+def _polygon(path):
+    import pandas as pd
+    from reflection_connection.windows import WindowError, _read_table
+    table = _read_table(path)
+    if not {'x', 'y'} <= set(table): raise WindowError(f"{path}: expected columns x and y, got {', '.join(map(str, table))}")
+    corners = table[['x', 'y']].apply(pd.to_numeric, errors='coerce')
+    if corners.isna().any(axis=None): raise WindowError(f"{path}, line {int(corners.isna().any(axis=1).to_numpy().argmax()) + 2}: a corner that is not two numbers")
+    return corners.to_numpy()
 
 def search(a):
-    from reflection_connection.confidence import probability
-    from reflection_connection.encoder import Encoder
-    from reflection_connection.index import Index, SearchError, similarity_lines
-    from reflection_connection.volume import write_segy_like
-    from reflection_connection.windows import read_image
-    if a.min_separation < 0: raise SearchError(f"--min-separation is {a.min_separation}: expected 0 or more line numbers")
-    made = Index.load(a.index)
-    encoder = Encoder.load(a.encoder or made.meta['encoder_source'])
-    if encoder.fingerprint() != made.encoder: raise SearchError(f"{a.index} was made by encoder {made.encoder}, not by {a.encoder or made.meta['encoder_source']} ({encoder.fingerprint()}): name the right one with --encoder, or build the index again")
-    if a.image: box, pixels, live, scale, volume = None, read_image(a.image), None, 1., None
-    else: box, pixels, live, scale, volume = _query_box(a, made)
-    query = encoder.embed([pixels], None if live is None else [live], [scale])[0]
-    calibration = encoder.calibration or made.calibration
-    chance = (lambda d: probability(calibration, d, made.metric)) if calibration else None
-    hits = made.hits(query, a.k, box, a.where, a.min_separation, chance, a.min_confidence)
+    from reflection_connection.index import SearchError
+    from reflection_connection.search import ClassQuestion, Question, Searcher
+    from reflection_connection.windows import load_windows
+    searcher = Searcher.open(a.index, a.encoder); examples = _examples(a, searcher); unlike = [searcher.indexed(i) for i in a.unlike]; known = None
+    if a.label and not a.labels: raise SearchError("--class needs --labels: a table or folder of labelled windows")
+    if a.labels: reader = load_windows(a.labels, a.volume or (searcher.sources[0] if len(searcher.sources) == 1 else None)); reader = reader.subset(reader.frame.label.notna().to_numpy(bool)); known = searcher.encoder.embed(*reader.read()), reader.frame.label.to_numpy(str)
+    if bool(a.label) == bool(examples): raise SearchError("nothing is asked, or too much: give either --class NAME with --labels, or --image PNG, a box, --like ID")
+    question = ClassQuestion(searcher, *known, a.label) if a.label else Question(searcher, examples, unlike)
+    box = next((e.place for e in examples if e.place), {}); polygon = _polygon(a.polygon) if a.polygon else None
     if a.map:
-        if volume is None: raise SearchError("--map needs a box on a volume: an image has no geometry")
-        items = ((volume.trace_ids(k, n), s) for k, n, s in similarity_lines(made, volume, query, box['line_kind']))
-        write_segy_like(volume, a.map, items, note=f"SIMILARITY TO {box['line_kind']} {box['line']} BOX {' '.join(map(str, a.box))}")
-        print(f'{a.map}: similarity in [0, 1]', file=sys.stderr)
-    if a.json: return hits.astype(object).where(hits.notna(), None).to_dict('records')
-    shown = hits.drop(columns=['id', 'source']).dropna(axis=1, how='all')
-    return shown.to_string(index=False, float_format=lambda v: f'{v:.3f}') if len(hits) else 'no hits'
+        if not searcher.sources: raise SearchError("--map needs a volume in the index: images have no geometry")
+        note = f"LIKENESS TO {box['line_kind']} {box['line']} BOX {' '.join(map(str, a.box or []))}".upper() if box else f'LIKENESS TO {question.name}'.upper()
+        searcher.write_map(searcher.score(question)[0], a.map, box.get('source', a.volume), box.get('line_kind'), note); print(f'{a.map}: likeness in [0, 1]', file=sys.stderr)
+    if a.bodies: found = searcher.bodies(question, .5 if a.min_confidence is None else a.min_confidence, a.where, polygon)
+    else: found = searcher.hits(question, a.k, a.min_separation, a.min_samples, a.where, polygon, a.min_confidence, known)
+    if a.json: return found.astype(object).where(found.notna(), None).to_dict('records')
+    shown = found.drop(columns=['source', 'il0', 'il1', 'xl0', 'xl1'] if not a.bodies else ['source']).dropna(axis=1, how='all')
+    return shown.to_string(index=False, float_format=lambda v: f'{v:.3f}') if len(found) else 'nothing found'
 
 # %% ../nbs/14_cli.ipynb #555f4528
 def evaluate(a):

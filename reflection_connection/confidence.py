@@ -8,8 +8,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 # %% auto #0
-__all__ = ['SCALES', 'neighbour_pairs', 'fit_probability', 'probability', 'reliability', 'calibration_error', 'risk_coverage',
-           'abstention_threshold', 'unknown_score']
+__all__ = ['SCALES', 'neighbour_pairs', 'fit_probability', 'probability', 'evidence', 'reliability', 'calibration_error',
+           'risk_coverage', 'abstention_threshold', 'unknown_score']
 
 # %% ../nbs/08_confidence.ipynb #fb81aee2
 def neighbour_pairs(
@@ -59,6 +59,23 @@ def probability(
     if metric is not None and metric != calibration['metric']: raise ValueError(f"calibrated for {calibration['metric']} distances, got {metric} ones: fit again")
     s = SCALES[calibration.get('scale', 'distance')](np.asarray(distances, float))
     return 1/(1 + np.exp(np.clip(calibration['a']*s + calibration['b'], -500, 500)))
+
+# %% ../nbs/08_confidence.ipynb #f63d0d58
+def evidence(
+    d:np.ndarray, # (N, L) distances of unlabelled to labelled windows
+    labels, # L class names
+    calibration:dict, # distance -> probability, of the encoder
+    metric:str='cosine', # of the distances
+    few:int=3, # nearest labelled windows of each class that speak for it
+)->tuple: # (classes, (N, C) evidence in [0, 1], (N, C, few) positions of the speaking windows, -1 where a class has fewer)
+    "How much speaks for each class, window by window."
+    labels = np.asarray(labels, dtype=str); classes = np.unique(labels)
+    if d.shape[1:] != labels.shape: raise ValueError(f"distances have shape {d.shape}: expected one column for each of {len(labels)} labelled windows")
+    found, near = np.zeros((len(d), len(classes))), np.full((len(d), len(classes), few), -1)
+    for c, name in enumerate(classes):
+        members = np.flatnonzero(labels == name); mine = d[:, members]; order = np.argsort(mine, axis=1, kind='stable')[:, :few]
+        found[:, c] = probability(calibration, np.take_along_axis(mine, order, 1), metric).mean(1); near[:, c, :order.shape[1]] = members[order]
+    return classes, found, near
 
 # %% ../nbs/08_confidence.ipynb #59d4e13c
 def reliability(

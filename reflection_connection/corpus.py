@@ -14,7 +14,8 @@ from .volume import VolumeError, live_mask, open_volume
 from .windows import IMAGE_TYPES, WindowError, image_windows, load_windows, read_image, volume_windows, window_table
 
 # %% auto #0
-__all__ = ['VOLUME_TYPES', 'GUARD', 'WEIGHTS', 'Shapes', 'Source', 'source_windows', 'Corpus', 'CorpusWindow', 'write_sections']
+__all__ = ['VOLUME_TYPES', 'GUARD', 'WEIGHTS', 'Shapes', 'Source', 'open_sources', 'source_windows', 'Corpus', 'CorpusWindow',
+           'write_sections']
 
 # %% ../nbs/02b_corpus.ipynb #db38d390
 class Shapes:
@@ -69,22 +70,32 @@ def _spread_out(sources):
         else: raise WindowError(f"{s}: expected a volume ({', '.join(VOLUME_TYPES)}), a folder of volumes, or a folder of images")
 
 # %% ../nbs/02b_corpus.ipynb #3b32895e
-def source_windows(
+def open_sources(
     sources, # a volume, a folder of volumes or of images, a table of windows; or a list of such
-    window=(96, 96), stride=(48, 48), lines='both', every=1, # of volumes, see `windows.volume_windows`
+)->list: # of ('volume', path, whether it was asked for by name) or ('table', table of windows, True)
+    "What sources hold, one volume or table at a time."
+    out = []
+    for source in [sources] if isinstance(sources, (str, Path)) else sources:
+        path = Path(source)
+        if path.suffix in ('.csv', '.parquet'): out.append(('table', load_windows(source).frame, True)); continue
+        alone = path.is_file() and path.suffix.lower() not in IMAGE_TYPES                    # a volume, whatever its name ends in
+        for found, kind, named in [(path, 'volume', True)] if alone else _spread_out([source]):
+            out.append(('table', load_windows(found).frame, True) if kind == 'images' else ('volume', found.resolve(), named))
+    return out
+
+def source_windows(
+    sources, # see `open_sources`
+    window=(96, 96), stride=(48, 48), lines='both', every=1, # of volumes, see `windows.Grid`
 )->tuple: # (table of windows, report: file, problem of volumes left out)
     "Every window of a grid over volumes, and all images."
     tables, out = [], []
-    for source in [sources] if isinstance(sources, (str, Path)) else sources:
-        if Path(source).suffix in ('.csv', '.parquet'): tables.append(load_windows(source).frame); continue
-        path = Path(source); alone = path.is_file() and path.suffix.lower() not in IMAGE_TYPES                    # a volume, whatever its name ends in
-        for path, kind, named in [(path, 'volume', True)] if alone else _spread_out([source]):
-            if kind == 'images': tables.append(load_windows(path).frame); continue
-            try:
-                with open_volume(path.resolve()) as volume: tables.append(volume_windows(volume, window, stride, lines, every))
-            except (VolumeError, WindowError) as e:
-                if named: raise
-                out.append((str(path), str(e)))
+    for kind, what, named in open_sources(sources):
+        if kind == 'table': tables.append(what); continue
+        try:
+            with open_volume(what) as volume: tables.append(volume_windows(volume, window, stride, lines, every))
+        except (VolumeError, WindowError) as e:
+            if named: raise
+            out.append((str(what), str(e)))
     if not tables: raise WindowError(f"{sources}: no windows; {out[0][1] if out else 'nothing there'}")
     return window_table(pd.concat(tables, ignore_index=True)), pd.DataFrame(out, columns=['file', 'problem'])
 

@@ -4,19 +4,22 @@
 
 # %% ../nbs/07_index.ipynb #fa735335
 from __future__ import annotations
-import ast, json, operator
+import ast, hashlib, json, operator, os, shutil
+from dataclasses import asdict
 from pathlib import Path
 import faiss
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.path import Path as Outline
+from .corpus import open_sources
 from .encoder import Encoder, file_sha256, whole_folder
-from .volume import Volume, open_volume
-from .windows import WindowError, WindowReader, window_table
+from .volume import VolumeError, open_volume
+from .windows import Grid, WindowError, WindowReader, data_fingerprint, line_windows, window_table
 
 # %% auto #0
-__all__ = ['METRICS', 'FORMAT', 'HIT_COLUMNS', 'SearchError', 'Index', 'embed_table', 'index_table', 'where', 'overlaps',
-           'similarity_lines']
+__all__ = ['METRICS', 'FORMAT', 'HIT_COLUMNS', 'SearchError', 'Index', 'embed_table', 'index_table', 'build_index', 'where',
+           'overlaps', 'inside']
 
 # %% ../nbs/07_index.ipynb #5d4f650e
 class SearchError(ValueError):
@@ -60,7 +63,8 @@ class Index:
         self.faiss.add(z); self.items = table
 
     def embeddings(self, rows=None)->np.ndarray:
-        "Stored embeddings, (N, D) float32, of all items or of `rows`."
+        "Stored embeddings, (N, D) float32, of all items (FAISS' own memory where that is single precision: do not write there) or of `rows`."
+        if rows is None and self.precision == 'float32': return faiss.rev_swig_ptr(self.faiss.get_xb(), len(self)*self.faiss.d).reshape(-1, self.faiss.d) if len(self) else np.empty((0, self.faiss.d), np.float32)
         if rows is None: return self.faiss.reconstruct_n(0, len(self))
         return np.stack([self.faiss.reconstruct(int(r)) for r in rows])
 
@@ -111,6 +115,7 @@ FORMAT = 1
 def save(self:Index,
     folder, # where to write; an index that is there is replaced
     encoder_source:str='', # name or folder from which the encoder was loaded, so that a search finds it again
+    **facts, # more about how it was made, for meta.json
 )->Path:
     "Write the index as a folder, with the fingerprints of its volumes."
     sources = {}
@@ -119,7 +124,7 @@ def save(self:Index,
     with whole_folder(folder, 'meta.json', SearchError) as new:
         faiss.write_index(self.faiss, str(new/'index.faiss')); self.items.to_parquet(new/'items.parquet')
         meta = dict(format=FORMAT, n=len(self), dim=self.faiss.d, metric=self.metric, precision=self.precision, encoder=self.encoder, recipe=self.recipe,
-            calibration=self.calibration, encoder_source=encoder_source, sources=sources, sha256={n: file_sha256(new/n) for n in ('index.faiss', 'items.parquet')})
+            calibration=self.calibration, encoder_source=encoder_source, sources=sources, **facts, sha256={n: file_sha256(new/n) for n in ('index.faiss', 'items.parquet')})
         (new/'meta.json').write_text(json.dumps(meta, indent=1))
     return Path(folder)
 
@@ -172,6 +177,80 @@ def index_table(encoder:Encoder, windows, precision:str='float32', **options)->t
     index = Index.for_encoder(encoder, precision); index.add(z, items)
     return index, report
 
+# %% ../nbs/07_index.ipynb #88f5a388
+def _plan(sources, grid):
+    "(jobs, fingerprints, report) of all sources; a job is a table of windows, or a line (path, kind, number, most windows)."
+    jobs, prints, left = [], [], []
+    for kind, what, named in open_sources(sources):
+        if kind == 'table':
+            files = [(s, Path(s).stat().st_size, Path(s).stat().st_mtime_ns) for s in what.source[what.line_kind == 'image']]
+            jobs += [what.iloc[k:k + 512].reset_index(drop=True) for k in range(0, len(what), 512)]; prints.append(['table', data_fingerprint(what), files]); continue
+        try:
+            with open_volume(what) as volume:
+                lines = [(str(what), k, n, most) for k, n, most in grid.over(volume) if most]; prints.append([str(what), volume.fingerprint()])
+                if not lines: raise WindowError(f"{what.name}: no line has room for a window: choose a smaller one")
+                jobs += lines
+        except (VolumeError, WindowError) as e:
+            if named: raise
+            left.append((str(what), str(e)))
+    if not jobs: raise WindowError(f"{sources}: no windows; {left[0][1] if left else 'nothing there'}")
+    return jobs, prints, left
+
+def _chunks(jobs, size):
+    "Jobs in groups of about `size` windows."
+    group, n = [], 0
+    for j in jobs:
+        group.append(j); n += len(j) if isinstance(j, pd.DataFrame) else j[3]
+        if n >= size: yield group, n; group, n = [], 0
+    if group: yield group, n
+
+# %% ../nbs/07_index.ipynb #b611a548
+def _embed_job(encoder, job, grid, volumes, device):
+    "Embeddings, windows and problems of one job."
+    if isinstance(job, pd.DataFrame): reader = WindowReader(job)
+    else:
+        path, kind, number, _ = job
+        if path not in volumes: volumes.clear(); volumes[path] = open_volume(path)
+        frame = line_windows(volumes[path], kind, number, *grid.sizes(volumes[path], kind), grid.min_live)
+        if not len(frame): return np.empty((0, encoder.dim), np.float32), frame, pd.DataFrame(columns=['id', 'problem'])
+        reader = WindowReader(frame); reader._volumes = volumes
+    try: return embed_table(encoder, reader, device=device)
+    except SearchError: return np.empty((0, encoder.dim), np.float32), window_table([]), pd.DataFrame(dict(id=reader.frame.id, problem='window has no contrast (zero variance): leave it out'))
+
+def build_index(
+    encoder:Encoder, # the encoder
+    sources, # see `corpus.open_sources`
+    folder, # of the index; `.NAME.work` beside it holds what is done, until the end
+    grid:Grid=Grid(), # of windows over volumes
+    precision:str='float32', # see `Index`
+    encoder_source:str='', # see `Index.save`
+    chunk:int=4096, # windows in a file of the work folder
+    device=None, # where to compute
+    progress=None, # called with (done, total): places of the grid, dead ones too
+)->tuple: # (Index, report: id, problem of what was left out, whether anything was done)
+    "Index all windows of volumes, images and tables; go on where it was cut off. Raises `SearchError`, `WindowError`, `VolumeError`."
+    folder = Path(folder); jobs, prints, left = _plan(sources, grid)
+    key = hashlib.sha256(json.dumps([encoder.fingerprint(), precision, asdict(grid), prints, chunk]).encode()).hexdigest()[:16]; no = pd.DataFrame(columns=['id', 'problem'])
+    if (folder/'meta.json').is_file() and (made := Index.load(folder)).meta.get('build', {}).get('key') == key:
+        made.calibration = encoder.calibration
+        return made, no, False
+    work = folder.with_name(f'.{folder.name}.work')/key; work.mkdir(parents=True, exist_ok=True)
+    done, total, volumes, z, items, report = 0, sum(len(j) if isinstance(j, pd.DataFrame) else j[3] for j in jobs), {}, [], [], [pd.DataFrame(left, columns=['id', 'problem'])]
+    for number, (group, n) in enumerate(_chunks(jobs, chunk)):
+        file = work/f'{number:06d}.npz'
+        if not file.is_file():
+            parts = [_embed_job(encoder, j, grid, volumes, device) for j in group]
+            for k, name in ((1, 'items'), (2, 'report')): pd.concat([p[k] for p in parts if len(p[k])] or [parts[0][k]], ignore_index=True).to_parquet(file.with_suffix(f'.{name}'))
+            new = work/f'new-{os.getpid()}.npz'; np.savez(new, z=np.concatenate([p[0] for p in parts])); os.replace(new, file)
+        with np.load(file) as f: z.append(f['z'])
+        items.append(pd.read_parquet(file.with_suffix('.items'))); report.append(pd.read_parquet(file.with_suffix('.report'))); done += n
+        if progress: progress(done, total)
+    report = pd.concat([r for r in report if len(r)] or [no], ignore_index=True); index = Index.for_encoder(encoder, precision); z = np.concatenate(z)
+    if not len(z): raise SearchError(f"none of {total:,} windows is usable{'; first problem: ' + report.problem[0] if len(report) else ': all are dead'}")
+    index.add(z, pd.concat([t for t in items if len(t)], ignore_index=True)); index.save(folder, encoder_source, build=dict(key=key, grid=asdict(grid), left_out=len(report)))
+    shutil.rmtree(work.parent)
+    return Index.load(folder), report, True
+
 # %% ../nbs/07_index.ipynb #d4512640
 _COMPARE = {ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Eq: operator.eq, ast.NotEq: operator.ne}
 
@@ -223,59 +302,71 @@ def overlaps(
     smaller = np.minimum(frame.height * frame.width, a['height'] * a['width'])
     return (same & (both >= share * smaller)).fillna(False).to_numpy(bool)
 
-HIT_COLUMNS = ('id', 'rank', 'distance', 'probability', 'label', 'source', 'line_kind', 'line', 'top', 'left', 'height', 'width', 'time_ms', 'x', 'y')
+# %% ../nbs/07_index.ipynb #4260f8d1
+def inside(
+    items:pd.DataFrame, # table of windows
+    polygon, # (N, 2) corners x, y on the map, N at least 3, in the unit of the coordinates
+)->np.ndarray: # (M,) bool; windows without coordinates are outside
+    "Windows whose centres lie in a polygon on the map."
+    corners = np.asarray(polygon, float)
+    if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3 or not np.isfinite(corners).all(): raise SearchError(f"polygon has shape {corners.shape}: expected three or more corners x, y")
+    return Outline(corners).contains_points(items[['x', 'y']].to_numpy(float, na_value=np.nan))
 
-@patch
-def hits(self:Index,
-    query:np.ndarray, # (D,) float32, unit length
-    k:int=10, # hits wanted
-    box=None, # where the query lies (mapping as for `overlaps`), so that it does not find itself
-    expression:str=None, # expression for `where`
-    min_separation:int=0, # hits this many line numbers or fewer from a better one are near duplicates
-    probability=None, # callable distances -> probabilities
-    min_probability:float=None, # leave out hits below it
-)->pd.DataFrame: # columns `HIT_COLUMNS`, nearest first; fewer than k rows when the index has no more
-    "Ranked, located hits without near duplicates."
-    allowed = np.ones(len(self), bool) if expression is None else where(self.items, expression)
-    if box is not None: allowed &= ~overlaps(box, self.items, min_separation)
-    chosen, wanted = [], 8*k
-    while True:
-        d, rows = (v[0] for v in self.search(query, wanted, None if allowed.all() else allowed))
-        d, rows = d[rows >= 0], rows[rows >= 0]
-        chosen = _distinct(self.items.iloc[rows], k, min_separation)
-        if len(chosen) == k or len(rows) < wanted: break
-        wanted *= 4
-    out = self.items.iloc[rows[chosen]].assign(distance=d[chosen].astype(float), rank=np.arange(1, len(chosen) + 1))
-    out['probability'] = probability(out.distance.to_numpy()) if probability else np.nan
-    if min_probability is not None:
-        if probability is None: raise SearchError("a least probability is asked for, but this encoder has no calibration: train it with validation windows, or leave the option out")
-        out = out[out.probability >= min_probability]
-    return out[[*HIT_COLUMNS, *(c for c in ('survey', 'depth_m') if c in out)]].reset_index(drop=True)
-
-def _distinct(frame, k, lines):
-    "Positions of the first k rows that overlap no earlier chosen one."
+def _distinct(frame, k, lines, samples):
+    "Positions of the first k rows that show no earlier chosen one's place: boxes that overlap on lines at most `lines` apart, or centres at most `lines` and `samples` apart."
+    source, kind = (pd.factorize(frame[c])[0] for c in ('source', 'line_kind')); image = (frame.line_kind == 'image').to_numpy(bool)
+    line, top, left, h, w = (frame[c].to_numpy(float, na_value=np.nan) for c in ('line', 'top', 'left', 'height', 'width'))
+    il, xl = ((frame[f'{a}0'].to_numpy(float, na_value=np.nan) + frame[f'{a}1'].to_numpy(float, na_value=np.nan))/2 for a in ('il', 'xl')); t = top + h/2
     free, chosen = np.ones(len(frame), bool), []
     for i in range(len(frame)):
         if not free[i]: continue
         chosen.append(i)
         if len(chosen) == k: break
-        if frame.line_kind.iloc[i] != 'image': free &= ~overlaps(frame.iloc[i], frame, lines)
+        if image[i]: continue
+        common = lambda start, size: np.clip(np.minimum(start + size, start[i] + size[i]) - np.maximum(start, start[i]), 0, None)
+        same = (kind == kind[i]) & (np.abs(line - line[i]) <= lines) & (common(top, h)*common(left, w) >= .25*np.minimum(h*w, h[i]*w[i]))
+        near = (np.abs(il - il[i]) <= lines) & (np.abs(xl - xl[i]) <= lines) & (np.abs(t - t[i]) <= samples)
+        free &= ~((source == source[i]) & (same | near))
     return chosen
 
-# %% ../nbs/07_index.ipynb #b0834353
-def similarity_lines(
-    index:Index, # an index with windows of `volume`
-    volume:Volume, # the volume
-    query:np.ndarray, # (D,) unit length
-    kind:str=None, # only 'inline' or 'crossline' windows, where the index has such; else all
-):
-    "Yield (line kind, line number, similarity (n_samples, n_traces) float32 in [0, 1]) for every line that has windows."
-    rows = np.flatnonzero((index.items.source == str(volume.path)).to_numpy(bool))
-    if not len(rows): raise SearchError(f"{index} has no windows of {volume.path}")
-    if kind in set(index.items.line_kind.iloc[rows]): rows = rows[(index.items.line_kind.iloc[rows] == kind).to_numpy()]
-    q = _unit(query, index.faiss.d)[0]
-    table = index.items.iloc[rows].assign(likeness=np.clip(index.embeddings()[rows] @ q, 0, 1))
-    for (kind, number), g in table.groupby(['line_kind', 'line'], sort=True):
-        live = volume.live(kind, int(number)); total, n = np.zeros(live.shape), np.zeros(live.shape)
-        for t, l, h, w, s in zip(g.top, g.left, g.height, g.width, g.likeness): total[t:t+h, l:l+w] += s; n[t:t+h, l:l+w] += 1
-        yield kind, int(number), np.where(live & (n > 0), total/np.maximum(n, 1), 0).astype(np.float32)
+HIT_COLUMNS = ('id', 'rank', 'distance', 'probability', 'label', 'source', 'line_kind', 'line', 'top', 'left', 'height', 'width', 'time_ms', 'x', 'y')
+
+@patch
+def hits(self:Index,
+    query, # (D,) float32 of unit length, or (N,) distances of all items, smaller = better
+    k:int=10, # hits wanted
+    box=None, # where the query lies (mapping as for `overlaps`, or several), so that it does not find itself
+    expression:str=None, # expression for `where`
+    min_separation:int=0, # hits this many line numbers or fewer from a better one are near duplicates
+    probability=None, # callable (distances, rows) -> probabilities
+    min_probability:float=None, # leave out hits below it
+    min_samples:int=0, # with `min_separation`: centres so many samples apart or fewer are near duplicates too, whatever the direction of their lines
+    polygon=None, # see `inside`
+)->pd.DataFrame: # columns `HIT_COLUMNS`, nearest first; fewer than k rows when the index has no more
+    "Ranked, located hits without near duplicates."
+    if min_probability is not None and probability is None: raise SearchError("a least probability is asked for, but this encoder has no calibration: train it with validation windows, or leave the option out")
+    if k < 1 or min_separation < 0 or min_samples < 0: raise SearchError(f"k {k}, min_separation {min_separation}, min_samples {min_samples}: expected at least 1, 0 and 0")
+    allowed = np.ones(len(self), bool) if expression is None else where(self.items, expression)
+    if polygon is not None: allowed &= inside(self.items, polygon)
+    for b in [box] if isinstance(box, (dict, pd.Series)) else box or []: allowed &= ~overlaps(b, self.items, min_separation)
+    found, wanted = self._nearest(np.asarray(query), allowed), 8*k
+    while True:
+        d, rows = found(wanted); chosen = _distinct(self.items.iloc[rows], k, min_separation, min_samples)
+        if len(chosen) == k or len(rows) < wanted: break
+        wanted *= 4
+    out = self.items.iloc[rows[chosen]].assign(distance=d[chosen].astype(float), rank=np.arange(1, len(chosen) + 1))
+    out['probability'] = probability(out.distance.to_numpy(), rows[chosen]) if probability else np.nan
+    if min_probability is not None: out = out[out.probability >= min_probability]
+    return out[[*HIT_COLUMNS, *(c for c in ('survey', 'depth_m', 'il0', 'il1', 'xl0', 'xl1') if c in out)]].reset_index(drop=True)
+
+@patch
+def _nearest(self:Index, query, allowed):
+    "A function wanted -> (distances, rows) of the nearest allowed items."
+    if query.shape == (self.faiss.d,):
+        def by_vector(wanted):
+            d, rows = (v[0] for v in self.search(query, wanted, None if allowed.all() else allowed)); there = rows >= 0
+            return d[there], rows[there]
+        return by_vector
+    if query.shape != (len(self),): raise SearchError(f"query has shape {query.shape}: expected ({self.faiss.d},) or ({len(self)},)")
+    rows = np.flatnonzero(allowed); rows = rows[np.argsort(query[rows], kind='stable')]
+    return lambda wanted: (query[rows[:wanted]], rows[:wanted])

@@ -11,35 +11,19 @@ import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 from scipy.optimize import minimize
-from .confidence import fit_probability, neighbour_pairs, probability
+from .confidence import evidence, fit_probability, neighbour_pairs
 from .encoder import Encoder, as_json, write_json
 from .evaluate import DISTANCES, evaluate_embeddings, leave_out_mask, paired_bootstrap
 from .index import embed_table, overlaps
 from .windows import WindowReader, data_fingerprint, _read_table
 
 # %% auto #0
-__all__ = ['LEDGER', 'REVIEW', 'CONTRADICTED', 'IterateError', 'evidence', 'propose', 'fit_trust', 'trust', 'Rules', 'decide',
-           'Ledger', 'review', 'take_back', 'embed_once', 'join_labels', 'contradicted', 'LabelLoop']
+__all__ = ['LEDGER', 'REVIEW', 'CONTRADICTED', 'IterateError', 'propose', 'fit_trust', 'trust', 'Rules', 'decide', 'Ledger',
+           'review', 'take_back', 'embed_once', 'join_labels', 'contradicted', 'LabelLoop']
 
 # %% ../nbs/10_iterate.ipynb #3febba2e
 class IterateError(ValueError):
     "A label loop that cannot start or go on; the message says why and what to do."
-
-def evidence(
-    d:np.ndarray, # (N, L) distances of unlabelled to labelled windows
-    labels, # L class names
-    calibration:dict, # distance -> probability, of the encoder
-    metric:str='cosine', # of the distances
-    few:int=3, # nearest labelled windows of each class that speak for it
-)->tuple: # (classes, (N, C) evidence in [0, 1], (N, C, few) positions of the speaking windows, -1 where a class has fewer)
-    "How much speaks for each class, window by window."
-    labels = np.asarray(labels, dtype=str); classes = np.unique(labels)
-    if d.shape[1:] != labels.shape: raise IterateError(f"distances have shape {d.shape}: expected one column for each of {len(labels)} labelled windows")
-    found, near = np.zeros((len(d), len(classes))), np.full((len(d), len(classes), few), -1)
-    for c, name in enumerate(classes):
-        members = np.flatnonzero(labels == name); mine = d[:, members]; order = np.argsort(mine, axis=1, kind='stable')[:, :few]
-        found[:, c] = probability(calibration, np.take_along_axis(mine, order, 1), metric).mean(1); near[:, c, :order.shape[1]] = members[order]
-    return classes, found, near
 
 def _places(d, speak):
     "(N,) best place that a window has among all, seen from those that speak for it; memory for one labelled window at a time."

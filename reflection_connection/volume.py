@@ -353,7 +353,7 @@ class Volume:
     has_geometry = property(lambda self: self._r.grid is not None)
     axis = property(lambda self: self.t0 + self.dt*np.arange(self.n_samples, dtype=np.float64))
     shape = property(lambda self: (*self._r.grid.shape, self.n_samples) if self.has_geometry else (self.n_traces, self.n_samples))
-    def close(self): self._r.close()
+    def close(self): self._last = (None, None); self._r.close()
     def __enter__(self): return self
     def __exit__(self, *exc): self.close()
     def __reduce__(self): return _reopen, (str(self._r.path), self._args)     # a worker process opens the file itself
@@ -430,7 +430,9 @@ def section(self:Volume,
     "One line or a part of it, time or depth downward, traces by rising number of the other axis. Reads no other traces."
     if kind == 'line' and width is not None and len(self.lines(kind)): ids = np.arange(self.n_traces)[left:left + width]
     else: ids = self.trace_ids(kind, number)[left:None if width is None else left + width]
-    return np.ascontiguousarray(self._r.read(ids).T)
+    if left or width is not None: return np.ascontiguousarray(self._r.read(ids).T)
+    if getattr(self, '_last', (None, None))[0] != (kind, int(number)): self._last = (kind, int(number)), np.ascontiguousarray(self._r.read(ids).T)     # `live` asks for the same line
+    return self._last[1].copy()
 
 @patch
 def live(self:Volume,

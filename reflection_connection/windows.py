@@ -18,11 +18,11 @@ from .synthetic import labelled_windows
 from .volume import Volume, open_volume
 
 # %% auto #0
-__all__ = ['COLUMNS', 'IMAGE_TYPES', 'MAX_PIXELS', 'CHALLENGE', 'WindowError', 'window_table', 'locate', 'volume_windows',
-           'read_image', 'image_windows', 'challenge_folder', 'challenge_windows', 'labelled_table', 'WindowReader',
-           'data_fingerprint', 'Recipe', 'split_by_survey', 'split_by_block', 'split_gap', 'prove_disjoint',
-           'split_by_window', 'split_windows', 'synthetic_reader', 'load_windows', 'split_labelled', 'load_labelled',
-           'synthetic_pool']
+__all__ = ['COLUMNS', 'IMAGE_TYPES', 'UNITS', 'MAX_PIXELS', 'CHALLENGE', 'WindowError', 'window_table', 'locate', 'in_samples',
+           'line_windows', 'Grid', 'volume_windows', 'read_image', 'image_windows', 'challenge_folder',
+           'challenge_windows', 'labelled_table', 'WindowReader', 'data_fingerprint', 'Recipe', 'split_by_survey',
+           'split_by_block', 'split_gap', 'prove_disjoint', 'split_by_window', 'split_windows', 'synthetic_reader',
+           'load_windows', 'split_labelled', 'load_labelled', 'synthetic_pool']
 
 # %% ../nbs/02_windows.ipynb #2fd2a02e
 COLUMNS = ('id', 'source', 'survey', 'domain', 'line_kind', 'line', 'top', 'left', 'height', 'width',
@@ -82,35 +82,74 @@ def _line_kinds(volume, lines):
     if not volume.has_geometry: return ['line']
     return ['inline', 'crossline'] if lines == 'both' else [lines]
 
+UNITS = ('samples', 'metric')
+
+def in_samples(
+    volume:Volume, # an open volume
+    kind:str, # 'inline', 'crossline' or 'line'
+    size, # (down, along) in ms (or the depth's unit) and metres
+)->tuple: # (samples, traces), each at least 1
+    "A window's size or stride in metres and milliseconds, in samples and traces of one kind of line."
+    lines = volume.lines(kind); xy = volume.xy(kind, int(lines[len(lines)//2])); step = np.linalg.norm(np.diff(xy, axis=0), axis=1)
+    spacing = np.median(step[np.isfinite(step)]) if np.isfinite(step).any() else 0.
+    if not spacing > 0: raise WindowError(f"{volume.name}: no coordinates along its {kind}s, so metres cannot be counted: give sizes in samples and traces")
+    return max(1, round(size[0]/volume.dt)), max(1, round(size[1]/spacing))
+
+def line_windows(
+    volume:Volume, # an open volume
+    kind:str, number:int, # of the line
+    window:tuple, stride:tuple, # samples and traces
+    min_live:float=.5, # leave out windows with a smaller share of live samples
+    survey:str=None, # name of the survey; the file's name when not given
+)->pd.DataFrame: # table of windows; empty where none is live enough
+    "The windows of a regular grid over one line."
+    (h, w), (dh, dw) = window, stride; tops, lefts = _starts(volume.n_samples, h, dh), _starts(len(volume.across(kind, number)), w, dw)
+    if not len(tops) or not len(lefts): return window_table([])
+    share = _box_live(volume.live(kind, number), tops, lefts, h, w); r, c = np.nonzero(share >= min_live)
+    if not len(r): return window_table([])
+    t, l = tops[r], lefts[c]; hs, ws = np.full(len(t), h), np.full(len(t), w)
+    return window_table(locate(volume, kind, number, t, l, hs, ws).assign(line_kind=kind, line=number, top=t, left=l, height=h, width=w, live=share[r, c],
+        source=str(volume.path), survey=survey or volume.name, id=[f"{volume.name}:{kind}{number}:{a}:{b}" for a, b in zip(t, l)]))
+
+# %% ../nbs/02_windows.ipynb #338b5e7a
+@dataclass(frozen=True)
+class Grid:
+    "A regular grid of windows over the lines of volumes."
+    window:tuple=(96, 96) # (height, width): samples and traces, or ms (depth unit) and metres
+    stride:tuple=(48, 48) # (down, along), from one window to the next, in the same unit
+    lines:str='both' # 'inline', 'crossline' or 'both'; ignored for a 2-D line
+    every:int=1 # take every Nth line
+    min_live:float=.5 # leave out windows with a smaller share of live samples
+    unit:str='samples' # 'samples' (and traces), or 'metric' (ms or depth, and metres)
+
+    def __post_init__(self):
+        for n in ('window', 'stride'): object.__setattr__(self, n, tuple(getattr(self, n)))
+        if self.unit not in UNITS: raise WindowError(f"unit is {self.unit!r}: expected one of {', '.join(UNITS)}")
+        if min(*self.window, *self.stride, self.every) < (1 if self.unit == 'samples' else 1e-9): raise WindowError(f"window {self.window}, stride {self.stride} and every {self.every} must all be at least 1")
+
+    def sizes(self, volume:Volume, kind:str)->tuple: # (window, stride) in samples and traces
+        return (self.window, self.stride) if self.unit == 'samples' else tuple(in_samples(volume, kind, s) for s in (self.window, self.stride))
+
+    def over(self, volume:Volume)->list: # of (kind, number, most windows there can be)
+        "The lines of a volume that the grid takes."
+        out = []
+        for kind in _line_kinds(volume, self.lines):
+            (h, w), (dh, dw) = self.sizes(volume, kind); numbers = volume.lines(kind)[::self.every]
+            if len(numbers): n = len(_starts(volume.n_samples, h, dh))*len(_starts(len(volume.across(kind, int(numbers[0]))), w, dw)); out += [(kind, int(k), n) for k in numbers]
+        return out
+
 def volume_windows(
     volume:Volume, # an open volume
-    window:tuple=(96, 96), # (height, width): samples and traces
-    stride:tuple=(48, 48), # (down, along): samples and traces from one window to the next
-    lines:str='both', # 'inline', 'crossline' or 'both'; ignored for a 2-D line
-    every:int=1, # take every Nth line
-    min_live:float=0.5, # leave out windows with a smaller share of live samples
+    window:tuple=(96, 96), stride:tuple=(48, 48), lines:str='both', every:int=1, min_live:float=.5, # see `Grid`
     survey:str=None, # name of the survey; the file's name when not given
+    unit:str='samples', # see `Grid`
 )->pd.DataFrame: # table of windows
     "All windows of a regular grid over the lines of `volume` that are live enough."
-    (h, w), (dh, dw) = window, stride
-    if min(h, w, dh, dw, every) < 1: raise WindowError(f"window {window}, stride {stride} and every {every} must all be at least 1")
-    tables = []
-    for kind in _line_kinds(volume, lines):
-        for number in volume.lines(kind)[::every]:
-            number = int(number); n_traces = len(volume.across(kind, number))
-            tops, lefts = _starts(volume.n_samples, h, dh), _starts(n_traces, w, dw)
-            if not len(tops) or not len(lefts): continue
-            share = _box_live(volume.live(kind, number), tops, lefts, h, w)
-            r, c = np.nonzero(share >= min_live)
-            if not len(r): continue
-            t, l = tops[r], lefts[c]; hs, ws = np.full(len(t), h), np.full(len(t), w)
-            tables.append(locate(volume, kind, number, t, l, hs, ws).assign(line_kind=kind, line=number, top=t, left=l,
-                height=h, width=w, live=share[r, c]))
-    if not tables: raise WindowError(f"{volume.name}: no window of {h} samples x {w} traces with at least {min_live:.0%} live samples "
+    grid = Grid(window, stride, lines, every, min_live, unit)
+    tables = [t for kind, number, _ in grid.over(volume) if len(t := line_windows(volume, kind, number, *grid.sizes(volume, kind), min_live, survey))]
+    if not tables: raise WindowError(f"{volume.name}: no window of {window[0]} x {window[1]} {'samples and traces' if unit == 'samples' else f'{volume.unit} and metres'} with at least {min_live:.0%} live samples "
         f"on {lines} lines of up to {volume.n_samples} samples: choose a smaller window, other lines or a lower min_live")
-    frame = pd.concat(tables, ignore_index=True).assign(source=str(volume.path), survey=survey or volume.name)
-    frame['id'] = [f"{volume.name}:{k}{n}:{t}:{l}" for k, n, t, l in zip(frame.line_kind, frame.line, frame.top, frame.left)]
-    return window_table(frame)
+    return window_table(pd.concat(tables, ignore_index=True))
 
 # %% ../nbs/02_windows.ipynb #d42da29d
 MAX_PIXELS = 64_000_000

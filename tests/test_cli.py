@@ -14,8 +14,10 @@ def work(tmp_path_factory, encoder_folder, refcon):
     write_survey(folder/'survey', seed=0, n_inlines=12, n_crosslines=128, n_samples=160)
     done = refcon('synth', folder/'images', '--per-class', 4, '--seed', 1)
     assert done.returncode == 0, done.stderr
-    done = refcon('index', folder/'survey'/'survey.sgy', '--encoder', encoder_folder, '--out', folder/'index', '--window', 64, 64, '--stride', 32, 32, '--every', 2)
+    make = ('index', folder/'survey'/'survey.sgy', '--encoder', encoder_folder, '--out', folder/'index', '--window', 64, 64, '--stride', 32, 32, '--every', 2)
+    done = refcon(*make)
     assert done.returncode == 0, done.stderr
+    assert 'nothing to do' in refcon(*make).stdout               # an index of the same windows is there
     return folder
 
 
@@ -58,6 +60,22 @@ def test_search_by_box(refcon, work):
         assert (made.ilines == source.ilines).all() and (made.xlines == source.xlines).all() and (made.samples == source.samples).all()
         values = made.trace.raw[:]
         assert 0 <= values.min() and values.max() <= 1 and values.std() > 0
+
+
+def test_other_ways_to_ask(refcon, work):
+    "Several examples, an arbitrary line, a class, bodies, a polygon, another map; and an index that is there is not made again."
+    from reflection_connection.volume import open_volume
+    volume = open_volume(work/'survey'/'survey.sgy'); il, xl = volume.inlines, volume.crosslines
+    ask = lambda *a: refcon('search', work/'index', '--json', *a)
+    along = ask('--along', f'{il[0]},{xl[5]}', f'{il[-1]},{xl[90]}', '--box', 20, 5, 84, 69, '--k', 3); assert along.returncode == 0, along.stderr
+    first = json.loads(along.stdout); assert len(first) == 3
+    again = json.loads(ask('--like', first[0]['id'], first[1]['id'], '--unlike', first[2]['id'], '--k', 5).stdout); assert not {h['id'] for h in first} & {h['id'] for h in again}
+    labels = work/'survey'/'labels.csv'
+    of = json.loads(ask('--class', 'Salt', '--labels', labels, '--k', 4, '--min-separation', 9, '--min-samples', 20).stdout); assert len(of) == 4 and all(h['guess'] and 0 <= h['guess_probability'] <= 1 for h in of)
+    x, y = np.array([h['x'] for h in of]), np.array([h['y'] for h in of]); (work/'here.csv').write_text('x,y\n' + ''.join(f'{x[0] + a},{y[0] + b}\n' for a, b in ((-9, -9), (-9, 9), (9, 9), (9, -9))))
+    inside = json.loads(ask('--class', 'Salt', '--labels', labels, '--polygon', work/'here.csv').stdout); assert inside and all(abs(h['x'] - x[0]) < 9 and abs(h['y'] - y[0]) < 9 for h in inside)
+    bodies = json.loads(ask('--class', 'Salt', '--labels', labels, '--bodies', '--min-confidence', .1, '--map', work/'salt.npy').stdout); assert bodies and all(b['windows'] >= 1 and b['il0'] <= b['il1'] for b in bodies)
+    cube = np.load(work/'salt.npy'); assert cube.shape == volume.shape and 0 <= np.nanmin(cube) and np.nanmax(cube) <= 1
 
 
 def test_filters_and_confidence(refcon, work):
@@ -136,7 +154,17 @@ search {i} --inline 1200 --box 0 0 64 64 --where nonsense((
 search {i} --inline 1200 --box 0 0 64 64 --min-confidence 2
 search {i} --inline 1200 --box 0 0 64 64 --k 0
 search {i} --inline 1200 --box 0 0 64 64 --encoder {o}/bad
-search {i} --image {o}/good/Fault/a.png --map {o}/m.sgy
+search {i} --image {o}/good/Fault/a.png --map {o}/m.tif
+search {i} --image {o}/good/Fault/a.png --class Salt
+search {i} --class Salt
+search {i} --class Karst --labels {o}/good
+search {i} --inline 1200 --box 0 0 64 4
+search {i} --along 1200 --box 0 0 64 64
+search {i} --along 1200,3400 9,9 --box 0 0 64 64
+search {i} --like nothing
+search {i} --inline 1200 --box 0 0 64 64 --polygon {o}/good
+search {i} --inline 1200 --box 0 0 64 64 --min-samples -1
+index {s} --encoder {e} --out {o}/i --unit feet
 evaluate {o}/nope --encoder {e}
 evaluate {o}/bad --encoder {e}
 evaluate {o}/good --encoder {e} --leave-out survey
