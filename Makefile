@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test lab readme notebooks gpu hooks clean
+.PHONY: help demo test lab explore readme notebooks gpu hooks clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
 
@@ -28,6 +28,10 @@ test: .venv/installed-dev ## all notebooks, then tests/
 
 lab: .venv/installed ## JupyterLab on the notebooks
 	jupyter lab --notebook-dir nbs
+
+INDEX ?= runs/demo/index
+explore: .venv/installed ## search a survey in the browser: make explore INDEX=folder
+	refcon explore $(INDEX) --allow-labels
 
 readme: .venv/installed-dev ## write README.md from nbs/index.ipynb
 	jupyter nbconvert --to markdown --log-level ERROR --stdout nbs/index.ipynb | sed 's#](images/#](nbs/images/#g' > README.md

@@ -21,7 +21,7 @@ setup(
     keywords=cfg['keywords'],
     classifiers=['Intended Audience :: Science/Research', 'Programming Language :: Python :: 3'],
     packages=find_packages(include=['reflection_connection*']),
-    package_data={'reflection_connection': ['encoders/*/*']},
+    package_data={'reflection_connection': ['encoders/*/*', 'static/*']},
     python_requires=f">={cfg['min_python']}",
     install_requires=words('requirements'),
     extras_require={name: words(f'{name}_requirements') for name in ('dev', 'gpu', 'mdio')},

@@ -9,7 +9,7 @@ from pathlib import Path
 
 # %% auto #0
 __all__ = ['COMMANDS', 'parser', 'synth', 'check', 'embed', 'index', 'search', 'evaluate', 'submit', 'train', 'iterate',
-           'pretrain', 'run', 'main']
+           'pretrain', 'explore', 'run', 'main']
 
 # %% ../nbs/14_cli.ipynb #85bbd487
 class _Parser(argparse.ArgumentParser):
@@ -143,6 +143,12 @@ COMMANDS = {
         (('--fresh',), dict(action='store_true', help='do not go on from an interrupted run with the same settings')),
         (('--seed',), dict(type=int, default=0, metavar='S', help='of weights, windows, crops and masks')),
         (('--json',), dict(action='store_true', help='print JSON'))]),
+    'explore': ('search a survey in the browser: serve the explorer on this machine', [
+        (('index',), dict(metavar='DIR', help='index folder')),
+        (('--labels',), dict(metavar='CSV', help='where labels are kept; default: DIR_labels.csv')),
+        (('--allow-labels',), dict(action='store_true', help='labels and maps may be written; else the page is read-only')),
+        (('--port',), dict(type=_positive, metavar='N', help='default: a free one')),
+        (('--encoder',), dict(metavar='E', help='where the encoder of the index lies now'))]),
     'run': ('run a notebook headless, its parameters checked first', [
         (('notebook',), dict(metavar='NOTEBOOK', help='e.g. nbs/run_training.ipynb')),
         (('-p',), dict(nargs=2, action='append', default=[], dest='parameters', metavar=('NAME', 'VALUE'), help='a parameter of the notebook')),
@@ -313,6 +319,11 @@ def pretrain(a):
     if a.json: return last | {k: facts[k] for k in ('windows_seen', 'surveys', 'data_wait')} | {'losses': [r['loss'] for r in history if 'loss' in r]}
     return f"{a.out}: {facts['windows_seen']:,} windows of {facts['surveys']} surveys; held-out loss {last['eval_loss']:.4g}, effective rank {last['eval_rank']:.1f} of {encoder.dim}; waited for data {facts['data_wait']:.1%} of the time"
 
+def explore(a):
+    from reflection_connection.explore import serve
+    serve(a.index, a.port or 0, a.labels, a.allow_labels, a.encoder, ready=lambda url: print(f'{url}\nopen it in a browser; Ctrl-C ends it', file=sys.stderr, flush=True))
+    return ''
+
 def run(a):
     from reflection_connection.run import RunError, run_notebook
     twice = {n for n, _ in a.parameters if sum(n == m for m, _ in a.parameters) > 1}
@@ -324,7 +335,7 @@ def run(a):
 def main(argv=None)->int: # exit code
     "Run `refcon`."
     args = parser().parse_args(argv)
-    command = {'synth': synth, 'check': check, 'embed': embed, 'index': index, 'search': search, 'evaluate': evaluate, 'submit': submit, 'train': train, 'pretrain': pretrain, 'iterate': iterate, 'run': run}[args.command]
+    command = {'synth': synth, 'check': check, 'embed': embed, 'index': index, 'search': search, 'evaluate': evaluate, 'submit': submit, 'train': train, 'pretrain': pretrain, 'iterate': iterate, 'explore': explore, 'run': run}[args.command]
     try:
         with contextlib.redirect_stdout(sys.stderr): answer = command(args)
         if answer != '': print(answer if isinstance(answer, str) else json.dumps(answer, indent=1, allow_nan=False))

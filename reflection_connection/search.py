@@ -286,9 +286,10 @@ def hits(self:Searcher,
     min_separation:int=2, min_samples:int=0, expression:str=None, polygon=None, min_probability:float=None, # see `Index.hits`
     guess=None, # (embeddings (L, D), L class names) of labelled windows: adds the columns `guess` and `guess_probability`
     smooth=SMOOTH, # see `score`
+    scores=None, # what `score` gave, when it has been asked already
 )->pd.DataFrame: # `index.HIT_COLUMNS` and more, best first; `distance` is 1 - likeness
     "Ranked, located hits."
-    like, p = self.score(question, smooth); chance = None if p is None else lambda d, rows: p[rows]
+    like, p = scores or self.score(question, smooth); chance = None if p is None else lambda d, rows: p[rows]
     found = self.index.hits(1 - like, k, question.places, expression, min_separation, chance, min_probability, min_samples, polygon)
     if guess is not None: found['guess'], found['guess_probability'] = self.guess(found.id, *guess)
     return found
