@@ -245,7 +245,7 @@ def _polygon(path):
 
 def search(a):
     from reflection_connection.index import SearchError
-    from reflection_connection.search import ClassQuestion, Question, Searcher
+    from reflection_connection.search import MAPS, ClassQuestion, Question, Searcher
     from reflection_connection.windows import load_windows
     searcher = Searcher.open(a.index, a.encoder); examples = _examples(a, searcher); unlike = [searcher.indexed(i) for i in a.unlike]; known = None
     if a.label and not a.labels: raise SearchError("--class needs --labels: a table or folder of labelled windows")
@@ -256,7 +256,7 @@ def search(a):
     if a.map:
         if not searcher.sources: raise SearchError("--map needs a volume in the index: images have no geometry")
         note = f"LIKENESS TO {box['line_kind']} {box['line']} BOX {' '.join(map(str, a.box or []))}".upper() if box else f'LIKENESS TO {question.name}'.upper()
-        searcher.write_map(searcher.score(question)[0], a.map, box.get('source', a.volume), box.get('line_kind'), note); print(f'{a.map}: likeness in [0, 1]', file=sys.stderr)
+        searcher.write_map(searcher.score(question, MAPS)[0], a.map, box.get('source', a.volume), box.get('line_kind'), note); print(f'{a.map}: likeness in [0, 1]', file=sys.stderr)
     if a.bodies: found = searcher.bodies(question, .5 if a.min_confidence is None else a.min_confidence, a.where, polygon)
     else: found = searcher.hits(question, a.k, a.min_separation, a.min_samples, a.where, polygon, a.min_confidence, known)
     if a.json: return found.astype(object).where(found.notna(), None).to_dict('records')

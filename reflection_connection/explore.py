@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from .plot import DEAD, color_range
-from .search import ClassQuestion, Question, Searcher, synthetic_references
+from .search import MAPS, ClassQuestion, Question, Searcher, synthetic_references
 from .windows import WindowError, _read_table
 
 # %% auto #0
@@ -158,7 +158,7 @@ def _paint_heat(self:Explorer):
     source, kind, number = self._where; values = None
     if self._heat == 'likeness': values = self._values
     elif self._heat == 'probability': values = self._p
-    elif self._heat != 'none': values = self.searcher.score(ClassQuestion(self.searcher, *self._known, self._heat))[1]
+    elif self._heat != 'none': values = self.searcher.score(ClassQuestion(self.searcher, *self._known, self._heat), MAPS)[1]
     if values is None or source not in self.searcher.sources: self.heat = dict(png=None); return
     picture = self.searcher.section_map(values, kind, number, source); lo, hi = (0, 1) if self._heat != 'likeness' else np.percentile(values, [50, 99.5])
     self.heat = dict(png=png(picture, lo, hi, 'viridis', clear=True))
@@ -225,9 +225,9 @@ def _hit(self:Explorer, place):
 @patch
 def search(self:Explorer):
     "Answer the question."
-    guide, t0, s = self._guide(), time.perf_counter(), self.searcher; question = Question(s, self._positives, self._negatives); self._values, self._p = s.score(question)
-    found = s.hits(question, self.k, *self.separation, self._expression or None, guess=guide, scores=(self._values, self._p))
-    self.shades = (np.clip(self._values[self._cloud_rows], 0, 1)*255).astype(int).tolist()
+    guide, t0, s = self._guide(), time.perf_counter(), self.searcher; question = Question(s, self._positives, self._negatives); scores = s.score(question); self._values, self._p = s.score(question, MAPS)
+    found = s.hits(question, self.k, *self.separation, self._expression or None, guess=guide, scores=scores)
+    self.shades = (np.clip(scores[0][self._cloud_rows], 0, 1)*255).astype(int).tolist()
     self._list(found, time.perf_counter() - t0)
 
 @patch

@@ -18,14 +18,15 @@ from .evaluate import BASELINES, DISTANCES, default_leave_out, evaluate_embeddin
 from .index import overlaps
 from .iterate import LabelLoop, Rules, embed_once, join_labels, review, take_back
 from .plot import save_figure, show_hits
-from .windows import Recipe, WindowReader, data_fingerprint, load_windows, split_labelled, synthetic_reader
+from .windows import Recipe, WindowReader, data_fingerprint, image_windows, labelled_table, load_windows, split_labelled, synthetic_reader, window_table
 
 # %% auto #0
 __all__ = ['TYPES', 'PACKAGES', 'FEW', 'STRENGTHS', 'RunError', 'notebook_parameters', 'typed', 'check_parameters', 'git_commit',
            'environment', 'Run', 'run_notebook', 'validation_score', 'compare', 'ahead_table', 'keeps_its_promise',
            'score_encoder', 'calibrate', 'prepare', 'candidates_rule', 'train_encoder', 'adapt_encoder',
            'adapt_in_turn', 'loop_windows', 'fit_labels', 'show_proposals', 'iterate_labels', 'threshold_rounds',
-           'pretraining_corpus', 'start_pretraining', 'pretrain_encoder', 'probe', 'seeds_table']
+           'questions', 'class_shares', 'judge_search', 'pretraining_corpus', 'start_pretraining', 'pretrain_encoder',
+           'probe', 'seeds_table']
 
 # %% ../nbs/13_run.ipynb #94b71158
 class RunError(ValueError):
@@ -575,6 +576,64 @@ def threshold_rounds(
             s = np.nan_to_num(z @ name, nan=-1.); best = np.argsort(-s, kind='stable')[:nearest]; near += [(ids[j], y) for j in best if s[j] >= similarity]
         new = pd.DataFrame(sorted(near, key=lambda r: r[1]), columns=['id', 'label']).drop_duplicates('id')
     return pd.DataFrame(out)
+
+# %% ../nbs/13_run.ipynb #dfee5bee
+def _query_table(path, source):
+    if path.is_dir(): return image_windows(path)[0]
+    if path.suffix.lower() in ('.csv', '.parquet'): return labelled_table(path, source, labels=False)
+    if not path.is_file(): raise RunError(f"{path}: no such table or folder of queries")
+    return window_table([dict(id=path.name, source=str(path), line_kind='image', line=0, top=0, left=0, height=0, width=0)])
+
+def questions(
+    searcher, # `search.Searcher`
+    queries, # a CSV or Parquet table of boxes (line_kind, line, top, left, height, width; perhaps source, label, id), a folder of images, or an image
+    most:int=0, # of each label, the first ones; 0: all
+    size=None, # (height, width): boxes are made so large around their centres
+)->list: # of (name, label or None, `search.Question`)
+    "What a table or a folder asks."
+    from reflection_connection.search import Question
+    path, frame = Path(queries), _query_table(Path(queries), searcher.sources[0] if len(searcher.sources) == 1 else None)
+    if most: frame = pd.concat([frame[frame.label.isna()].head(most), frame.groupby('label').head(most)]).sort_index()
+    out = []
+    for r in frame.itertuples():
+        if r.line_kind == 'image': example = searcher.image(r.source)
+        else:
+            v = searcher.volume(r.source); h, w = size or (r.height, r.width); top, left = (int(np.clip(a + b//2 - c//2, 0, n - c)) for a, b, c, n in ((r.top, r.height, h, v.n_samples), (r.left, r.width, w, len(v.across(r.line_kind, int(r.line))))))
+            example = searcher.box(r.line_kind, int(r.line), (top, left, top + h, left + w), r.source)
+        out.append((r.id, None if pd.isna(r.label) else str(r.label), Question(searcher, example)))
+    if not out: raise RunError(f"{path}: no queries in it")
+    return out
+
+def class_shares(
+    items:pd.DataFrame, # table of windows on one volume
+    volume, # it
+    classes:np.ndarray, # (n_inlines, n_crosslines, n_samples) class index of every sample
+)->np.ndarray: # (N, 8) share of every class of `synthetic.CLASSES` in each window
+    "What windows show, where the answer is known."
+    from reflection_connection.synthetic import CLASSES
+    out = np.empty((len(items), len(CLASSES)), np.float32)
+    for (kind, number), g in items.reset_index(drop=True).groupby(['line_kind', 'line']):
+        at = np.searchsorted(volume.lines(kind), number); line = np.asarray(classes[at] if kind == 'inline' else classes[:, at])
+        for i, l, w, t, h in zip(g.index, g.left, g.width, g.top, g.height): out[i] = np.bincount(line[l:l + w, t:t + h].ravel(), minlength=len(CLASSES))/(h*w)
+    return out
+
+def judge_search(
+    searcher, asked:list, # from `questions`, with labels
+    classes:np.ndarray, # see `class_shares`
+    k:int=20, separation:int=12, samples:int=20, # see `Searcher.hits`
+)->pd.DataFrame: # one row a question: label, right (share of the first k hits), auroc of the map against the cube, chance (share of windows that would be right)
+    "How right the answers are."
+    from sklearn.metrics import roc_auc_score
+    from reflection_connection.search import MAPS
+    from reflection_connection.synthetic import CLASSES, CLEAR
+    volume, items = searcher.volume(), searcher.index.items; shares, rows = class_shares(items, volume, classes), []
+    for name, label, question in asked:
+        c = CLASSES.index(label); good = shares[:, c] >= CLEAR[label]/2; like, hits = searcher.score(question, MAPS)[0], searcher.hits(question, k, separation, samples)
+        values, truth = [], []
+        for n in volume.inlines[::max(1, len(volume.inlines)//25)]:
+            m = searcher.section_map(like, 'inline', int(n))[::4, ::4]; there = np.isfinite(m); values.append(m[there]); truth.append(np.asarray(classes[np.searchsorted(volume.inlines, n)]).T[::4, ::4][there] == c)
+        y = np.concatenate(truth); rows.append(dict(id=name, label=label, right=good[pd.Index(items.id).get_indexer(hits.id)].mean(), auroc=roc_auc_score(y, np.concatenate(values)) if 0 < y.sum() < len(y) else np.nan, chance=good.mean()))
+    return pd.DataFrame(rows)
 
 # %% ../nbs/13_run.ipynb #4fdabff0
 def pretraining_corpus(

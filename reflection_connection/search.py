@@ -17,7 +17,7 @@ from .volume import Volume, live_mask, open_volume, write_segy_like
 from .windows import read_image, synthetic_reader
 
 # %% auto #0
-__all__ = ['SMOOTH', 'MAP_TYPES', 'BODY_COLUMNS', 'Example', 'Searcher', 'Question', 'ClassQuestion', 'Lattice',
+__all__ = ['HITS', 'MAPS', 'MAP_TYPES', 'BODY_COLUMNS', 'Example', 'Searcher', 'Question', 'ClassQuestion', 'Lattice',
            'synthetic_references']
 
 # %% ../nbs/08b_search.ipynb #7d7bf94c
@@ -38,7 +38,7 @@ class Searcher:
         if encoder.fingerprint() != index.encoder: raise SearchError(f"the index was made by encoder {index.encoder}, not by {encoder.name} ({encoder.fingerprint()}): name the right one, or build the index again")
         self.index, self.encoder, self.calibration = index, encoder, encoder.calibration or index.calibration
         self.sources = sorted(getattr(index, 'meta', {}).get('sources', {})) or sorted(set(index.items.source[index.items.line_kind != 'image']))
-        self._volumes, self._lattices, self._live = {}, {}, {}
+        self._volumes, self._kinds, self._lattices, self._live = {}, {}, {}, {}
 
     @classmethod
     def open(cls,
@@ -202,7 +202,7 @@ class Lattice:
         rows = np.flatnonzero(((items.source == str(volume.path)) & (items.line_kind == kind)).to_numpy(bool)); t = items.iloc[rows]
         if not len(rows): raise SearchError(f"the index has no windows on {kind}s of {volume.path}")
         if t.height.nunique() > 1 or t.width.nunique() > 1: raise SearchError(f"windows on {kind}s of {volume.name} have different sizes: a map needs a regular grid of windows, as `refcon index` makes it")
-        self.volume, self.kind, self.rows, self.height, self.width = volume, kind, rows, int(t.height.iloc[0]), int(t.width.iloc[0])
+        self.volume, self.kind, self.rows, self.height, self.width, self._spread = volume, kind, rows, int(t.height.iloc[0]), int(t.width.iloc[0]), {}
         self.lines, self.tops, self.lefts = (np.unique(t[c].to_numpy(int)) for c in ('line', 'top', 'left'))
         self.at = tuple(np.searchsorted(a, t[c].to_numpy(int)) for a, c in ((self.lines, 'line'), (self.tops, 'top'), (self.lefts, 'left')))
         numbers = volume.lines(kind); where = np.searchsorted(numbers, self.lines); step = int(np.diff(where).max()) if len(where) > 1 else 1
@@ -214,6 +214,12 @@ class Lattice:
         shape = tuple(map(len, (self.lines, self.tops, self.lefts))); full, there = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         full[self.at], there[self.at] = values[self.rows], 1
         return full, there
+
+    def smooth(self, values:np.ndarray, sigma)->np.ndarray: # (n,) of the lattice's windows, in the order of `rows`
+        "Values averaged with those of neighbouring windows by a Gaussian of standard deviations `sigma` in steps of the lattice."
+        full, there = self.fill(values)
+        if sigma not in self._spread: self._spread[sigma] = np.maximum(ndimage.gaussian_filter(there, sigma, mode='nearest'), 1e-6)
+        return (ndimage.gaussian_filter(full, sigma, mode='nearest')/self._spread[sigma])[self.at]
 
     def line(self, values:np.ndarray, kind:str, number:int)->np.ndarray: # (n_samples, n_traces) float32, NaN where no window is near
         "Interpolated values along a line of either kind."
@@ -239,12 +245,14 @@ def _ratio(total, weight):
     with np.errstate(divide='ignore', invalid='ignore'): return np.where(weight > 1e-6, total/weight, np.nan).astype(np.float32)
 
 # %% ../nbs/08b_search.ipynb #2f50911b
-SMOOTH = (.6, .3, .3) # lines, samples, traces: standard deviations in steps of the lattice
+HITS, MAPS = (.6, .3, .3), (2., 1., 1.) # lines, samples, traces: standard deviations of the smoothing, in steps of the lattice
 
 @patch
 def kinds(self:Searcher, source=None)->list:
     "Kinds of lines of a volume that have windows, most windows first."
-    v = self.volume(source); return self.index.items.line_kind[self.index.items.source == str(v.path)].value_counts().index.tolist()
+    key = str(self.volume(source).path)
+    if key not in self._kinds: self._kinds[key] = self.index.items.line_kind[self.index.items.source == key].value_counts().index.tolist()
+    return self._kinds[key]
 
 @patch
 def lattice(self:Searcher, source=None, kind:str=None)->Lattice:
@@ -258,7 +266,7 @@ def lattice(self:Searcher, source=None, kind:str=None)->Lattice:
 @patch
 def smoothed(self:Searcher,
     values:np.ndarray, # (N,) of all items
-    smooth=SMOOTH, # see `score`
+    smooth=HITS, # see `score`
 )->np.ndarray: # (N,) float32
     "Values averaged with those of neighbouring windows; as they are where windows lie on no lattice."
     out = np.array(values, np.float32)
@@ -266,13 +274,13 @@ def smoothed(self:Searcher,
         for kind in self.kinds(source):
             try: lattice = self.lattice(source, kind)
             except SearchError: continue                                                  # windows of different sizes, from a table of labels
-            full, there = (ndimage.gaussian_filter(a, smooth, mode='nearest') for a in lattice.fill(values)); out[lattice.rows] = (full/np.maximum(there, 1e-6))[lattice.at]
+            out[lattice.rows] = lattice.smooth(values, tuple(smooth))
     return out
 
 @patch
 def score(self:Searcher,
     question, # `Question` or `ClassQuestion`
-    smooth=SMOOTH, # windows are scored together with their neighbours: standard deviations over lines, samples and traces, in steps of the lattice; None: each by itself
+    smooth=HITS, # windows are scored together with their neighbours: standard deviations over lines, samples and traces, in steps of the lattice; None: each by itself
 )->tuple: # (N,) likeness in [0, 1], (N,) probability or None
     "How well every window of the index answers."
     like, p = question.likeness(), question.probability()
@@ -285,7 +293,7 @@ def hits(self:Searcher,
     k:int=20, # hits wanted
     min_separation:int=2, min_samples:int=0, expression:str=None, polygon=None, min_probability:float=None, # see `Index.hits`
     guess=None, # (embeddings (L, D), L class names) of labelled windows: adds the columns `guess` and `guess_probability`
-    smooth=SMOOTH, # see `score`
+    smooth=HITS, # see `score`
     scores=None, # what `score` gave, when it has been asked already
 )->pd.DataFrame: # `index.HIT_COLUMNS` and more, best first; `distance` is 1 - likeness
     "Ranked, located hits."

@@ -254,11 +254,12 @@ def _find_source(name, folder):
 def labelled_table(
     path, # CSV or Parquet, see above
     source=None, # the volume that rows lie on when they name none, or the folder that holds their sections
+    labels:bool=True, # False: rectangles need no label
 )->pd.DataFrame: # table of windows with labels and coordinates
     "Read a table of labelled rectangles and locate every one on its volume."
     raw, path = _read_table(path), Path(path)
     if 'row0' in raw: raw = raw.assign(top=raw.row0, left=raw.col0, height=raw.row1 - raw.row0, width=raw.col1 - raw.col0)
-    need = {'top', 'left', 'height', 'width', 'label'} - set(raw.columns)
+    need = {'top', 'left', 'height', 'width', *(['label'] if labels else [])} - set(raw.columns)
     if need: raise WindowError(f"{path.name}: columns {sorted(need)} are missing: expected line_kind, line, top, left, height, width, label or section, row0, row1, col0, col1, label")
     place = Path(source) if source else path.parent
     name = raw['source'] if 'source' in raw else raw['section'] if 'section' in raw else pd.Series(str(place), index=raw.index)
