@@ -99,7 +99,7 @@ def line_windows(
     volume:Volume, # an open volume
     kind:str, number:int, # of the line
     window:tuple, stride:tuple, # samples and traces
-    min_live:float=.5, # leave out windows with a smaller share of live samples
+    min_live:float=.9, # leave out windows with a smaller share of live samples
     survey:str=None, # name of the survey; the file's name when not given
 )->pd.DataFrame: # table of windows; empty where none is live enough
     "The windows of a regular grid over one line."
@@ -119,7 +119,7 @@ class Grid:
     stride:tuple=(48, 48) # (down, along), from one window to the next, in the same unit
     lines:str='both' # 'inline', 'crossline' or 'both'; ignored for a 2-D line
     every:int=1 # take every Nth line
-    min_live:float=.5 # leave out windows with a smaller share of live samples
+    min_live:float=.9 # leave out windows with a smaller share of live samples
     unit:str='samples' # 'samples' (and traces), or 'metric' (ms or depth, and metres)
 
     def __post_init__(self):
@@ -140,7 +140,7 @@ class Grid:
 
 def volume_windows(
     volume:Volume, # an open volume
-    window:tuple=(96, 96), stride:tuple=(48, 48), lines:str='both', every:int=1, min_live:float=.5, # see `Grid`
+    window:tuple=(96, 96), stride:tuple=(48, 48), lines:str='both', every:int=1, min_live:float=.9, # see `Grid`
     survey:str=None, # name of the survey; the file's name when not given
     unit:str='samples', # see `Grid`
 )->pd.DataFrame: # table of windows

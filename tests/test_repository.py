@@ -92,4 +92,4 @@ def test_sdist_and_wheel_hold_the_package_alone(tmp_path):
     names = zipfile.ZipFile(next(tmp_path.glob('*.whl'))).namelist()
     assert 'reflection_connection/cli.py' in names and not any(n.startswith(('tests', 'nbs', 'shared')) for n in names)
     bundled = {p.relative_to(ROOT).as_posix() for p in (ROOT/'reflection_connection'/'encoders').glob('*/*')}
-    assert bundled <= set(names)
+    assert bundled <= set(names) and {'reflection_connection/static/explore.js', 'reflection_connection/static/explore.css'} <= set(names)

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from conftest import ROOT
@@ -126,6 +127,23 @@ def test_evaluation_run(refcon, tmp_path):
         for name in ('report.html', 'params.json', 'figures/best.png', 'figures/worst.png', 'figures/confidence.png'): assert (out/name).is_file(), name
         metrics.append(json.loads((out/'metrics.json').read_text()))
     assert metrics[0] == metrics[1] and metrics[0]['few_labels']['surveys'] > 2 and metrics[0]['wavelet']['encoder_ahead']['p'] <= 1
+
+
+def test_search_run(refcon, tmp_path):
+    "Labelled boxes of a synthetic survey; then images and a table without labels ask the index that is there."
+    import segyio
+    out = tmp_path/'search'; small = [t for n, v in dict(n_inlines=24, n_crosslines=112, n_samples=160, every=8, per_class=1, k=5, track='disabled').items() for t in ('-p', n, v)]
+    done = refcon('run', 'nbs/run_search.ipynb', '--out', out, *small); assert done.returncode == 0, done.stderr[-2000:]
+    metrics = json.loads((out/'metrics.json').read_text()); hits = pd.read_csv(out/'hits.csv')
+    assert metrics['hits'] == len(hits) and 0 < metrics['right']['all classes'] <= 1 and metrics['auroc']['all classes'] > .5
+    for name in ('report.html', 'figures/hits.png', 'figures/maps.png', 'figures/map.png'): assert (out/name).is_file()
+    made, = (out/'maps').glob('*.sgy')
+    with segyio.open(made) as a, segyio.open(out/'data'/'survey.sgy') as b: assert (a.ilines == b.ilines).all() and a.trace.raw[:].max() <= 1
+    stamp = (out/'index'/'index.faiss').stat().st_mtime_ns; again = refcon('run', 'nbs/run_search.ipynb', '--out', out, *small)
+    assert again.returncode == 0 and (out/'index'/'index.faiss').stat().st_mtime_ns == stamp and json.loads((out/'metrics.json').read_text()) == metrics
+    (tmp_path/'boxes.csv').write_text('line_kind,line,top,left,height,width\ninline,1208,20,30,48,48\n')
+    asked = refcon('run', 'nbs/run_search.ipynb', '--out', tmp_path/'asked', '-p', 'index', out/'index', '-p', 'queries', tmp_path/'boxes.csv', '-p', 'k', 3, '-p', 'maps', '.npy', '-p', 'track', 'disabled'); assert asked.returncode == 0, asked.stderr[-2000:]
+    assert 'right' not in json.loads((tmp_path/'asked'/'metrics.json').read_text()) and len(pd.read_csv(tmp_path/'asked'/'hits.csv')) == 3
 
 
 def test_bundled_encoder_run(refcon, tmp_path):
