@@ -4,7 +4,7 @@
 
 # %% ../nbs/12_explore.ipynb #de250be3
 from __future__ import annotations
-import base64, io, json, os, secrets, socket, subprocess, sys, tempfile, threading, time, urllib.error, urllib.request
+import base64, io, json, os, secrets, signal, socket, subprocess, sys, tempfile, threading, time, urllib.error, urllib.request
 from pathlib import Path
 import anywidget, nbformat, traitlets
 import matplotlib
@@ -364,7 +364,7 @@ def serve(
     ready=print, # called with the page's address when it can be opened
     patience:float=60., # seconds to wait for the server
 ):
-    "Serve the explorer on loopback until interrupted. Raises `SearchError` for an index that cannot be opened, `WindowError` when the server does not start."
+    "Serve the explorer on loopback until interrupted or terminated. Raises `SearchError` for an index that cannot be opened, `WindowError` when the server does not start."
     searcher = Searcher.open(index, encoder)
     if not searcher.sources: raise WindowError("the index has no volume: the explorer shows sections; search images with refcon search")
     for source in searcher.sources: searcher.volume(source)
@@ -377,6 +377,7 @@ def serve(
         settings = folder/'voila.json'; settings.touch(0o600)
         settings.write_text(json.dumps({'Voila': {'token': token, 'ip': '127.0.0.1', 'port': port, 'port_retries': 0, 'open_browser': False}, 'VoilaConfiguration': {'show_tracebacks': True, 'file_allowlist': []}}))
         with open(folder/'log', 'w+') as log:
+            if threading.current_thread() is threading.main_thread(): signal.signal(signal.SIGTERM, signal.default_int_handler)     # so that the server below goes too
             server = subprocess.Popen([sys.executable, '-m', 'voila', str(folder/'explore.ipynb'), f'--config={settings}', '--no-browser'], stdout=log, stderr=subprocess.STDOUT, cwd=folder)
             try:
                 url, end = f'http://127.0.0.1:{port}/', time.monotonic() + patience

@@ -55,10 +55,10 @@ class Searcher:
     )->Volume:
         "An open volume of the index, unchanged since it was indexed."
         if source is None and len(self.sources) == 1: source = self.sources[0]
-        source = str(Path(source).resolve()) if source is not None and str(source) not in self.sources else source
-        if source is None or str(source) not in self.sources: raise SearchError(f"the index has the volumes {', '.join(self.sources) or '(none)'}: name the one that is meant")
+        source = source and (str(source) if str(source) in self.sources else str(Path(source).resolve()))
+        if source not in self.sources: raise SearchError(f"the index has the volumes {', '.join(self.sources) or '(none)'}: name the one that is meant")
         if source not in self._volumes:
-            volume = open_volume(source); was = getattr(self.index, 'meta', {}).get('sources', {}).get(str(source))
+            volume = open_volume(source); was = getattr(self.index, 'meta', {}).get('sources', {}).get(source)
             if was and volume.fingerprint() != was: raise SearchError(f"{source} has changed since it was indexed: build the index again")
             self._volumes[source] = volume
         return self._volumes[source]
@@ -84,10 +84,12 @@ def box(self:Searcher,
     beside:int=None, # the same box on lines so far to each side counts too, five lines in all; default: a sixth of its width, 0: this line alone
 )->Example:
     "A box on an inline, a crossline or a 2-D line."
-    v = self.volume(source); pixels, live = _cut(v.section(kind, number), v.live(kind, number), box, f'{kind} {number}'); top, left, bottom, right = map(int, box)
+    v = self.volume(source); cuts = [_cut(v.section(kind, number), v.live(kind, number), box, f'{kind} {number}')]; top, left, bottom, right = map(int, box); pixels = cuts[0][0]
     numbers = v.lines(kind); at = int(np.searchsorted(numbers, number)); far = (right - left)//6 if beside is None else beside
-    others = sorted({int(numbers[i]) for i in np.round(at + far*np.array([-1, -.5, .5, 1])).astype(int) if 0 <= i < len(numbers) and i != at})
-    cuts = [(pixels, live)] + [(p, m) for n in others for p, m in [_cut(v.section(kind, n, left, right - left), live_mask(v.section(kind, n, left, right - left)), (top, 0, bottom, right - left), f'{kind} {n}')] if m.mean() >= .5 and np.ptp(p[m]) > 0]
+    for i in sorted(set(np.round(at + far*np.array([-1, -.5, .5, 1])).astype(int)) - {at}):
+        if not 0 <= i < len(numbers): continue
+        traces = v.section(kind, int(numbers[i]), left, right - left); part, live = traces[top:bottom], live_mask(traces)[top:bottom]
+        if live.mean() >= .5 and np.ptp(part[live]) > 0: cuts.append((part, live))
     z = self.encoder.embed(*map(list, zip(*cuts)), [v.scale()]*len(cuts)).mean(0)
     return Example(z/np.linalg.norm(z), pixels, f'{v.name} {kind} {number}, samples {top} to {bottom - 1}, traces {left} to {right - 1}',
         dict(source=str(v.path), line_kind=kind, line=int(number), top=top, left=left, height=bottom - top, width=right - left))
