@@ -114,7 +114,7 @@ class Explorer(anywidget.AnyWidget):
         s, items = self.searcher, self.searcher.index.items; v = s.volume(s.sources[0]); kind = s.kinds(s.sources[0])[0]; sized = items[items.line_kind != 'image']
         super().__init__(info=dict(sources=s.sources, names=[s.volume(p).name for p in s.sources], lines={p: {k: s.volume(p).lines(k).tolist() for k in ('inline', 'crossline', 'line')} for p in s.sources},
             allow_labels=self.allow_labels, cmaps=list(CMAPS), window=[int(sized.height.iloc[0]), int(sized.width.iloc[0])]))
-        xy, rows = principal_axes(s.index.embeddings()); self._cloud_rows = rows; span = np.abs(xy).max() or 1.
+        xy, rows = principal_axes(s.index.view()); self._cloud_rows = rows; span = np.abs(xy).max() or 1.
         self.cloud = dict(points=(xy/span*1000).round().astype(int).tolist(), rows=rows.tolist())
         self._where = s.sources[0], kind, int(v.lines(kind)[len(v.lines(kind))//2]); self._learn(); self._show(); self._tell_labels(); self._view(-1)
         self.on_msg(lambda widget, content, buffers: self.act(content)); self.tell(f"{s.index}; drag a rectangle")
@@ -264,7 +264,7 @@ def lasso(self:Explorer, rows:list):
     "List the windows that were drawn around on the embedding map, in the order of their distance to the middle."
     rows = np.asarray(rows, dtype=int); s = self.searcher
     if not len(rows) or rows.min() < 0 or rows.max() >= len(s.index): raise WindowError("no windows there")
-    z = s.index.embeddings()[rows]; middle = z.mean(0)/max(np.linalg.norm(z.mean(0)), 1e-12); far = np.full(len(s.index), np.inf, np.float32); far[rows] = 1 - z @ middle
+    z = s.index.embeddings(rows); middle = z.mean(0)/max(np.linalg.norm(z.mean(0)), 1e-12); far = np.full(len(s.index), np.inf, np.float32); far[rows] = 1 - z @ middle
     found = s.index.hits(far, min(self.k, len(rows)), None, None, *self.separation[:1], min_samples=self.separation[1]); found = found[np.isfinite(found.distance)]
     if (known := self._guide()) is not None: found['guess'], found['guess_probability'] = s.guess(found.id, *known)
     self._list(found); self.tell(f"{len(found)} of {len(rows)} windows drawn around, the middle first")
@@ -321,6 +321,8 @@ def _tell_labels(self:Explorer):
     n = len(self.table.frame) if self.table else 0
     self.labels = dict(n=n, classes=sorted({*CLASSES, *(self.table.classes() if self.table else ())}), text=f"{n} label{'' if n == 1 else 's'} in {self.table.path.name}" if self.table else '')
 
+class _Cancelled(Exception): "What ends a map that is not wanted any more."
+
 @patch
 def export(self:Explorer,
     suffix:str='.sgy', # .sgy, .npy or .zarr
@@ -333,11 +335,11 @@ def export(self:Explorer,
     source, kind, _ = self._where; path = Path(path or self.table.path.with_name(f"{self.searcher.volume(source).name}_likeness_{time.strftime('%Y%m%d-%H%M%S')}{suffix}")); values, note = self._values, self._positives[0].name if self._positives else ''
     self._stop.clear(); last = [0.]
     def progress(done, total):
-        if self._stop.is_set(): raise InterruptedError
+        if self._stop.is_set(): raise _Cancelled
         if time.monotonic() - last[0] > .2: last[0] = time.monotonic(); self.tell(f"writing {path.name}", progress=done/total)
     def work():
         try: worker = Searcher(self.searcher.index, self.searcher.encoder); worker.write_map(values, path, source, kind, note, progress=progress); self.tell(f"written: {path}")
-        except InterruptedError: self.tell(f"cancelled: {path.name} is not written")
+        except _Cancelled: self.tell(f"cancelled: {path.name} is not written")
         except (ValueError, OSError) as e: self.tell(' '.join(str(e).split()), 'error')
     self._thread = threading.Thread(target=work, daemon=True); self.tell(f"writing {path.name}", progress=0.); self._thread.start()
 

@@ -27,6 +27,10 @@ class SearchError(ValueError):
 
 METRICS = ('cosine', 'euclidean')
 
+class _Held:
+    "An array that keeps alive whose memory it looks at."
+    def __init__(self, owner, array): self.owner = owner; self.__array_interface__ = array.__array_interface__ | {'data': (array.__array_interface__['data'][0], True)}
+
 class Index:
     "Exact nearest-neighbour search over unit-length embeddings, with a table of where each comes from."
     def __init__(self,
@@ -62,9 +66,13 @@ class Index:
         if not self.faiss.is_trained: self.faiss.train(z)
         self.faiss.add(z); self.items = table
 
+    def view(self)->np.ndarray: # (N, D) float32, read-only
+        "All embeddings without a copy where they are stored in single precision; good until more are added."
+        if self.precision != 'float32' or not len(self): return self.embeddings()
+        return np.asarray(_Held(self.faiss, faiss.rev_swig_ptr(self.faiss.get_xb(), len(self)*self.faiss.d).reshape(-1, self.faiss.d)))
+
     def embeddings(self, rows=None)->np.ndarray:
-        "Stored embeddings, (N, D) float32, of all items (FAISS' own memory where that is single precision: do not write there) or of `rows`."
-        if rows is None and self.precision == 'float32': return faiss.rev_swig_ptr(self.faiss.get_xb(), len(self)*self.faiss.d).reshape(-1, self.faiss.d) if len(self) else np.empty((0, self.faiss.d), np.float32)
+        "Stored embeddings, (N, D) float32, of all items or of `rows`; a copy."
         if rows is None: return self.faiss.reconstruct_n(0, len(self))
         return np.stack([self.faiss.reconstruct(int(r)) for r in rows])
 
@@ -111,6 +119,13 @@ def _on_gpu(self:Index):
 # %% ../nbs/07_index.ipynb #b89d7d4e
 FORMAT = 1
 
+def _fingerprints(items):
+    "source -> fingerprint of the volumes that windows lie on."
+    out = {}
+    for source in sorted(items.source[items.line_kind != 'image'].unique()):
+        with open_volume(source) as volume: out[source] = volume.fingerprint()
+    return out
+
 @patch
 def save(self:Index,
     folder, # where to write; an index that is there is replaced
@@ -118,9 +133,7 @@ def save(self:Index,
     **facts, # more about how it was made, for meta.json
 )->Path:
     "Write the index as a folder, with the fingerprints of its volumes."
-    sources = {}
-    for source in self.items[~self.items.line_kind.isin(['image'])].source.unique():
-        with open_volume(source) as volume: sources[source] = volume.fingerprint()
+    sources = _fingerprints(self.items)
     with whole_folder(folder, 'meta.json', SearchError) as new:
         faiss.write_index(self.faiss, str(new/'index.faiss')); self.items.to_parquet(new/'items.parquet')
         meta = dict(format=FORMAT, n=len(self), dim=self.faiss.d, metric=self.metric, precision=self.precision, encoder=self.encoder, recipe=self.recipe,
@@ -184,7 +197,7 @@ def _plan(sources, grid):
     for kind, what, named in open_sources(sources):
         if kind == 'table':
             files = [(s, Path(s).stat().st_size, Path(s).stat().st_mtime_ns) for s in what.source[what.line_kind == 'image']]
-            jobs += [what.iloc[k:k + 512].reset_index(drop=True) for k in range(0, len(what), 512)]; prints.append(['table', data_fingerprint(what), files]); continue
+            jobs += [what.iloc[k:k + 512].reset_index(drop=True) for k in range(0, len(what), 512)]; prints.append(['table', data_fingerprint(what), files, _fingerprints(what)]); continue
         try:
             with open_volume(what) as volume:
                 lines = [(str(what), k, n, most) for k, n, most in grid.over(volume) if most]; prints.append([str(what), volume.fingerprint()])
@@ -194,7 +207,17 @@ def _plan(sources, grid):
             if named: raise
             left.append((str(what), str(e)))
     if not jobs: raise WindowError(f"{sources}: no windows; {left[0][1] if left else 'nothing there'}")
+    names = [Path(p).stem for p in dict.fromkeys(j[0] for j in jobs if isinstance(j, tuple))]; twice = sorted({n for n in names if names.count(n) > 1})
+    if twice: raise WindowError(f"two volumes are called {twice[0]}, so their windows could not be told apart: rename one")
     return jobs, prints, left
+
+def _there(folder):
+    "The index in a folder; None where there is none, or a damaged or older one that is to be made anew. Refuses a folder of other things."
+    if not (folder/'meta.json').is_file():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())): raise SearchError(f"{folder} holds something else than an index: choose another folder")
+        return None
+    try: return Index.load(folder)
+    except SearchError as e: print(f'made anew: {e}', flush=True)
 
 def _chunks(jobs, size):
     "Jobs in groups of about `size` windows."
@@ -231,7 +254,8 @@ def build_index(
     "Index all windows of volumes, images and tables; go on where it was cut off. Raises `SearchError`, `WindowError`, `VolumeError`."
     folder = Path(folder); jobs, prints, left = _plan(sources, grid)
     key = hashlib.sha256(json.dumps([encoder.fingerprint(), precision, asdict(grid), prints, chunk]).encode()).hexdigest()[:16]; no = pd.DataFrame(columns=['id', 'problem'])
-    if (folder/'meta.json').is_file() and (made := Index.load(folder)).meta.get('build', {}).get('key') == key:
+    made = _there(folder)
+    if made is not None and made.meta.get('build', {}).get('key') == key:
         made.calibration = encoder.calibration
         return made, no, False
     work = folder.with_name(f'.{folder.name}.work')/key; work.mkdir(parents=True, exist_ok=True)

@@ -149,13 +149,13 @@ class Question:
 
     def likeness(self)->np.ndarray: # (N,) float32 in [0, 1]
         "Cosine similarity of every window of the index to the question, 0 where it is negative."
-        return np.clip(self.searcher.index.embeddings() @ self.vector, 0, 1)
+        return np.clip(self.searcher.index.view() @ self.vector, 0, 1)
 
     def probability(self,
         rows=None, # item rows; all when not given
     )->np.ndarray: # (n,) or None without calibration
         "How probable it is that windows show what is meant."
-        s = self.searcher; z = s.index.embeddings(rows)
+        s = self.searcher; z = s.index.view() if rows is None else s.index.embeddings(rows)
         if s.calibration is None: return None
         pairs = lambda e: probability(s.calibration, _distance(z @ e.T, s.index.metric), s.index.metric).mean(1)
         return pairs(self._p)*(1 - pairs(self._n)) if len(self._n) else pairs(self._p)
@@ -179,7 +179,7 @@ class ClassQuestion:
 
     def probability(self, rows=None)->np.ndarray:
         "How probable it is that windows are of the class."
-        s = self.searcher; d = _distance(s.index.embeddings(rows) @ self._z.T, s.index.metric)
+        s = self.searcher; d = _distance((s.index.view() if rows is None else s.index.embeddings(rows)) @ self._z.T, s.index.metric)
         return evidence(d, ['it']*len(self._z), s.calibration, s.index.metric, self._few)[1][:, 0]
 
     def likeness(self)->np.ndarray: return self.probability().astype(np.float32)
