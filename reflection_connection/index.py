@@ -217,7 +217,7 @@ def _there(folder):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())): raise SearchError(f"{folder} holds something else than an index: choose another folder")
         return None
     try: return Index.load(folder)
-    except SearchError as e: print(f'made anew: {e}', flush=True)
+    except SearchError as e: print(f'made anew: {str(e).replace(str(folder), folder.name)}', flush=True)
 
 def _chunks(jobs, size):
     "Jobs in groups of about `size` windows."
