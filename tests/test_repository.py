@@ -81,7 +81,7 @@ def test_modules_import_only_modules_above():
     order = [re.search(r'^\d+[a-z]?_(\w+)$', p.stem)[1] for p in NOTEBOOKS if re.match(r'\d', p.stem)]
     for i, name in enumerate(order):
         text = (ROOT/'reflection_connection'/f'{name}.py').read_text()
-        for other in re.findall(r'reflection_connection\.(\w+) import|from \.(\w+) import', text):
+        for other in re.findall(r'^ *from reflection_connection\.(\w+) import|^ *from \.(\w+) import', text, re.M):
             other = other[0] or other[1]
             assert order.index(other) < i, f'{name} imports {other}, which is below it'
 
