@@ -24,7 +24,7 @@ demo: .venv/installed ## synthetic survey, training, index, search, report: in r
 test: .venv/installed-dev ## all notebooks, then tests/
 	ruff check
 	nbdev_test --path nbs --skip_file_re '^(_|\.|run_)' --n_workers 2 --do_print
-	python -m pytest tests -q -rs -n auto --dist loadfile
+	python -m pytest tests -q -rs -n auto --dist loadfile --no-loadscope-reorder
 
 lab: .venv/installed ## JupyterLab on the notebooks
 	jupyter lab --notebook-dir nbs

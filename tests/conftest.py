@@ -36,3 +36,10 @@ def encoder_folder(tmp_path_factory):
     encoder = Encoder.create('resnet-tiny', Recipe(size=(48, 48)), head_dim=32, embedding_size=8, hidden_sizes=[8, 16, 32, 64], depths=[1, 1, 1, 1])
     encoder.calibration = fit_probability([.01, .02, .03, .2, .3], [True, True, False, False, False])
     return encoder.save(tmp_path_factory.mktemp('encoder')/'small')
+
+
+SLOW = ('test_runs', 'test_iterate', 'test_explore', 'test_cli')     # files that take longest begin first, so that no worker is left alone with one
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda i: SLOW.index(i.path.stem) if i.path.stem in SLOW else len(SLOW))
