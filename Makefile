@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test lab explore readme notebooks gpu hooks clean
+.PHONY: help demo test slow bench lab explore readme notebooks audit gpu hooks clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
 
@@ -15,7 +15,7 @@ help: ## this list
 	touch $@
 
 .venv/installed-dev: .venv/installed
-	$(PIP) -e '.[dev,mdio]'
+	$(PIP) -e '.[dev,mdio,cluster,milvus]'
 	touch $@
 
 demo: .venv/installed ## synthetic survey, training, index, search, report: in runs/demo
@@ -25,6 +25,12 @@ test: .venv/installed-dev ## all notebooks, then tests/
 	ruff check
 	nbdev_test --path nbs --skip_file_re '^(_|\.|run_)' --n_workers 2 --do_print
 	python -m pytest tests -q -rs -n auto --dist loadfile --no-loadscope-reorder
+
+slow: .venv/installed-dev ## long tests: 50 kills and more at random moments; REFCON_KILLS=seed draws them
+	REFCON_SLOW=1 python -m pytest tests/test_interruption.py -q -rs
+
+bench: .venv/installed-dev ## speed and memory as ratios, against the machine's peak and against other ways: runs/bench
+	python benchmarks/bench.py
 
 lab: .venv/installed ## JupyterLab on the notebooks
 	jupyter lab --notebook-dir nbs
@@ -39,6 +45,9 @@ readme: .venv/installed-dev ## write README.md from nbs/index.ipynb
 notebooks: .venv/installed-dev ## export modules, clean notebooks
 	nbdev_export
 	nbdev_clean --fname nbs
+
+audit: .venv/installed-dev ## known vulnerabilities of the pinned packages; audit-ignored.txt holds those without a fix, with reasons
+	pip-audit --strict --no-deps --disable-pip --progress-spinner off -r constraints.txt $$(sed -n 's/^\([A-Z][A-Za-z0-9-]*\) .*/--ignore-vuln \1/p' audit-ignored.txt)
 
 gpu: .venv/installed ## swap faiss-cpu for faiss-gpu
 	$(BIN)/python -m pip uninstall --yes --quiet faiss-cpu

@@ -24,7 +24,7 @@ setup(
     package_data={'reflection_connection': ['encoders/*/*', 'static/*']},
     python_requires=f">={cfg['min_python']}",
     install_requires=words('requirements'),
-    extras_require={name: words(f'{name}_requirements') for name in ('dev', 'gpu', 'mdio')},
+    extras_require={name: words(f'{name}_requirements') for name in ('dev', 'gpu', 'mdio', 'cluster', 'milvus')},
     entry_points={'console_scripts': words('console_scripts')},
     zip_safe=False,
 )

@@ -23,7 +23,7 @@ from reflection_connection.index import Index, embed_table
 from reflection_connection.search import Example, Question, Searcher
 from reflection_connection.synthetic import CLASSES, CLEAR, write_survey
 from reflection_connection.volume import open_volume
-from reflection_connection.windows import WindowReader, volume_windows
+from reflection_connection.windows import volume_windows
 
 
 def local_scale(section, size):
@@ -74,7 +74,8 @@ def main():
     asked = pd.DataFrame([dict(frame.iloc[0], id=f'q{i}', line=r.line, top=min(max(r.top + r.height//2 - w//2, 0), volume.n_samples - w), left=min(max(r.left + r.width//2 - w//2, 0), len(volume.crosslines) - w)) for i, r in enumerate(boxes.itertuples())])
     share = lambda r: np.bincount(np.asarray(truth[np.searchsorted(volume.inlines, r.line), r.left:r.left + w, r.top:r.top + w]).ravel(), minlength=len(CLASSES))/w**2
     shares, rows = np.stack([share(r) for r in frame.itertuples()]), []
-    ways = {'a pass for each window': lambda f: embed_table(encoder, WindowReader(f))[0][pd.Index(embed_order(f)).get_indexer(f.id)], 'a pass for each section': lambda f: by_section(encoder, volume, f)}
+    def by_window(f): z, items, _ = embed_table(encoder, f); return z[pd.Index(items.id).get_indexer(f.id)]
+    ways = {'a pass for each window': by_window, 'a pass for each section': lambda f: by_section(encoder, volume, f)}
     for name, way in ways.items():
         t0 = time.perf_counter(); z = way(frame); seconds = time.perf_counter() - t0; q = way(asked)
         index = Index.for_encoder(encoder); index.add(z, frame); searcher = Searcher(index, encoder); scores = []
@@ -85,9 +86,6 @@ def main():
         rows.append({'way': name, 'windows/s': len(frame)/seconds, 'first 20 right': s.p20.mean(), 'of the four bodies': four.p20.mean(), 'area under ROC': s.auc.mean(), 'of the bodies': four.auc.mean()})
     table = pd.DataFrame(rows); table['speed'] = table['windows/s']/table['windows/s'].iloc[0]
     print(f"{len(frame):,} windows of {w} x {w} every {a.stride}, {encoder}"); print(table.round(3).to_string(index=False))
-
-
-def embed_order(frame): return frame.sort_values(['source', 'line_kind', 'line'], kind='stable').id
 
 
 if __name__ == '__main__': main()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speed import median_time, peak
+from bench import peak, seconds
 
 from reflection_connection.encoder import Encoder
 from reflection_connection.index import Index
@@ -30,9 +30,9 @@ def main():
     z = rng.normal(size=(len(items), encoder.dim)).astype('f4'); z /= np.linalg.norm(z, axis=1, keepdims=True)
     index = Index.for_encoder(encoder); index.add(z, items); searcher = Searcher(index, encoder); number = int(volume.inlines[150]); box = (100, 100, 148, 148)
     question = Question(searcher, searcher.box('inline', number, box)); values = searcher.score(question, MAPS)[0]; searcher.cube_map(values, kind='inline')
-    found = {'windows': len(items), 'hits for a box (s)': median_time(lambda: searcher.hits(Question(searcher, searcher.box('inline', number, box)), 20, 8, 16)),
-        'map of a section (s)': median_time(lambda: searcher.section_map(values, 'inline', number)), 'map of a section on the other lines (s)': median_time(lambda: searcher.section_map(values, 'crossline', int(volume.crosslines[100]))),
-        'score of all windows (s)': median_time(lambda: searcher.score(question, MAPS)), 'map of the cube, scores too (s)': median_time(lambda: searcher.cube_map(searcher.score(question, MAPS)[0], kind='inline'), 5)}
+    found = {'windows': len(items), 'hits for a box (s)': seconds(lambda: searcher.hits(Question(searcher, searcher.box('inline', number, box)), 20, 8, 16)),
+        'map of a section (s)': seconds(lambda: searcher.section_map(values, 'inline', number)), 'map of a section on the other lines (s)': seconds(lambda: searcher.section_map(values, 'crossline', int(volume.crosslines[100]))),
+        'score of all windows (s)': seconds(lambda: searcher.score(question, MAPS)), 'map of the cube, scores too (s)': seconds(lambda: searcher.cube_map(searcher.score(question, MAPS)[0], kind='inline'), 5)}
     product = 2*len(items)*encoder.dim/peak(); found |= {'matrix-product peak (GFLOP/s)': peak()/1e9, 'hits for a box, in products of all embeddings with one at that peak': found['hits for a box (s)']/product, 'memory held (MB)': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024, 'of which embeddings (MB)': z.nbytes/1e6, 'cube (MB)': volume.n_traces*volume.n_samples*4/1e6}
     print(json.dumps({k: round(v, 4) for k, v in found.items()}, indent=1))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 # %% auto #0
 __all__ = ['COMMANDS', 'parser', 'synth', 'check', 'embed', 'index', 'search', 'evaluate', 'submit', 'train', 'iterate',
-           'pretrain', 'explore', 'run', 'main']
+           'pretrain', 'explore', 'run', 'rerun', 'main']
 
 # %% ../nbs/14_cli.ipynb #85bbd487
 class _Parser(argparse.ArgumentParser):
@@ -19,6 +19,17 @@ class _Parser(argparse.ArgumentParser):
 def _positive(text):
     if not text.isdigit() or int(text) < 1: raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+def _between(low, high, kind=int):
+    "The type of a number in a range."
+    def number(text):
+        try: value = kind(text)
+        except ValueError: value = None
+        if value is None or not low <= value <= high: raise argparse.ArgumentTypeError(f"{text!r} is not a {'whole ' if kind is int else ''}number from {low:g} to {high:g}")
+        return value
+    return number
+
+_SEED, _RATE = _between(0, 2**32 - 1), _between(1e-12, 1e3, float)
 
 def _probability(text):
     try: value = float(text)
@@ -32,17 +43,18 @@ def _point(text):
     return inline, crossline
 
 _HW = dict(nargs=2, type=_positive, metavar=('H', 'W'))
+_DASK = ('--dask',), dict(metavar='ADDRESS', help="share the work out: address of a Dask scheduler, or 'local' for processes here")
 COMMANDS = {
     'synth': ("write synthetic data: labelled images in the challenge's layout, and a 3-D survey", [
         (('out',), dict(metavar='OUT', help='folder to write')),
         (('--per-class',), dict(type=_positive, default=20, metavar='N', help='training images of each class')),
-        (('--seed',), dict(type=int, default=0, metavar='S', help='same seed, same data')),
+        (('--seed',), dict(type=_SEED, default=0, metavar='S', help='same seed, same data')),
         (('--survey',), dict(action='store_true', help='also write OUT/survey: SEG-Y, class cube, labelled windows'))]),
     'check': ('preflight report of a volume', [
         (('file',), dict(metavar='FILE', help='SEG-Y, .npy or MDIO/Zarr')),
         (('--json',), dict(action='store_true', help='print JSON'))]),
     'embed': ('embed windows into a .npz file', [
-        (('source',), dict(metavar='SOURCE', help='folder of images, table of windows, or volume')),
+        (('source',), dict(metavar='SOURCE', help='folder of images, table of windows, or volume')), _DASK,
         (('--encoder',), dict(required=True, metavar='E', help='bundled name, encoder folder, or hub name')),
         (('--out',), dict(required=True, metavar='F.npz', help='arrays ids (N,) and embeddings (N, D)')),
         (('--window',), _HW | dict(default=(96, 96), help='of a volume: samples and traces')),
@@ -56,7 +68,9 @@ COMMANDS = {
         (('--unit',), dict(choices=('samples', 'metric'), default='samples', help='of window and stride: samples and traces, or ms (depth unit) and metres')),
         (('--lines',), dict(choices=('inline', 'crossline', 'both'), default='both', help='which lines of a volume')),
         (('--every',), dict(type=_positive, default=1, metavar='N', help='every Nth line')),
-        (('--precision',), dict(choices=('float32', 'float16'), default='float32', help='of stored embeddings'))]),
+        (('--kind',), dict(choices=('auto', 'flat', 'fp16', 'hnsw', 'ivf', 'ivfpq'), default='auto', help='how embeddings are kept; auto goes by their number and the free memory')),
+        (('--memory',), dict(type=_between(1e-6, 1e6, float), metavar='GB', help='that the index may take; default: what is free')),
+        (('--milvus',), dict(nargs='?', const='', metavar='URI', help='keep the windows in Milvus: address of a server, or nothing for a file DIR.db')), _DASK]),
     'search': ('where else does it look like this?', [
         (('index',), dict(metavar='DIR', help='index folder')),
         (('--image',), dict(nargs='+', metavar='PNG', help='query: an image, or several')),
@@ -103,8 +117,10 @@ COMMANDS = {
         (('--steps',), dict(type=_positive, default=300, metavar='N', help='optimiser steps, when all weights learn')),
         (('--loss',), dict(choices=('triplet', 'supcon'), default='supcon', help='triplet, or supervised contrastive')),
         (('--mining',), dict(choices=('all', 'semihard', 'hard', 'random'), default='semihard', help='of triplets')),
-        (('--lr',), dict(type=float, default=1e-3, metavar='R', help='highest learning rate')),
-        (('--seed',), dict(type=int, default=0, metavar='S', help='of weights and batches')),
+        (('--lr',), dict(type=_RATE, default=1e-3, metavar='R', help='highest learning rate')),
+        (('--gather',), dict(action='store_true', help='of several processes (torchrun --no-python refcon train …): compare the windows of all of them, not only those of each')),
+        (('--accumulate',), dict(type=_positive, default=1, metavar='N', help='batches whose gradients make a step')),
+        (('--seed',), dict(type=_SEED, default=0, metavar='S', help='of weights and batches')),
         (('--json',), dict(action='store_true', help='print JSON'))]),
     'iterate': ('find more labels like the few there are', [
         (('data',), dict(metavar='DATA', help="'synthetic', folder of images, or table of labelled windows")),
@@ -122,7 +138,7 @@ COMMANDS = {
         (('--min-margin',), dict(type=_probability, metavar='M', help='to the second class')),
         (('--cap',), dict(type=_positive, metavar='N', help='labels a class may get in a round')),
         (('--verdicts',), dict(metavar='CSV', help='review table with verdicts on the last round, to go on from')),
-        (('--seed',), dict(type=int, default=0, metavar='S')),
+        (('--seed',), dict(type=_SEED, default=0, metavar='S')),
         (('--json',), dict(action='store_true', help='print JSON'))]),
     'pretrain': ('pretrain an encoder on unlabelled volumes or images; torchrun --no-python refcon pretrain … for several processes', [
         (('sources',), dict(nargs='+', metavar='SOURCE', help="volume, folder of volumes, folder of images, or 'synthetic'")),
@@ -132,23 +148,29 @@ COMMANDS = {
         (('--size',), dict(type=_positive, default=64, metavar='N', help='input side in pixels, for random weights')),
         (('--steps',), dict(type=_positive, default=600, metavar='N', help='optimiser steps')),
         (('--batch',), dict(type=_positive, default=32, metavar='N', help='windows a step, over all processes')),
-        (('--lr',), dict(type=float, default=1e-3, metavar='R', help='highest learning rate')),
+        (('--lr',), dict(type=_RATE, default=1e-3, metavar='R', help='highest learning rate')),
         (('--mask',), dict(choices=('random', 'trace'), default='random', help='of the masked autoencoder')),
         (('--assignment',), dict(choices=('centering', 'sinkhorn'), default='sinkhorn', help="of the teacher's answers")),
         (('--augment',), dict(choices=('none', 'light', 'heavy'), default='light', help='of the views')),
         (('--precision',), dict(choices=('auto', 'fp32', 'fp16', 'bf16'), default='auto', help='of the arithmetic')),
-        (('--workers',), dict(type=int, default=2, metavar='N', help='processes that read windows')),
+        (('--workers',), dict(type=_between(0, 256), default=2, metavar='N', help='processes that read windows')),
         (('--every',), dict(type=_positive, default=50, metavar='N', help='steps between checkpoints')),
         (('--sections',), dict(type=_positive, default=200, metavar='N', help="of 'synthetic': sections to make")),
         (('--fresh',), dict(action='store_true', help='do not go on from an interrupted run with the same settings')),
-        (('--seed',), dict(type=int, default=0, metavar='S', help='of weights, windows, crops and masks')),
+        (('--seed',), dict(type=_SEED, default=0, metavar='S', help='of weights, windows, crops and masks')),
         (('--json',), dict(action='store_true', help='print JSON'))]),
     'explore': ('search a survey in the browser: serve the explorer on this machine', [
         (('index',), dict(metavar='DIR', help='index folder')),
         (('--labels',), dict(metavar='CSV', help='where labels are kept; default: DIR_labels.csv')),
         (('--allow-labels',), dict(action='store_true', help='labels and maps may be written; else the page is read-only')),
-        (('--port',), dict(type=_positive, metavar='N', help='default: a free one')),
+        (('--port',), dict(type=_between(1, 65535), metavar='N', help='default: a free one')),
         (('--encoder',), dict(metavar='E', help='where the encoder of the index lies now'))]),
+    'rerun': ('do a finished run again, from nothing, and say where the results differ (exit code 1 where they do)', [
+        (('run',), dict(metavar='RUN', help='run folder')),
+        (('--out',), dict(metavar='DIR', help='run folder of the repetition; default: RUN-again')),
+        (('--notebook',), dict(metavar='NOTEBOOK', help='default: the executed one in RUN')),
+        (('--tolerance',), dict(type=float, default=0., metavar='R', help='relative difference of numbers that counts as none; other machines round otherwise')),
+        (('--json',), dict(action='store_true', help='print JSON'))]),
     'run': ('run a notebook headless, its parameters checked first', [
         (('notebook',), dict(metavar='NOTEBOOK', help='e.g. nbs/run_training.ipynb')),
         (('-p',), dict(nargs=2, action='append', default=[], dest='parameters', metavar=('NAME', 'VALUE'), help='a parameter of the notebook')),
@@ -162,6 +184,7 @@ def parser()->argparse.ArgumentParser:
     for name, (about, arguments) in COMMANDS.items():
         sub = subs.add_parser(name, help=about, description=about[0].upper() + about[1:] + '.')
         for flags, options in arguments: sub.add_argument(*flags, **options)
+        sub.add_argument('-v', '--verbose', action='store_true', help='write what happens to standard error, line by line')
     return top
 
 # %% ../nbs/14_cli.ipynb #55afdd98
@@ -196,31 +219,27 @@ def _progress(what):
         print(f"{what}: {done:,} of {total:,} windows" + (f", {rate:,.0f} a second, {(total - done)/rate:,.0f} s left" if rate > 0 else ''), file=sys.stderr, flush=True)
     return show
 
-def _grid(sources, *grid):
-    "Table of windows of the sources; volumes that a folder holds and that give none are named."
-    from reflection_connection.corpus import source_windows
-    frame, report = source_windows(sources, *grid)
-    for r in report.itertuples(): print(f'left out {r.file}: {r.problem}', file=sys.stderr)
-    return frame
-
 def embed(a):
-    import numpy as np
+    from reflection_connection.embed import embed_file
     from reflection_connection.encoder import Encoder
-    from reflection_connection.index import embed_table
+    from reflection_connection.windows import Grid
     if not a.out.endswith('.npz'): raise ValueError(f"--out is {a.out}: expected a name ending in .npz")
-    encoder, frame = Encoder.load(a.encoder), _grid(a.source, a.window, a.stride)
-    z, items, report = embed_table(encoder, frame, progress=_progress('embedding'))
+    if not Path(a.out).parent.is_dir(): raise ValueError(f"--out is {a.out}: there is no folder {Path(a.out).parent}")
+    (n, dim), report = embed_file(Encoder.load(a.encoder), a.source, a.out, Grid(a.window, a.stride), progress=_progress('embedding'), dask=a.dask)
     for r in report.itertuples(): print(f'left out {r.id}: {r.problem}', file=sys.stderr)
-    new = Path(a.out).with_name(f'.{Path(a.out).name}.{os.getpid()}.npz')
-    np.savez(new, ids=items.id.to_numpy(dtype=str), embeddings=z); os.replace(new, a.out)
-    return f"{a.out}: {len(z):,} embeddings of {z.shape[1]} numbers"
+    return f"{a.out}: {n:,} embeddings of {dim} numbers"
 
 def index(a):
     from reflection_connection.encoder import Encoder
     from reflection_connection.index import build_index
     from reflection_connection.windows import Grid
     where = str(Path(a.encoder).resolve()) if Path(a.encoder).is_dir() else a.encoder; grid = Grid(a.window, a.stride, a.lines, a.every, unit=a.unit)
-    made, report, worked = build_index(Encoder.load(a.encoder), a.sources, a.out, grid, a.precision, where, progress=_progress('indexing'))
+    if a.milvus is not None:
+        from reflection_connection.milvus import build_milvus
+        made, report = build_milvus(Encoder.load(a.encoder), a.sources, a.out, a.milvus, grid=grid, encoder_source=where, progress=_progress('indexing'), dask=a.dask)
+        for r in report.itertuples(): print(f'left out {r.id}: {r.problem}', file=sys.stderr)
+        return f"{a.out}: {made}"
+    made, report, worked = build_index(Encoder.load(a.encoder), a.sources, a.out, grid, a.kind, where, None if a.memory is None else int(a.memory*1e9), progress=_progress('indexing'), dask=a.dask)
     for r in report.itertuples(): print(f'left out {r.id}: {r.problem}', file=sys.stderr)
     return f"{a.out}: {made}" + ('' if worked else ', unchanged: nothing to do')
 
@@ -249,7 +268,9 @@ def search(a):
     from reflection_connection.windows import load_windows
     searcher = Searcher.open(a.index, a.encoder); examples = _examples(a, searcher); unlike = [searcher.indexed(i) for i in a.unlike]; known = None
     if a.label and not a.labels: raise SearchError("--class needs --labels: a table or folder of labelled windows")
-    if a.labels: reader = load_windows(a.labels, a.volume or (searcher.sources[0] if len(searcher.sources) == 1 else None)); reader = reader.subset(reader.frame.label.notna().to_numpy(bool)); known = searcher.encoder.embed(*reader.read()), reader.frame.label.to_numpy(str)
+    if a.labels: reader = load_windows(a.labels, a.volume or (searcher.sources[0] if len(searcher.sources) == 1 else None)); reader = reader.subset(reader.frame.label.notna().to_numpy(bool))
+    if a.labels and not len(reader): raise SearchError(f"--labels {a.labels}: no window in it has a label")
+    if a.labels: known = searcher.encoder.embed(*reader.read()), reader.frame.label.to_numpy(str)
     if bool(a.label) == bool(examples): raise SearchError("nothing is asked, or too much: give either --class NAME with --labels, or --image PNG, a box, --like ID")
     question = ClassQuestion(searcher, *known, a.label) if a.label else Question(searcher, examples, unlike)
     box = next((e.place for e in examples if e.place), {}); polygon = _polygon(a.polygon) if a.polygon else None
@@ -295,7 +316,9 @@ def submit(a):
 
 def train(a):
     from reflection_connection.run import train_encoder
-    encoder, results = train_encoder(a.data, a.encoder, volume=a.volume, table=a.table, folder=a.out, seed=a.seed, what=a.what, steps=a.steps, loss=a.loss, mining=a.mining, lr=a.lr)
+    from reflection_connection.train import rank
+    encoder, results = train_encoder(a.data, a.encoder, volume=a.volume, table=a.table, folder=a.out, seed=a.seed, what=a.what, steps=a.steps, loss=a.loss, mining=a.mining, lr=a.lr, gather=a.gather, accumulate=a.accumulate)
+    if rank(): return ''                                                  # the first process answers
     if a.json: return results
     return f"{a.out}: {'head' if results['what'] == 'head' else 'all weights'} trained, validation macro mAP {results['before']:.3f} -> {results['after']:.3f} (split by {results['split']}, candidates left out: {results['leave_out']})"
 
@@ -311,10 +334,10 @@ def iterate(a):
 
 def pretrain(a):
     from reflection_connection.run import pretrain_encoder
-    if a.workers < 0: raise ValueError(f"--workers is {a.workers}: expected 0 or more")
+    from reflection_connection.train import rank
     encoder, history = pretrain_encoder(a.sources, a.encoder, a.out, a.size, not a.fresh, a.sections, a.seed, objective=a.objective, steps=a.steps, batch=a.batch, lr=a.lr, mask=a.mask,
         assignment=a.assignment, augment=a.augment, precision=a.precision, workers=a.workers, every=a.every)
-    if int(os.environ.get('RANK', 0)): return ''                          # the first process answers
+    if rank(): return ''                                                  # the first process answers
     facts, last = encoder.provenance['pretraining'], {k: v for r in history for k, v in r.items() if k.startswith('eval_')}
     if a.json: return last | {k: facts[k] for k in ('windows_seen', 'surveys', 'data_wait')} | {'losses': [r['loss'] for r in history if 'loss' in r]}
     return f"{a.out}: {facts['windows_seen']:,} windows of {facts['surveys']} surveys; held-out loss {last['eval_loss']:.4g}, effective rank {last['eval_rank']:.1f} of {encoder.dim}; waited for data {facts['data_wait']:.1%} of the time"
@@ -331,15 +354,27 @@ def run(a):
     executed = run_notebook(a.notebook, dict(a.parameters), a.out)
     return f"notebook: {executed}" + (f"\nreport:   {executed.parent/'report.html'}" if (executed.parent/'report.html').is_file() else '')
 
+# %% ../nbs/14_cli.ipynb #4df502fa
+def rerun(a):
+    from reflection_connection.run import differences, rerun
+    if not a.tolerance >= 0: raise ValueError(f"--tolerance is {a.tolerance}: expected a number of at least 0")
+    out = rerun(a.run, a.out, a.notebook); results, circumstances, n = differences(a.run, out, a.tolerance)
+    if a.json: return dict(out=str(out), compared=n, results=results.to_dict('records'), circumstances=circumstances.to_dict('records')), int(len(results) > 0)
+    listed = lambda t: '\n' + '\n'.join(f'  {r.what}: {r.before} -> {r.now}' for r in t.itertuples())
+    return f"{out}: {n} results compared, {len(results) or 'none'} differ{listed(results) if len(results) else ''}" + (f"\ncircumstances that differ:{listed(circumstances)}" if len(circumstances) else ''), int(len(results) > 0)
+
 # %% ../nbs/14_cli.ipynb #d2aaeba0
 def main(argv=None)->int: # exit code
     "Run `refcon`."
     args = parser().parse_args(argv)
-    command = {'synth': synth, 'check': check, 'embed': embed, 'index': index, 'search': search, 'evaluate': evaluate, 'submit': submit, 'train': train, 'pretrain': pretrain, 'iterate': iterate, 'explore': explore, 'run': run}[args.command]
+    command = {'synth': synth, 'check': check, 'embed': embed, 'index': index, 'search': search, 'evaluate': evaluate, 'submit': submit, 'train': train, 'pretrain': pretrain, 'iterate': iterate, 'explore': explore, 'run': run, 'rerun': rerun}[args.command]
+    from reflection_connection.files import listen, timed
+    if args.verbose: os.environ['REFCON_VERBOSE'] = '1'                                 # a run's notebook is a process of its own
     try:
-        with contextlib.redirect_stdout(sys.stderr): answer = command(args)
+        with contextlib.redirect_stdout(sys.stderr), listen(sys.stderr) if args.verbose else contextlib.nullcontext(), timed(f'refcon.{args.command}'): answer = command(args)
+        answer, code = answer if isinstance(answer, tuple) else (answer, 0)
         if answer != '': print(answer if isinstance(answer, str) else json.dumps(answer, indent=1, allow_nan=False))
-        return 0
+        return code
     except (ValueError, OSError) as e:
         if type(e).__module__.split('.')[0] not in ('reflection_connection', 'builtins'): raise
         print(f"refcon {args.command}: {' '.join(str(e).split())}", file=sys.stderr)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
 import pandas as pd
+from .files import tidy_file, whole_file, writing
 from .synthetic import synthetic_section
 from .volume import VolumeError, live_mask, open_volume
 from .windows import IMAGE_TYPES, WindowError, image_windows, load_windows, read_image, volume_windows, window_table
@@ -284,10 +285,10 @@ def write_sections(
     shape:tuple=(192, 256), # samples, traces
 )->Path: # the folder
     "Synthetic 2-D sections as .npy files, (n_samples, n_traces) float32; files that are there already are kept."
-    folder = Path(folder); folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(folder)
+    with writing(folder, WindowError): folder.mkdir(parents=True, exist_ok=True)
     for k in range(n):
         path = folder/f'section-{k:04d}.npy'
-        if path.is_file(): continue
-        new = folder/f'.{path.stem}.{os.getpid()}.npy'
-        np.save(new, synthetic_section(seed*100_003 + k, shape).data); os.replace(new, path)
+        if path.is_file(): tidy_file(path); continue
+        with whole_file(path, WindowError) as new: np.save(new, synthetic_section(seed*100_003 + k, shape).data)
     return folder

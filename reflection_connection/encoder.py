@@ -4,23 +4,27 @@
 
 # %% ../nbs/04_encoder.ipynb #2750a030
 from __future__ import annotations
-import hashlib, json, os, shutil, tempfile
-from contextlib import contextmanager
+import hashlib, json, os, queue, threading
+from contextlib import nullcontext
+from copy import deepcopy
 from importlib.resources import files
 from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save as to_safetensors
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import AutoConfig, AutoModel, CLIPVisionModel
+from transformers.models.resnet.modeling_resnet import ResNetConvLayer, ResNetShortCut
 from transformers.utils import logging
-from .windows import Recipe, read_image
+from .files import event, file_sha256, read_json, read_steadily, reason, settle, whole_folder, write_json
+from .windows import Recipe, WindowError, read_image
 
 # %% auto #0
-__all__ = ['ARCHITECTURES', 'POOLINGS', 'FORMAT', 'EncoderError', 'random_backbone', 'ConvStem', 'build_backbone',
-           'to_one_channel', 'backbone_tokens', 'EncoderModule', 'bundled', 'pick_device', 'Encoder', 'file_sha256',
-           'as_json', 'write_json', 'whole_folder', 'torchvision_vit', 'from_transformers', 'start_encoder']
+__all__ = ['ARCHITECTURES', 'POOLINGS', 'PRECISIONS', 'CACHED', 'FORMAT', 'MOST', 'EncoderError', 'random_backbone', 'ConvStem',
+           'build_backbone', 'to_one_channel', 'backbone_tokens', 'EncoderModule', 'bundled', 'pick_device', 'Encoder',
+           'ahead', 'calibrates', 'torchvision_vit', 'from_transformers', 'start_encoder']
 
 # %% ../nbs/04_encoder.ipynb #4de69da5
 class EncoderError(ValueError):
@@ -67,7 +71,7 @@ class ConvStem(nn.Module):
 
 def build_backbone(config)->nn.Module:
     "The transformers model of a configuration, with random weights; `conv_stem` in the configuration gives a ViT a convolutional stem."
-    model = CLIPVisionModel(config) if config.model_type == 'clip_vision_model' else AutoModel.from_config(config)
+    model = CLIPVisionModel(config) if config.model_type == 'clip_vision_model' else AutoModel.from_config(config, trust_remote_code=False)
     if getattr(config, 'conv_stem', False): model.embeddings.patch_embeddings.projection = ConvStem(config.hidden_size, config.patch_size, config.num_channels)
     return model
 
@@ -221,6 +225,50 @@ class Encoder:
             module = EncoderModule(random_backbone(architecture, **changes), pooling, head_dim)
         return cls(module, recipe, metric, {'architecture': architecture, 'seed': seed, 'trained': False}, name=f'{architecture}, untrained')
 
+# %% ../nbs/04_encoder.ipynb #b9213a58
+def ahead(
+    items, # an iterable that takes time
+    n:int=2, # how many are made in advance
+): # yields the items
+    "Make items in a thread of its own while those before are worked on; what fails there is raised here."
+    ready, stop = queue.Queue(n), threading.Event()
+    def put(*what):
+        while not stop.is_set():
+            try: return ready.put(what, timeout=.1)
+            except queue.Full: continue
+    def work():
+        try:
+            for item in items:
+                if stop.is_set(): return
+                put(item, None)
+            put(None, StopIteration())
+        except BaseException as e: put(None, e)              # raised where the items are used
+    thread = threading.Thread(target=work, daemon=True); thread.start()
+    try:
+        while True:
+            item, error = ready.get()
+            if isinstance(error, StopIteration): return
+            if error is not None: raise error
+            yield item
+    finally: stop.set(); thread.join()
+
+PRECISIONS = ('auto', 'fp32', 'fp16', 'bf16')
+CACHED = 800_000 # pixels that a processor computes at a time
+
+def _half(device, precision):
+    "Half-precision type for a device, or None."
+    if precision not in PRECISIONS: raise EncoderError(f"precision is {precision!r}: expected one of {', '.join(PRECISIONS)}")
+    if precision == 'auto': precision = 'fp16' if device.type == 'cuda' else 'fp32'
+    return {'fp32': None, 'fp16': torch.float16, 'bf16': torch.bfloat16}[precision]
+
+def _for_inference(module):
+    "The module itself, or for residual networks a copy with batch normalisation folded into convolutions and channels last."
+    if not any(isinstance(m, ResNetConvLayer) for m in module.modules()): return module
+    module = deepcopy(module)
+    for m in module.modules():
+        if isinstance(m, (ResNetConvLayer, ResNetShortCut)) and isinstance(m.normalization, nn.BatchNorm2d): m.convolution, m.normalization = fuse_conv_bn_eval(m.convolution, m.normalization), nn.Identity()
+    return module.to(memory_format=torch.channels_last)
+
 # %% ../nbs/04_encoder.ipynb #cd4656ab
 from fastcore.basics import patch
 
@@ -235,12 +283,13 @@ def embed(self:Encoder,
     batch_size:int=64, # windows at a time; does not change results beyond rounding
     device=None, # where to compute; None picks the best there is
     progress=None, # called with (done, total) after every batch
+    precision:str='auto', # one of `PRECISIONS`: of the arithmetic; auto is fp16 on CUDA, else fp32
 )->np.ndarray: # (N, D) float32, rows of unit length
     "Embed windows."
     if isinstance(images, (str, os.PathLike)): images = [images]
     part = lambda v, i: v and v[i:i + batch_size]
     batches = (self.recipe.batch([_as_window(w) for w in images[i:i + batch_size]], part(live, i), part(scales, i)) for i in range(0, len(images), batch_size))
-    return self.embed_batches(batches, len(images), device, progress)
+    return self.embed_batches(batches, len(images), device, progress, precision)
 
 @patch
 def embed_batches(self:Encoder,
@@ -248,17 +297,32 @@ def embed_batches(self:Encoder,
     n:int, # windows in all of them
     device=None, # where to compute; None picks the best there is
     progress=None, # called with (done, total) after every batch
+    precision:str='auto', # see `embed`
 )->np.ndarray: # (n, D) float32, rows of unit length
     "Embed windows that are scaled already."
     if not n: raise EncoderError("no windows to embed")
-    device = pick_device(device); module = self.module.to(device).eval()
     out, done = np.empty((n, self.dim), np.float32), 0
-    with torch.inference_mode():
-        for batch in batches:
-            out[done:done + len(batch)] = module(batch.to(device)).float().cpu().numpy(); done += len(batch)
-            if progress: progress(done, n)
-    if not np.isfinite(out).all(): raise EncoderError(f"{self.name} gives embeddings that are not finite: its weights are damaged or training diverged")
+    for z in self.stream(batches, device, precision):
+        out[done:done + len(z)] = z; done += len(z)
+        if progress: progress(done, n)
     return out
+
+@patch
+def stream(self:Encoder,
+    batches, # iterable of (B, 1, H, W) tensors from the encoder's recipe
+    device=None, precision:str='auto', # see `embed`
+): # yields (B, D) float32 for every batch
+    "Embed batches as they come; the next ones are made meanwhile."
+    device = pick_device(device); half, module, waiting = _half(device, precision), _for_inference(self.module.to(device).eval()), []
+    def result(z):
+        z = nn.functional.normalize(z.float(), dim=-1).cpu().numpy()                             # half precision leaves lengths of 1.001
+        if not np.isfinite(z).all(): raise EncoderError(f"{self.name} gives embeddings that are not finite: its weights are damaged, training diverged, or half precision is too narrow for it (precision='fp32')")
+        return z
+    for batch in ahead(b.pin_memory() if device.type == 'cuda' else b for b in batches):
+        parts = batch.split(max(1, CACHED//batch[0].numel())) if device.type == 'cpu' else (batch,)
+        with torch.inference_mode(), torch.autocast(device.type, half) if half else nullcontext(): waiting.append(torch.cat([module(p.to(device, non_blocking=True)) for p in parts]))
+        if len(waiting) > 1 or device.type == 'cpu': yield result(waiting.pop(0))            # a GPU computes on while the one before is fetched
+    for z in waiting: yield result(z)
 
 # %% ../nbs/04_encoder.ipynb #932c545a
 @patch
@@ -275,75 +339,86 @@ def add_neck(self:Encoder,
     return self
 
 # %% ../nbs/04_encoder.ipynb #1c15a9c5
-FORMAT = 1
+def _in_order(raw):
+    "A safetensors file with its header in the order of names: the library writes facts in the order of chance, and the same weights are to be the same file."
+    n = int.from_bytes(raw[:8], 'little'); head = json.dumps(json.loads(raw[8:8 + n]), sort_keys=True, separators=(',', ':')).encode(); head += b' '*(-len(head) % 8)
+    return len(head).to_bytes(8, 'little') + head + raw[8 + n:]
 
-def file_sha256(path)->str:
-    "Checksum of a file."
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-def as_json(v):
-    "Arrays, sets and paths as JSON can hold them."
-    if isinstance(v, np.generic): return v.item()
-    if isinstance(v, (np.ndarray, tuple, set)): return list(v)
-    if isinstance(v, Path): return str(v)
-    raise TypeError(f"{type(v).__name__} cannot be written as JSON")
-
-def write_json(path, value):
-    "Write JSON whole or not at all."
-    path = Path(path); new = path.with_name(f'.{path.name}.{os.getpid()}')
-    new.write_text(json.dumps(value, indent=1, default=as_json, allow_nan=False)); os.replace(new, path)
-
-@contextmanager
-def whole_folder(
-    folder, # the folder to write; what is there is replaced if it holds `marker`
-    marker:str, # a file that only such folders have
-    error:type=EncoderError, # raised when `folder` is something else
-):
-    "Yield an empty folder that takes the place of `folder` when the block ends well, and vanishes when it does not."
-    folder = Path(folder); folder.parent.mkdir(parents=True, exist_ok=True)
-    if folder.exists() and not (folder/marker).is_file(): raise error(f"{folder} exists and has no {marker}: choose another name")
-    new = Path(tempfile.mkdtemp(prefix=f'.{folder.name}.', dir=folder.parent))
-    try:
-        yield new
-        os.chmod(new, 0o755)
-        for p in new.iterdir(): os.chmod(p, 0o644)
-        if folder.exists():
-            aside = folder.with_name(f'{new.name}.old')
-            os.rename(folder, aside); os.rename(new, folder); shutil.rmtree(aside)
-        else: os.rename(new, folder)
-    finally:
-        if new.exists(): shutil.rmtree(new)
+FORMAT = 2 # 1 had a checksum of the weights only, and is read
 
 @patch
 def save(self:Encoder,
     folder, # where to write; an encoder that is there is replaced
     dtype=torch.float32, # torch.float16 halves the file
 )->Path:
-    "Write the encoder as a folder."
+    "Write the encoder as a folder. Raises `EncoderError` where it cannot."
     state = {k.removeprefix('backbone.') if k.startswith('backbone.') else f'refcon.{k}': v.detach().cpu().contiguous() for k, v in self.module.state_dict().items()}
     state = {k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}
     config = self.module.backbone.config; config.architectures = [type(self.module.backbone).__name__]
-    with whole_folder(folder, 'refcon.json') as new:
-        config.save_pretrained(new); save_file(state, new/'model.safetensors', metadata={'format': 'pt', 'refcon': str(FORMAT)})
+    with whole_folder(folder, 'refcon.json', EncoderError) as new:
+        config.save_pretrained(new); (new/'model.safetensors').write_bytes(_in_order(to_safetensors(state, {'format': 'pt', 'refcon': str(FORMAT)})))
         about = dict(format=FORMAT, name=self.name, pooling=self.module.pooling, neck=self.module.neck is not None, mirror=self.module.mirror, scales=self.module.scales, head_dim=0 if self.module.head is None else self.module.dim,
-            recipe=self.recipe.to_dict(), metric=self.metric, provenance=self.provenance, calibration=self.calibration, sha256=file_sha256(new/'model.safetensors'))
-        (new/'refcon.json').write_text(json.dumps(about, indent=1))
+            recipe=self.recipe.to_dict(), metric=self.metric, provenance=self.provenance, calibration=self.calibration, sha256={n: file_sha256(new/n) for n in ('model.safetensors', 'config.json')})
+        write_json(new/'refcon.json', about, EncoderError, checked=True)
+    event('encoder.written', name=self.name, folder=str(folder))
     return Path(folder)
 
 # %% ../nbs/04_encoder.ipynb #0b060e38
+def _why(error, path=''):
+    "What transformers says, in a line."
+    return 'it brings its own code, which is never run: only models that transformers itself knows can be loaded' if 'custom code' in str(error) else reason(error, path)
+
+MOST = 1 << 17 # larger numbers in a configuration are damage, or meant to fill the memory
+
+def _finite(v): return type(v) in (int, float) and abs(v) < float('inf')
+
+def calibrates(v, metric)->bool:
+    "Whether `v` is None or a calibration for distances of this metric, as `confidence` makes it."
+    return v is None or (isinstance(v, dict) and v.get('metric') == metric and v.get('scale', 'distance') in ('distance', 'log') and _finite(v.get('a')) and _finite(v.get('b')))
+
+def _about(folder, about):
+    "What refcon.json says, each thing of the kind that it must be."
+    about = {'neck': False, 'mirror': False, 'scales': [1.]} | about; flag = lambda v: isinstance(v, bool); record = lambda v: isinstance(v, dict)
+    for name, ok, expected in (('pooling', lambda v: v in POOLINGS, f"one of {', '.join(POOLINGS)}"), ('head_dim', lambda v: type(v) is int and 0 <= v <= MOST, f'a whole number from 0 to {MOST:,}'), ('neck', flag, 'true or false'), ('mirror', flag, 'true or false'),
+        ('scales', lambda v: isinstance(v, list) and 1 <= len(v) <= 16 and all(_finite(s) and .1 <= s <= 8 for s in v), 'up to 16 numbers from 0.1 to 8'), ('metric', lambda v: v in ('cosine', 'euclidean'), 'cosine or euclidean'), ('provenance', record, 'a record'),
+        ('calibration', lambda v: calibrates(v, about.get('metric')), 'null, or what confidence.fit_probability gives for the metric'), ('name', lambda v: isinstance(v, str), 'text'), ('recipe', record, 'a record')):
+        if name not in about or not ok(about[name]): raise EncoderError(f"{folder}/refcon.json: {name} is {str(about.get(name, 'missing'))[:60]}: expected {expected}")
+    try: return about | {'recipe': Recipe.from_dict(about['recipe'])}
+    except WindowError as e: raise EncoderError(f"{folder}/refcon.json: {e}") from e
+
+def _numbers(v): return [n for e in (v.values() if isinstance(v, dict) else v) for n in _numbers(e)] if isinstance(v, (dict, list)) else [v] if type(v) in (int, float) else []
+
+def _backbone_like(folder, there):
+    "A function that makes the backbone of config.json, if its parts may fit so many tensors."
+    path = folder/'config.json'; config = read_json(path, EncoderError, since=None, remedy='copy the encoder again'); deep = [n for k in ('depths', 'num_hidden_layers') for n in _numbers([config.get(k)])]
+    if large := [n for n in _numbers(config) if not abs(n) <= MOST]: raise EncoderError(f"{path} has the number {large[0]:g}: expected none beyond {MOST:,}")
+    if sum(deep) > len(there): raise EncoderError(f"{path} has {sum(deep)} layers, and the weights {len(there)} tensors: they do not fit")
+    try: config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as e: # it fails in as many ways as a configuration can be wrong
+        raise EncoderError(f"{path}: no configuration of a transformers model ({_why(e, folder)})") from e
+    def make():
+        try: return build_backbone(config)
+        except Exception as e: raise EncoderError(f"{path}: no vision model can be made of it ({type(e).__name__}: {' '.join(str(e).split())[:120]})") from e
+    return make
+
 def _load_folder(folder):
-    folder = Path(folder)
+    folder = Path(folder); about = read_json(folder/'refcon.json', EncoderError, since=2, remedy='copy the encoder again'); weights = folder/'model.safetensors'
+    if about.get('format') not in (1, FORMAT): raise EncoderError(f"{folder}: encoder format {about.get('format')}, this version reads 1 to {FORMAT}: update it (pip install --upgrade reflection_connection)")
+    sums = about.get('sha256') if about['format'] > 1 else {weights.name: about.get('sha256')}
+    if not isinstance(sums, dict): raise EncoderError(f"{folder}/refcon.json has no checksums (sha256): copy the encoder again")
+    for name in (weights.name, 'config.json')[:about['format']]:
+        if not (folder/name).is_file() or file_sha256(folder/name) != sums.get(name): raise EncoderError(f"{folder/name}: missing, or its checksum differs from refcon.json's: the file is damaged or was changed; copy the encoder again")
+    about = _about(folder, about)
     try:
-        about = json.loads((folder/'refcon.json').read_text()); config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as e: raise EncoderError(f"{folder}: not a readable encoder folder ({str(e).splitlines()[0][:100]})") from e
-    if about.get('format') != FORMAT: raise EncoderError(f"{folder}: encoder format {about.get('format')}, this version reads {FORMAT}")
-    weights = folder/'model.safetensors'
-    if not weights.is_file() or file_sha256(weights) != about['sha256']: raise EncoderError(f"{weights}: missing, or its checksum differs from refcon.json's: the file is damaged or was changed")
-    module = EncoderModule(build_backbone(config), about['pooling'], about['head_dim'], about.get('neck', False), about.get('mirror', False), about.get('scales', (1.,)))
-    state = {k.removeprefix('refcon.') if k.startswith('refcon.') else f'backbone.{k}': v.float() if v.is_floating_point() else v for k, v in load_file(weights).items()}
-    try: module.load_state_dict(state)
-    except RuntimeError as e: raise EncoderError(f"{folder}: weights do not fit config.json and refcon.json ({str(e).splitlines()[-1].strip()[:120]})") from e
-    return Encoder(module, Recipe.from_dict(about['recipe']), about['metric'], about['provenance'], about['calibration'], about['name'])
+        with safe_open(weights, 'pt') as f: there = {k: tuple(f.get_slice(k).get_shape()) for k in f.keys()}
+    except (SafetensorError, OSError) as e: raise EncoderError(f"{weights}: not a readable safetensors file ({e})") from e
+    backbone = _backbone_like(folder, there); make = lambda: EncoderModule(backbone(), *(about[n] for n in ('pooling', 'head_dim', 'neck', 'mirror', 'scales')))
+    with torch.device('meta'): wanted = {k.removeprefix('backbone.') if k.startswith('backbone.') else f'refcon.{k}': tuple(v.shape) for k, v in make().state_dict().items()}     # shapes without memory
+    if odd := sorted(k for k in there.keys() | wanted.keys() if there.get(k) != wanted.get(k)): raise EncoderError(f"{folder}: weights do not fit config.json and refcon.json ({len(odd)} tensors, first {odd[0]}: {there.get(odd[0], 'missing')} in the file, {wanted.get(odd[0], 'none')} expected)")
+    module, state = make(), {k.removeprefix('refcon.') if k.startswith('refcon.') else f'backbone.{k}': v.float() if v.is_floating_point() else v for k, v in load_file(weights).items()}
+    module.load_state_dict(state)
+    event('encoder.loaded', name=about['name'], folder=str(folder))
+    return Encoder(module, about['recipe'], about['metric'], about['provenance'], about['calibration'], about['name'])
 
 # %% ../nbs/04_encoder.ipynb #d1f6c6b8
 def torchvision_vit(
@@ -368,7 +443,7 @@ def torchvision_vit(
     side = round((state['encoder.pos_embedding'].shape[1] - 1)**.5)*patch; heads = {768: 12, 1024: 16, 1280: 16}.get(width, max(1, width//64))
     config = AutoConfig.for_model('vit', hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=new['layers.0.mlp.fc1.bias'].numel(), patch_size=patch,
         image_size=side, num_channels=channels, layer_norm_eps=1e-6)
-    model = AutoModel.from_config(config)
+    model = AutoModel.from_config(config, trust_remote_code=False)
     left = [k for k in model.load_state_dict(new, strict=False).missing_keys if 'pooler' not in k]
     if left: raise EncoderError(f"a ViT in torchvision's layout, but {left[0]} could not be filled")
     return model
@@ -405,12 +480,12 @@ def from_transformers(
             found = _from_torchvision(hf_hub_download(str(name), 'model.safetensors'), name, head_dim)
             if found is None: raise ValueError("its config.json has no model_type, and its weights are not a ViT in torchvision's layout")
             return found
-        config = AutoConfig.from_pretrained(name)
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         kind = CLIPVisionModel if config.model_type == 'clip' else AutoModel
-        backbone, report = kind.from_pretrained(name, use_safetensors=True, output_loading_info=True)
+        backbone, report = kind.from_pretrained(name, use_safetensors=True, trust_remote_code=False, output_loading_info=True)
     except (OSError, ValueError, HFValidationError) as e:
         where = 'cannot be read as a transformers vision model' if Path(name).is_dir() else 'is no bundled encoder and no folder here, and the Hugging Face hub has it not or cannot be reached'
-        raise EncoderError(f"{name}: {where} (bundled: {', '.join(bundled()) or 'none'}; {str(e).splitlines()[0][:120]})") from e
+        raise EncoderError(f"{name}: {where} (bundled: {', '.join(bundled()) or 'none'}; {_why(e)})") from e
     finally: logging.set_verbosity(verbosity)
     missing = [k for k in report['missing_keys'] if 'pooler' not in k]
     if missing: raise EncoderError(f"{name}: weights are missing in the file ({missing[0]} and {len(missing) - 1} more): it is not a checkpoint of a {backbone.config.model_type} model")
@@ -425,11 +500,11 @@ def load(cls:Encoder,
 )->Encoder:
     "Find an encoder and load it. Raises `EncoderError` with the reason when it cannot."
     if str(name) in bundled(): return _load_folder(_ENCODERS/str(name))
-    folder = Path(name)
+    folder = settle(name)
     if folder.is_file():
         if folder.suffix not in ('.safetensors', '.pt', '.pth') or not (found := _from_torchvision(folder, name)): raise EncoderError(f"{folder}: expected a folder, or weights of a ViT in torchvision's layout (.safetensors, .pt, .pth)")
         return found
-    if (folder/'refcon.json').is_file(): return _load_folder(folder)
+    if (folder/'refcon.json').is_file(): return read_steadily(folder, lambda: _load_folder(folder))
     weights = folder/'model.safetensors'
     if weights.is_file():
         try:

@@ -4,7 +4,7 @@
 
 # %% ../nbs/09_evaluate.ipynb #9d1cd652
 from __future__ import annotations
-import json, os, tempfile
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -12,6 +12,7 @@ import numpy as np, pandas as pd
 from scipy.special import gammaln
 from scipy.spatial.distance import cdist
 from .confidence import unknown_score
+from .files import write_json, writing
 
 # %% auto #0
 __all__ = ['LEAVE_OUT', 'METRICS', 'DISTANCES', 'BASELINES', 'GRIDS', 'TUNED', 'leave_out_mask', 'default_leave_out',
@@ -694,12 +695,8 @@ def write_submission(
     "Check a submission and write it whole or not at all: through a temporary file in the same folder."
     path, k = Path(path), len(next(iter(submission.values()), []))
     check_submission(submission, k=k or 3)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd, tmp = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    try:
-        with os.fdopen(fd, 'w') as f: json.dump(submission, f, indent=1, allow_nan=False)
-        os.chmod(tmp, 0o644); os.replace(tmp, path)
-    except BaseException: os.unlink(tmp); raise
+    with writing(path): path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, submission)
     return path
 
 # %% ../nbs/09_evaluate.ipynb #dd4c0303

@@ -4,52 +4,74 @@
 
 # %% ../nbs/12_explore.ipynb #de250be3
 from __future__ import annotations
-import base64, io, json, os, secrets, signal, socket, subprocess, sys, tempfile, threading, time, urllib.error, urllib.request
+import base64, io, json, secrets, signal, socket, subprocess, sys, tempfile, threading, time, urllib.error, urllib.request
 from pathlib import Path
 import anywidget, nbformat, traitlets
 import matplotlib
 import numpy as np
 import pandas as pd
 from PIL import Image
+from .files import locked, whole_file
+from .index import Index
 from .plot import DEAD, color_range
-from .search import MAPS, ClassQuestion, Question, Searcher, synthetic_references
+from .search import HITS, MAPS, ClassQuestion, Question, Searcher, synthetic_references
 from .windows import WindowError, _read_table
 
 # %% auto #0
-__all__ = ['LABEL_COLUMNS', 'CMAPS', 'ACTIONS', 'LabelTable', 'png', 'principal_axes', 'Explorer', 'serve']
+__all__ = ['LONGEST', 'LABEL_COLUMNS', 'CMAPS', 'ACTIONS', 'MESSAGE', 'labels_beside', 'LabelTable', 'png', 'principal_axes',
+           'Explorer', 'serve']
 
 # %% ../nbs/12_explore.ipynb #dcfc6421
+LONGEST = 200 # characters of a label
 LABEL_COLUMNS = ('id', 'survey', 'source', 'line_kind', 'line', 'top', 'left', 'height', 'width', 'label')
 
+def labels_beside(
+    index, # folder of an index
+)->Path: # INDEX_labels.csv beside it
+    "Where labels are kept when nothing else is said: not in the index, which is replaced whole."
+    folder = Path(index).resolve()
+    return folder.with_name(f'{folder.name}_labels.csv')
+
 class LabelTable:
-    "Labelled windows in a CSV file, with undo."
+    "Labelled windows in a CSV file, with undo. Several pages, and a person with a text editor, may change the same file: each change is made to what is there then."
     def __init__(self,
         path, # .csv; read when it is there
     ):
         self.path, self._past = Path(path), []
         if self.path.suffix != '.csv': raise WindowError(f"{self.path}: labels are kept in a .csv file")
-        self.frame = _read_table(self.path) if self.path.is_file() else pd.DataFrame(columns=list(LABEL_COLUMNS))
-        if missing := [c for c in LABEL_COLUMNS if c not in self.frame]: raise WindowError(f"{self.path}: not a table that the explorer can add to: {', '.join(missing)} missing")
+        self.frame = self._read()
+
+    def _read(self):
+        frame = _read_table(self.path) if self.path.is_file() else pd.DataFrame(columns=list(LABEL_COLUMNS))
+        if missing := [c for c in LABEL_COLUMNS if c not in frame]: raise WindowError(f"{self.path}: not a table that the explorer can add to: {', '.join(missing)} missing")
+        return frame.astype({'id': str})
 
     def classes(self)->list: return sorted(self.frame.label.dropna().unique())
     def of(self, id:str): return next(iter(self.frame.label[self.frame.id == id]), None)
 
     def add(self, row:dict, label:str):
         "Label a window: a mapping with `LABEL_COLUMNS` but `label`."
-        label = ' '.join(str(label).split())
+        label = ' '.join(''.join(c for c in ' '.join(str(label).split()) if c.isprintable() or c in '\u200c\u200d').split())       # no control characters; joiners are part of some scripts
         if not label: raise WindowError("a label needs a name: write the class, or choose one")
-        self._past.append(self.frame); new = pd.DataFrame([{c: row[c] for c in LABEL_COLUMNS if c != 'label'} | {'label': label}])
-        self.frame = pd.concat([self.frame[self.frame.id != row['id']], new], ignore_index=True) if len(self.frame) else new
-        self._save()
+        if len(label) > LONGEST: raise WindowError(f"a label of {len(label)} characters: expected at most {LONGEST}")
+        if label[0] in '=+-@': raise WindowError(f"a label cannot begin with {label[0]}: a spreadsheet that opens the table would compute it")
+        new = pd.DataFrame([{c: row[c] for c in LABEL_COLUMNS if c != 'label'} | {'label': label}]); was = self._put(str(row['id']), new)
+        self._past.append((str(row['id']), label, was))
 
     def undo(self):
         "Take back this session's last label."
         if not self._past: raise WindowError("nothing to undo: this session has given no label")
-        self.frame = self._past.pop(); self._save()
+        id, label, was = self._past[-1]; self._put(id, was, label); self._past.pop()
 
-    def _save(self):
-        self.path.parent.mkdir(parents=True, exist_ok=True); part = self.path.with_name(f'.{self.path.name}.{os.getpid()}')
-        self.frame.to_csv(part, index=False); os.replace(part, self.path)
+    def _put(self, id, rows, expected=None):
+        "Replace the rows of a window; returns those that were there."
+        with locked(self.path, WindowError, wait=10.):
+            frame = self._read(); mine = frame.id == id; was = frame[mine]
+            if expected is not None and was.label.astype(str).tolist() != [expected]: raise WindowError(f"{id} has got another label meanwhile, from another page or by hand: label it anew instead")
+            new = pd.concat([t for t in (frame[~mine], rows) if len(t)], ignore_index=True) if len(rows) or not mine.all() else frame[:0]
+            with whole_file(self.path, WindowError) as part: new.to_csv(part, index=False)
+        self.frame = new
+        return was
 
 # %% ../nbs/12_explore.ipynb #2a47bbe6
 CMAPS = ('gray', 'gray_r', 'seismic', 'RdBu', 'PuOr', 'viridis')
@@ -57,6 +79,10 @@ CMAPS = ('gray', 'gray_r', 'seismic', 'RdBu', 'PuOr', 'viridis')
 def _palette(cmap, bad):
     "768 numbers: entry 0 is for what is not data."
     return np.vstack([bad, (matplotlib.colormaps[cmap](np.linspace(0, 1, 255))[:, :3]*255)]).round().astype(np.uint8).ravel().tolist()
+
+def _uri(image, **options):
+    out = io.BytesIO(); image.save(out, 'PNG', **options)
+    return 'data:image/png;base64,' + base64.b64encode(out.getvalue()).decode()
 
 def png(
     values:np.ndarray, # (height, width); NaN: not data
@@ -67,27 +93,42 @@ def png(
     "A picture as a browser takes it."
     with np.errstate(invalid='ignore'): level = np.clip((values - lo)/max(hi - lo, 1e-30), 0, 1)*254 + 1
     image = Image.fromarray(np.where(np.isfinite(values), level, 0).astype(np.uint8), mode='P'); image.putpalette(_palette(cmap, np.array(matplotlib.colors.to_rgb(DEAD))*255))
-    out = io.BytesIO(); image.save(out, 'PNG', **({'transparency': 0} if clear else {}))
-    return 'data:image/png;base64,' + base64.b64encode(out.getvalue()).decode()
+    return _uri(image, **({'transparency': 0} if clear else {}))
 
 def _thumb(pixels, side=84):
     lo, hi = color_range(pixels, 99.); image = np.clip((np.nan_to_num(pixels) - lo)/(hi - lo), 0, 1)*255
-    out = io.BytesIO(); Image.fromarray(image.astype(np.uint8)).resize((side, side), Image.BILINEAR).save(out, 'PNG')
-    return 'data:image/png;base64,' + base64.b64encode(out.getvalue()).decode()
+    return _uri(Image.fromarray(image.astype(np.uint8)).resize((side, side), Image.BILINEAR))
 
 def principal_axes(
-    z:np.ndarray, # (N, D) embeddings
+    index:Index, # its embeddings are shown
     most:int=20_000, # windows shown
     seed:int=0,
 )->tuple: # ((M, 2) float32, rows (M,))
     "First two principal components of embeddings, of a random part where there are many."
-    rows = np.arange(len(z)) if len(z) <= most else np.sort(np.random.default_rng(seed).choice(len(z), most, replace=False))
-    x = z[rows] - z[rows].mean(0); _, axes = np.linalg.eigh(x.T @ x)
+    n = len(index); rows = np.arange(n) if n <= most else np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+    x = index.embeddings(rows); x -= x.mean(0); _, axes = np.linalg.eigh(x.T @ x)
     return (x @ axes[:, :-3:-1]).astype(np.float32), rows
 
 # %% ../nbs/12_explore.ipynb #a687647f
 _STATIC = Path(__file__).parent/'static' if '__file__' in globals() else Path('../reflection_connection/static')
-ACTIONS = ('show', 'look', 'ask', 'refine', 'follow', 'filter', 'lasso', 'clear', 'label', 'undo', 'export', 'cancel')
+_whole = lambda v: type(v) is int and abs(v) < 2**53
+_number = lambda v: type(v) in (int, float) and abs(v) < 2**53
+_text = lambda most: lambda v: isinstance(v, str) and len(v) <= most
+_wholes = lambda most: lambda v: isinstance(v, list) and len(v) <= most and all(map(_whole, v))
+ACTIONS = dict(show=dict(source=_text(4096), kind=_text(20), number=_number), look=dict(gain=_number, cmap=_text(40), heat=_text(LONGEST)), ask=dict(box=lambda v: _wholes(4)(v) and len(v) == 4),
+    refine=dict(place=_whole, sign=_whole), follow=dict(place=_whole), filter=dict(expression=_text(10_000)), lasso=dict(rows=_wholes(100_000)), clear={}, label=dict(name=_text(10_000), place=_whole), undo={},
+    export=dict(suffix=lambda v: v in ('.sgy', '.npy', '.zarr')), cancel={}) # what the page may ask for: arguments, and whether a value will do; everything else is for Python alone
+
+def _asked(content):
+    "(action, arguments) of a message from the page; refuses what is not in `ACTIONS`."
+    given = {k: v for k, v in content.items() if v is not None} if isinstance(content, dict) else {}; action = given.pop('action', None)
+    if not isinstance(action, str) or action not in ACTIONS: raise WindowError(f"the page asks for {str(action)[:80]!r}: expected one of {', '.join(ACTIONS)}")
+    for name, v in given.items():
+        if name not in ACTIONS[action]: raise WindowError(f"{action} from the page with {str(name)[:80]!r}: expected {', '.join(ACTIONS[action]) or 'nothing'}")
+        if not ACTIONS[action][name](v): raise WindowError(f"{action} from the page: {name} is {repr(v)[:80]}, which is none or too much")
+    needs = {'ask': ['box'], 'refine': ['place', 'sign'], 'follow': ['place'], 'filter': ['expression'], 'lasso': ['rows'], 'label': ['name']}.get(action, [])
+    if missing := [n for n in needs if n not in given]: raise WindowError(f"{action} from the page without {missing[0]}")
+    return action, given
 
 class Explorer(anywidget.AnyWidget):
     "The page: sections, hits, maps, labels."
@@ -105,16 +146,17 @@ class Explorer(anywidget.AnyWidget):
         separation=(8, 16), # line numbers and samples within which a worse hit is a near duplicate
     ):
         self.searcher = index if isinstance(index, Searcher) else Searcher.open(index, encoder)
+        if self.searcher.store: raise WindowError("the windows of this index are in Milvus, and the explorer colours all of them: it needs an index in memory")
         if not self.searcher.sources: raise WindowError("the index has no volume: the explorer shows sections; search images with refcon search")
-        folder = Path(index) if not isinstance(index, Searcher) else None; path = labels or (folder and folder.resolve().with_name(f'{folder.resolve().name}_labels.csv'))
+        path = labels or (None if isinstance(index, Searcher) else labels_beside(index))
         self.table, self.allow_labels = LabelTable(path) if path else None, allow_labels and path is not None
         self.k, self.separation, self._k = k, separation, 0
         self._gain, self._cmap, self._heat, self._expression, self._rows, self._thread, self._stop = 1., 'gray', 'likeness', '', [], None, threading.Event()
-        self._positives, self._negatives, self._signs, self._values, self._p, self._known, self._synthetic = [], [], {}, None, None, None, None
+        self._positives, self._negatives, self._signs, self._values, self._p, self._known, self._synthetic, self._taught = [], [], {}, None, None, None, None, {}
         s, items = self.searcher, self.searcher.index.items; v = s.volume(s.sources[0]); kind = s.kinds(s.sources[0])[0]; sized = items[items.line_kind != 'image']
         super().__init__(info=dict(sources=s.sources, names=[s.volume(p).name for p in s.sources], lines={p: {k: s.volume(p).lines(k).tolist() for k in ('inline', 'crossline', 'line')} for p in s.sources},
             allow_labels=self.allow_labels, cmaps=list(CMAPS), window=[int(sized.height.iloc[0]), int(sized.width.iloc[0])]))
-        xy, rows = principal_axes(s.index.view()); self._cloud_rows = rows; span = np.abs(xy).max() or 1.
+        xy, rows = principal_axes(s.index); self._cloud_rows = rows; span = np.abs(xy).max() or 1.
         self.cloud = dict(points=(xy/span*1000).round().astype(int).tolist(), rows=rows.tolist())
         self._where = s.sources[0], kind, int(v.lines(kind)[len(v.lines(kind))//2]); self._learn(); self._show(); self._tell_labels(); self._view(-1)
         self.on_msg(lambda widget, content, buffers: self.act(content)); self.tell(f"{s.index}; drag a rectangle")
@@ -125,10 +167,7 @@ class Explorer(anywidget.AnyWidget):
 
     def act(self, content:dict):
         "Do what the page asks; say what went wrong where the user looks."
-        content = dict(content); action = content.pop('action', None)
-        try:
-            if action not in ACTIONS: raise WindowError(f"the page asks for {action!r}: expected one of {', '.join(ACTIONS)}")
-            getattr(self, action)(**content)
+        try: action, given = _asked(content); getattr(self, action)(**given)
         except (ValueError, OSError) as e: self.tell(' '.join(str(e).split()), 'error')
         except Exception as e:
             self.tell(f"{type(e).__name__}: {e} (a fault of the program: its traceback is in the log)", 'error'); raise
@@ -225,7 +264,7 @@ def _hit(self:Explorer, place):
 @patch
 def search(self:Explorer):
     "Answer the question."
-    guide, t0, s = self._guide(), time.perf_counter(), self.searcher; question = Question(s, self._positives, self._negatives); scores = s.score(question); self._values, self._p = s.score(question, MAPS)
+    guide, t0, s = self._guide(), time.perf_counter(), self.searcher; question = Question(s, self._positives, self._negatives); raw = s.score(question, None); scores, (self._values, self._p) = ([None if v is None else s.smoothed(v, how) for v in raw] for how in (HITS, MAPS))
     found = s.hits(question, self.k, *self.separation, self._expression or None, guess=guide, scores=scores)
     self.shades = (np.clip(scores[0][self._cloud_rows], 0, 1)*255).astype(int).tolist()
     self._list(found, time.perf_counter() - t0)
@@ -265,7 +304,7 @@ def lasso(self:Explorer, rows:list):
     rows = np.asarray(rows, dtype=int); s = self.searcher
     if not len(rows) or rows.min() < 0 or rows.max() >= len(s.index): raise WindowError("no windows there")
     z = s.index.embeddings(rows); middle = z.mean(0)/max(np.linalg.norm(z.mean(0)), 1e-12); far = np.full(len(s.index), np.inf, np.float32); far[rows] = 1 - z @ middle
-    found = s.index.hits(far, min(self.k, len(rows)), None, None, *self.separation[:1], min_samples=self.separation[1]); found = found[np.isfinite(found.distance)]
+    found = s.index.hits(far, min(self.k, len(rows)), min_separation=self.separation[0], min_samples=self.separation[1], scored=True); found = found[np.isfinite(found.distance)]
     if (known := self._guide()) is not None: found['guess'], found['guess_probability'] = s.guess(found.id, *known)
     self._list(found); self.tell(f"{len(found)} of {len(rows)} windows drawn around, the middle first")
 
@@ -280,9 +319,9 @@ def clear(self:Explorer):
 def _learn(self:Explorer):
     "What labels teach: embeddings of labelled windows that lie on a volume of the index."
     mine = self.table.frame[self.table.frame.source.isin(self.searcher.sources)] if self.table else ()
-    if len(mine):
-        rows = [self.searcher.box(r.line_kind, int(r.line), (r.top, r.left, r.top + r.height, r.left + r.width), r.source, beside=0).z for r in mine.itertuples()]; self._known = np.stack(rows), mine.label.to_numpy(str)
-    else: self._known = None
+    places = [(r.source, r.line_kind, int(r.line), (r.top, r.left, r.top + r.height, r.left + r.width)) for r in mine.itertuples()] if len(mine) else []
+    for source, kind, line, box in set(places) - set(self._taught): self._taught[source, kind, line, box] = self.searcher.box(kind, line, box, source, beside=0).z     # each once
+    self._known = (np.stack([self._taught[p] for p in places]), mine.label.to_numpy(str)) if places else None
 
 @patch
 def _guide(self:Explorer):
@@ -326,7 +365,7 @@ class _Cancelled(Exception): "What ends a map that is not wanted any more."
 @patch
 def export(self:Explorer,
     suffix:str='.sgy', # .sgy, .npy or .zarr
-    path=None, # where to; beside the labels when not given
+    path=None, # where to; beside the labels when not given, as for the page
 ):
     "Write the likeness of the whole volume, in the background."
     if self._values is None: raise WindowError("there is no map to write: drag a rectangle first")
@@ -349,14 +388,32 @@ def cancel(self:Explorer):
     self._stop.set()
 
 # %% ../nbs/12_explore.ipynb #735dc97d
-def _free_port():
-    with socket.socket() as s: s.bind(('127.0.0.1', 0)); return s.getsockname()[1]
+MESSAGE = 1_000_000 # bytes that the page may send at once; its largest messages name the windows of a lasso
+_SERVER = fr"""
+import logging, re
+from tornado.web import Application
+from voila.app import Voila
+listen, make = Application.listen, logging.getLogRecordFactory()
+def record(*what, **more):
+    line = make(*what, **more); line.msg, line.args = re.sub(r'token=[\w-]+', 'token=[hidden]', line.getMessage()), (); return line
+logging.setLogRecordFactory(record)            # addresses in log lines hold the token
+Application.listen = lambda self, *where, **options: listen(self, *where, max_body_size={MESSAGE}, **options)
+Voila.launch_instance()
+"""
+
+def _own_port(port):
+    "A free port of the loopback address; refuses one that somebody else listens on, who would be sent the token."
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try: s.bind(('127.0.0.1', port))
+        except OSError as e: raise WindowError(f"port {port} cannot be had ({e.strerror}): leave --port out for a free one") from e
+        return s.getsockname()[1]
 
 def _answers(url):
-    "Whether a server gives the page at `url`."
+    "Whether anything is answered at `url`; no token is sent."
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, method='HEAD'), timeout=2): return True
-    except urllib.error.HTTPError as e: return e.code != 403 and e.code < 500
+        with urllib.request.urlopen(url, timeout=2): return True
+    except urllib.error.HTTPError: return True
     except OSError: return False
 
 def serve(
@@ -368,22 +425,23 @@ def serve(
 ):
     "Serve the explorer on loopback until interrupted or terminated. Raises `SearchError` for an index that cannot be opened, `WindowError` when the server does not start."
     searcher = Searcher.open(index, encoder)
+    if searcher.store: raise WindowError("the windows of this index are in Milvus, and the explorer colours all of them: it needs an index in memory")
     if not searcher.sources: raise WindowError("the index has no volume: the explorer shows sections; search images with refcon search")
     for source in searcher.sources: searcher.volume(source)
-    if labels or allow_labels: LabelTable(labels or Path(index).resolve().with_name(f'{Path(index).resolve().name}_labels.csv'))
+    if labels or allow_labels: LabelTable(labels or labels_beside(index))
     with tempfile.TemporaryDirectory(prefix='refcon-explore-') as folder:
-        token, port, folder = secrets.token_urlsafe(24), port or _free_port(), Path(folder); absolute = lambda p: str(Path(p).resolve()) if p and Path(p).exists() else p
+        token, port, folder = secrets.token_urlsafe(24), _own_port(port), Path(folder); absolute = lambda p: str(Path(p).resolve()) if p and Path(p).exists() else p
         arguments = dict(index=absolute(index), labels=labels and str(Path(labels).resolve()), allow_labels=allow_labels, encoder=absolute(encoder))
         cell = 'from reflection_connection.explore import Explorer\nExplorer(' + ', '.join(f'{k}={v!r}' for k, v in arguments.items()) + ')'
         nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)], metadata={'kernelspec': {'display_name': 'Python 3', 'language': 'python', 'name': 'python3'}}), folder/'explore.ipynb')
         settings = folder/'voila.json'; settings.touch(0o600)
-        settings.write_text(json.dumps({'Voila': {'token': token, 'ip': '127.0.0.1', 'port': port, 'port_retries': 0, 'open_browser': False}, 'VoilaConfiguration': {'show_tracebacks': True, 'file_allowlist': []}}))
+        settings.write_text(json.dumps({'Voila': {'token': token, 'ip': '127.0.0.1', 'port': port, 'port_retries': 0, 'open_browser': False, 'tornado_settings': {'websocket_max_message_size': MESSAGE}}, 'VoilaConfiguration': {'show_tracebacks': True, 'file_allowlist': []}}))
         with open(folder/'log', 'w+') as log:
             if threading.current_thread() is threading.main_thread(): signal.signal(signal.SIGTERM, signal.default_int_handler)     # so that the server below goes too
-            server = subprocess.Popen([sys.executable, '-m', 'voila', str(folder/'explore.ipynb'), f'--config={settings}', '--no-browser'], stdout=log, stderr=subprocess.STDOUT, cwd=folder)
+            server = subprocess.Popen([sys.executable, '-c', _SERVER, str(folder/'explore.ipynb'), f'--config={settings}', '--no-browser'], stdout=log, stderr=subprocess.STDOUT, cwd=folder)
             try:
                 url, end = f'http://127.0.0.1:{port}/', time.monotonic() + patience
-                while not _answers(url + 'voila/static/voila.js?token=' + token) and not _answers(url + '?token=' + token):
+                while server.poll() is not None or not _answers(url):
                     if server.poll() is not None or time.monotonic() > end:
                         log.seek(0); raise WindowError(f"the page's server did not start on port {port}: {(log.read().strip().splitlines() or ['no message'])[-1][:200]}")
                     time.sleep(.2)

@@ -4,22 +4,24 @@
 
 # %% ../nbs/07_index.ipynb #fa735335
 from __future__ import annotations
-import ast, hashlib, json, operator, os, shutil
+import ast, operator, shutil
 from dataclasses import asdict
 from pathlib import Path
 import faiss
 import numpy as np
 import pandas as pd
-import torch
+import psutil
+from fastcore.basics import patch
 from matplotlib.path import Path as Outline
-from .corpus import open_sources
-from .encoder import Encoder, file_sha256, whole_folder
-from .volume import VolumeError, open_volume
-from .windows import Grid, WindowError, WindowReader, data_fingerprint, line_windows, window_table
+from .embed import Shards, embed_sources, embed_table, plan_windows, source_prints, work_key
+from .encoder import MOST, Encoder, calibrates
+from .files import event, file_sha256, locked, read_json, read_steadily, settle, tidy, whole_folder, write_json
+from .windows import Grid, window_table
 
 # %% auto #0
-__all__ = ['METRICS', 'FORMAT', 'HIT_COLUMNS', 'SearchError', 'Index', 'embed_table', 'index_table', 'build_index', 'where',
-           'overlaps', 'inside']
+__all__ = ['METRICS', 'KINDS', 'FLOOR', 'FLAT_UP_TO', 'SCAN', 'FORMAT', 'LONGEST', 'HIT_COLUMNS', 'SearchError', 'free_memory',
+           'choose_kind', 'Index', 'read_meta', 'index_table', 'build_index', 'where', 'overlaps', 'inside',
+           'best_distinct']
 
 # %% ../nbs/07_index.ipynb #5d4f650e
 class SearchError(ValueError):
@@ -27,33 +29,66 @@ class SearchError(ValueError):
 
 METRICS = ('cosine', 'euclidean')
 
+KINDS = ('auto', 'flat', 'fp16', 'hnsw', 'ivf', 'ivfpq')
+FLOOR = .95 # share of the ten nearest that an approximate index must find
+FLAT_UP_TO = 1_000_000 # windows; an exact search through them takes a fraction of a second
+SCAN = 65_536 # embeddings that are decompressed at a time
+
+def free_memory()->int: return psutil.virtual_memory().available
+
+def choose_kind(
+    n:int, dim:int, # windows, and numbers of an embedding
+    memory:int=None, # bytes that may be used; default: what is free
+)->str: # 'flat', 'hnsw' or 'ivfpq'
+    "The kind of index for so many windows."
+    memory = free_memory() if memory is None else memory
+    if n <= FLAT_UP_TO and 4*n*dim <= memory/4: return 'flat'
+    return 'hnsw' if n*(4*dim + 256) <= memory/2 else 'ivfpq'
+
+def _codes(dim, n):
+    "FAISS names of compressed lists, coarse ones first; product quantisers need 39 windows for each of their 256 centres."
+    return [f'PQ{dim//k}np' for k in (4, 2) if dim % k == 0 and n >= 39*256] + ['SQ8', 'SQfp16']
+
+def _make(kind, dim, n, codes='SQ8'):
+    lists = max(1, min(2**round(np.log2(2*max(n, 1)**.5)), n//39))
+    name = {'flat': 'Flat', 'fp16': 'SQfp16', 'hnsw': 'HNSW32', 'ivf': f'IVF{lists},Flat', 'ivfpq': f'IVF{lists},{codes}'}[kind]
+    index = faiss.index_factory(dim, name, faiss.METRIC_INNER_PRODUCT)
+    if kind == 'hnsw': index.hnsw.efConstruction = 80
+    return index
+
 class _Held:
     "An array that keeps alive whose memory it looks at."
     def __init__(self, owner, array): self.owner = owner; self.__array_interface__ = array.__array_interface__ | {'data': (array.__array_interface__['data'][0], True)}
 
 class Index:
-    "Exact nearest-neighbour search over unit-length embeddings, with a table of where each comes from."
+    "Nearest-neighbour search over unit-length embeddings, with a table of where each comes from."
     def __init__(self,
         dim:int, # length of the embeddings
         metric:str='cosine', # 'cosine' or 'euclidean'
-        precision:str='float32', # 'float32' or 'float16': how embeddings are stored
+        kind:str='flat', # one of `KINDS` but 'auto': how embeddings are stored
         encoder:str='', # fingerprint of the encoder
         recipe:dict=None, # amplitude recipe of the encoder
         calibration:dict=None, # distance -> probability
+        n:int=100_000, # windows expected, for kinds with lists
+        codes:str='SQ8', # of kind 'ivfpq', as FAISS calls them
     ):
         if metric not in METRICS: raise SearchError(f"metric is {metric!r}: expected one of {METRICS}")
-        if precision not in ('float32', 'float16'): raise SearchError(f"precision is {precision!r}: expected 'float32' or 'float16'")
-        self.metric, self.precision, self.encoder, self.recipe, self.calibration = metric, precision, encoder, recipe or {}, calibration
-        self.faiss = faiss.IndexFlatIP(dim) if precision == 'float32' else faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-        self.items = window_table([])
+        if kind not in KINDS[1:]: raise SearchError(f"kind is {kind!r}: expected one of {', '.join(KINDS[1:])}")
+        self.metric, self.kind, self.encoder, self.recipe, self.calibration = metric, kind, encoder, recipe or {}, calibration
+        self.faiss, self.items, self.settings = _make(kind, dim, n, codes), window_table([]), {}
 
     @classmethod
-    def for_encoder(cls, encoder:Encoder, precision:str='float32'):
+    def for_encoder(cls, encoder:Encoder, kind:str='flat', **options):
         "An empty index for the embeddings of `encoder`."
-        return cls(encoder.dim, encoder.metric, precision, encoder.fingerprint(), encoder.recipe.to_dict(), encoder.calibration)
+        return cls(encoder.dim, encoder.metric, kind, encoder.fingerprint(), encoder.recipe.to_dict(), encoder.calibration, **options)
+
+    @property
+    def exact(self): return self.kind in ('flat', 'fp16')
 
     def __len__(self): return self.faiss.ntotal
-    def __repr__(self): return f"Index of {len(self):,} windows x {self.faiss.d} ({self.precision}, {self.metric}, encoder {self.encoder or 'unknown'})"
+    def __repr__(self):
+        recall = f", recall@10 {self.settings['recall_at_10']:.3f}" if 'recall_at_10' in self.settings else ''
+        return f"Index of {len(self):,} windows x {self.faiss.d} ({self.kind}{recall}, {self.metric}, encoder {self.encoder or 'unknown'})"
 
     def add(self,
         embeddings:np.ndarray, # (N, D) float32, rows of unit length
@@ -63,18 +98,43 @@ class Index:
         z = _unit(embeddings, self.faiss.d)
         if len(z) != len(items): raise SearchError(f"{len(z)} embeddings for {len(items)} windows: expected one each")
         table = window_table(pd.concat([self.items, items]) if len(self.items) else items)   # refuses ids that occur twice
-        if not self.faiss.is_trained: self.faiss.train(z)
+        if not self.faiss.is_trained:
+            if isinstance(self.faiss, faiss.IndexIVF) and len(z) < 39*self.faiss.nlist: raise SearchError(f"{len(z)} embeddings are too few to train {self.faiss.nlist} lists: give at least {39*self.faiss.nlist} at first, or say how many windows there will be (n)")
+            self.faiss.train(z)
         self.faiss.add(z); self.items = table
 
     def view(self)->np.ndarray: # (N, D) float32, read-only
-        "All embeddings without a copy where they are stored in single precision; good until more are added."
-        if self.precision != 'float32' or not len(self): return self.embeddings()
+        "All embeddings without a copy; good until more are added. For kind 'flat', `similarity` is for all."
+        if self.kind != 'flat': raise SearchError(f"embeddings of an index of kind {self.kind!r} are compressed or apart: take embeddings() or similarity()")
+        if not len(self): return self.embeddings()
         return np.asarray(_Held(self.faiss, faiss.rev_swig_ptr(self.faiss.get_xb(), len(self)*self.faiss.d).reshape(-1, self.faiss.d)))
 
     def embeddings(self, rows=None)->np.ndarray:
         "Stored embeddings, (N, D) float32, of all items or of `rows`; a copy."
+        self._direct()
         if rows is None: return self.faiss.reconstruct_n(0, len(self))
-        return np.stack([self.faiss.reconstruct(int(r)) for r in rows])
+        return self.faiss.reconstruct_batch(np.asarray(rows, np.int64)) if len(rows) else np.empty((0, self.faiss.d), np.float32)
+
+    def _set(self, settings):
+        "Take over search settings."
+        self.settings = dict(settings); space = faiss.ParameterSpace()
+        for name in ('nprobe', 'efSearch'):
+            if name in settings: space.set_index_parameter(self.faiss, name, settings[name])
+
+    def _direct(self):
+        "Lists learn where each window is."
+        if isinstance(self.faiss, faiss.IndexIVF) and self.faiss.direct_map.type == faiss.DirectMap.NoMap: self.faiss.make_direct_map()
+
+    def similarity(self,
+        vectors:np.ndarray, # (Q, D) float32
+        rows=None, # of these items; of all when not given
+    )->np.ndarray: # (N, Q) float32, -1 to 1
+        "Dot products with all embeddings, as they are stored; in blocks, so that only results take memory."
+        v = np.atleast_2d(vectors).astype(np.float32)
+        if self.kind == 'flat' and rows is None: return self.view() @ v.T
+        rows = np.arange(len(self)) if rows is None else np.asarray(rows); out = np.empty((len(rows), len(v)), np.float32)
+        for k in range(0, len(rows), SCAN): out[k:k + SCAN] = self.embeddings(rows[k:k + SCAN]) @ v.T
+        return out
 
 def _unit(z, dim):
     z = np.ascontiguousarray(np.atleast_2d(z), dtype=np.float32)
@@ -83,8 +143,6 @@ def _unit(z, dim):
     return z
 
 # %% ../nbs/07_index.ipynb #5174235e
-from fastcore.basics import patch
-
 @patch
 def search(self:Index,
     queries:np.ndarray, # (Q, D) float32, rows of unit length
@@ -95,36 +153,75 @@ def search(self:Index,
     "Nearest items of every query, nearest first."
     q = _unit(queries, self.faiss.d)
     if k < 1: raise SearchError(f"k is {k}: expected at least 1")
-    options = {}
-    if rows is not None:
-        rows = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, np.int64)
-        options = {'params': faiss.SearchParameters(sel=faiss.IDSelectorBatch(rows.astype(np.int64)))}
-    found = min(k, len(self) if rows is None else len(rows))
-    d, i = np.full((len(q), k), np.inf, np.float32), np.full((len(q), k), -1, np.int64)
-    if found:
-        similarity, i[:, :found] = (self._on_gpu() if use_gpu and rows is None else self.faiss).search(q, found, **options)
-        cosine = np.maximum(1 - similarity, 0)
-        d[:, :found] = cosine if self.metric == 'cosine' else np.sqrt(2*cosine)
+    if rows is not None: rows = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, np.int64)
+    found = min(k, len(self) if rows is None else len(rows)); d, i = np.full((len(q), k), np.inf, np.float32), np.full((len(q), k), -1, np.int64)
+    if not found: return d, i
+    if not self.exact and rows is not None and len(rows) <= SCAN: like, i[:, :found] = self._exactly(q, found, rows)              # few: look at each
+    else:
+        options = {} if rows is None else {'params': self._selected(rows)}
+        like, i[:, :found] = (self._on_gpu() if use_gpu and rows is None and k <= 2048 else self.faiss).search(q, found, **options)
+        short = (i[:, :found] < 0).any(1)                                                     # a graph or lists ended before there were enough
+        if short.any(): like[short], i[short, :found] = self._exactly(q[short], found, rows)
+    cosine = np.maximum(1 - like, 0); d[:, :found] = cosine if self.metric == 'cosine' else np.sqrt(2*cosine)
     return d, i
 
 @patch
+def _selected(self:Index, rows):
+    "FAISS parameters that leave only some rows."
+    sel = faiss.IDSelectorBatch(rows)
+    if isinstance(self.faiss, faiss.IndexIVF): return faiss.SearchParametersIVF(sel=sel, nprobe=self.faiss.nprobe)
+    if isinstance(self.faiss, faiss.IndexHNSW): return faiss.SearchParametersHNSW(sel=sel, efSearch=self.faiss.hnsw.efSearch)
+    return faiss.SearchParameters(sel=sel)
+
+@patch
+def _exactly(self:Index, q, k, rows=None):
+    "(similarities, rows) of the k nearest, by looking at all."
+    rows = np.arange(len(self)) if rows is None else rows; best = np.full((len(q), k), -np.inf, np.float32), np.full((len(q), k), -1, np.int64)
+    for at in range(0, len(rows), SCAN):
+        some = rows[at:at + SCAN]; best = _merge(best, self.embeddings(some), some, q, k)
+    return best
+
+def _merge(best, z, ids, q, k):
+    "The k best of those so far and of some embeddings more."
+    like = np.concatenate([best[0], q @ z.T], 1); ids = np.concatenate([best[1], np.broadcast_to(ids, (len(q), len(z)))], 1)
+    top = np.argpartition(-like, k - 1, 1)[:, :k]; top = np.take_along_axis(top, np.argsort(-np.take_along_axis(like, top, 1), 1, kind='stable'), 1)
+    return np.take_along_axis(like, top, 1), np.take_along_axis(ids, top, 1)
+
+@patch
 def _on_gpu(self:Index):
-    "The FAISS index on the first GPU, or the one on the CPU when there is none."
-    if not hasattr(faiss, 'StandardGpuResources') or faiss.get_num_gpus() == 0: return self.faiss
+    "The FAISS index on the first GPU, or the one on the CPU when there is none, or none for this kind."
+    if self.kind not in ('flat', 'ivf') or not hasattr(faiss, 'StandardGpuResources') or faiss.get_num_gpus() == 0: return self.faiss
     if getattr(self, '_gpu', (None, -1))[1] != len(self):
         resources = faiss.StandardGpuResources()
         self._gpu = faiss.index_cpu_to_gpu(resources, 0, self.faiss), len(self), resources
     return self._gpu[0]
 
 # %% ../nbs/07_index.ipynb #b89d7d4e
-FORMAT = 1
+FORMAT = 3 # 1 knew flat indexes only, 2 had no checksum of meta.json; both are read
 
-def _fingerprints(items):
-    "source -> fingerprint of the volumes that windows lie on."
-    out = {}
-    for source in sorted(items.source[items.line_kind != 'image'].unique()):
-        with open_volume(source) as volume: out[source] = volume.fingerprint()
-    return out
+def _head(kind, dim, n):
+    "(first bytes, bytes of a window) of the file of an exact index of n windows: what FAISS writes for one, with other counts."
+    one = _make(kind, dim, 1); probe = np.zeros((1, dim), np.float32); one.train(probe); one.add(probe); size = one.sa_code_size(); head = faiss.serialize_index(one).tobytes()[:-size]
+    count = lambda b: (n*int.from_bytes(b, 'little')).to_bytes(8, 'little')
+    return head[:8] + count(head[8:16]) + head[16:-8] + count(head[-8:]), size
+
+def _believable(path, kind, dim, n):
+    "Refuse a file that does not say it holds n windows of `dim` numbers, before FAISS makes room for what it says."
+    if kind in ('flat', 'fp16'): first, size = _head(kind, dim, n); fits = path.stat().st_size == len(first) + n*size; at = 0
+    else: first, fits, at = dim.to_bytes(4, 'little') + n.to_bytes(8, 'little'), True, 4
+    with open(path, 'rb') as f: f.seek(at); fits = fits and f.read(len(first)) == first
+    if not fits: raise SearchError(f"{path} does not hold {n} windows of {dim} numbers ({kind}), as meta.json and items.parquet say: build the index again")
+
+def _complete(new, index, n, items, encoder_source, facts):
+    "Write what stands beside index.faiss into a folder."
+    items.to_parquet(new/'items.parquet')
+    meta = dict(format=FORMAT, n=n, dim=index.faiss.d, metric=index.metric, kind=index.kind, settings=index.settings, encoder=index.encoder, recipe=index.recipe, calibration=index.calibration,
+        encoder_source=encoder_source, sources=source_prints(items), **facts, sha256={f: file_sha256(new/f) for f in ('index.faiss', 'items.parquet')})
+    write_json(new/'meta.json', meta, SearchError, checked=True)
+    return meta
+
+def _write_faiss(index, path):
+    with open(path, 'wb') as f: faiss.write_index(index, faiss.PyCallbackIOWriter(f.write))            # a full disk is an OSError then
 
 @patch
 def save(self:Index,
@@ -133,83 +230,103 @@ def save(self:Index,
     **facts, # more about how it was made, for meta.json
 )->Path:
     "Write the index as a folder, with the fingerprints of its volumes."
-    sources = _fingerprints(self.items)
     with whole_folder(folder, 'meta.json', SearchError) as new:
-        faiss.write_index(self.faiss, str(new/'index.faiss')); self.items.to_parquet(new/'items.parquet')
-        meta = dict(format=FORMAT, n=len(self), dim=self.faiss.d, metric=self.metric, precision=self.precision, encoder=self.encoder, recipe=self.recipe,
-            calibration=self.calibration, encoder_source=encoder_source, sources=sources, **facts, sha256={n: file_sha256(new/n) for n in ('index.faiss', 'items.parquet')})
-        (new/'meta.json').write_text(json.dumps(meta, indent=1))
+        _write_faiss(self.faiss, new/'index.faiss'); self.meta = _complete(new, self, len(self), self.items, encoder_source, facts)
     return Path(folder)
+
+def read_meta(
+    folder, # of an index
+)->dict:
+    "The meta.json of an index, checked."
+    meta = read_json(Path(folder)/'meta.json', SearchError, since=3, remedy='build the index again (refcon index)')
+    if meta.get('format') not in range(1, FORMAT + 1): raise SearchError(f"{folder}: index format {meta.get('format')}, this version reads 1 to {FORMAT}: update it (pip install --upgrade reflection_connection), or build the index again (refcon index)")
+    meta = {'settings': {}} | meta | ({'kind': {'float32': 'flat', 'float16': 'fp16'}.get(str(meta.get('precision')), f"of precision {meta.get('precision', 'missing')}")} if meta['format'] == 1 else {}); record = lambda v: isinstance(v, dict); text = lambda v: isinstance(v, str)
+    for name, ok in (('dim', lambda v: type(v) is int and 0 < v <= MOST), ('metric', lambda v: v in METRICS), ('encoder', text), ('recipe', record), ('calibration', lambda v: calibrates(v, meta['metric'])), ('encoder_source', text), ('sources', lambda v: record(v) and all(map(text, v.values()))), *([('milvus', lambda v: record(v) and set(v) == {'uri', 'collection'} and all(map(text, v.values())))] if 'milvus' in meta else
+        [('kind', lambda v: v in KINDS[1:]), ('sha256', record), ('settings', lambda v: record(v) and all(type(v.get(k, 1)) is int and 0 < v.get(k, 1) <= MOST for k in ('nprobe', 'efSearch')))])):
+        if name not in meta or not ok(meta[name]): raise SearchError(f"{folder}/meta.json: {name} is {str(meta.get(name, 'missing'))[:60]}, which it cannot be: build the index again (refcon index)")
+    return meta
 
 @patch(cls_method=True)
 def load(cls:Index,
     folder, # an index folder
     encoder:Encoder=None, # when given, it must be the one that made the index
+    memory:int=None, # bytes that may be used, see below; default: what is free
 )->Index:
-    "Read an index; refuse damaged files and another encoder's index."
-    folder = Path(folder)
+    "Read an index; refuse damaged files and another encoder's index. One that would take half of the memory stays on disk and is read where a search looks."
+    return read_steadily(folder, lambda: _load(cls, settle(folder), encoder, memory))
+
+def _load(cls, folder, encoder, memory):
     if not (folder/'meta.json').is_file(): raise SearchError(f"{folder}: no index there (index.faiss, items.parquet and meta.json expected)")
-    try: meta = json.loads((folder/'meta.json').read_text())
-    except ValueError as e: raise SearchError(f"{folder}/meta.json is damaged: {e}") from e
-    if meta.get('format') != FORMAT: raise SearchError(f"{folder}: index format {meta.get('format')}, this version reads {FORMAT}: build the index again")
-    for name, want in meta['sha256'].items():
-        if not (folder/name).is_file() or file_sha256(folder/name) != want: raise SearchError(f"{folder}/{name}: missing, or its checksum differs from meta.json's: build the index again")
+    meta = read_meta(folder)
+    if 'milvus' in meta: raise SearchError(f"{folder} points to Milvus: search it with refcon search or open it with milvus.open_milvus")
+    if set(meta['sha256']) != {'index.faiss', 'items.parquet'}: raise SearchError(f"{folder}/meta.json names other files than index.faiss and items.parquet: build the index again")
+    for name in ('index.faiss', 'items.parquet'):
+        if not (folder/name).is_file() or file_sha256(folder/name) != meta['sha256'].get(name): raise SearchError(f"{folder}/{name}: missing, or its checksum differs from meta.json's: build the index again")
     if encoder is not None and encoder.fingerprint() != meta['encoder']:
         raise SearchError(f"{folder} was made by encoder {meta['encoder']}, not by {encoder.fingerprint()} ({encoder.name}): search with that encoder, or build the index again")
-    index = cls(meta['dim'], meta['metric'], meta['precision'], meta['encoder'], meta['recipe'], meta['calibration'])
-    index.faiss, index.items, index.meta = faiss.read_index(str(folder/'index.faiss')), window_table(pd.read_parquet(folder/'items.parquet')), meta
+    kind = meta['kind']
+    index = cls(meta['dim'], meta['metric'], kind, meta['encoder'], meta['recipe'], meta['calibration']); large = (folder/'index.faiss').stat().st_size > (free_memory() if memory is None else memory)/2
+    try: index.items, index.meta = window_table(pd.read_parquet(folder/'items.parquet')), meta
+    except Exception as e: # pandas and pyarrow fail in as many ways as tables are damaged
+        raise SearchError(f"{folder}/items.parquet: not a table of windows ({' '.join(str(e).split())[:120]}): build the index again") from e
+    _believable(folder/'index.faiss', kind, meta['dim'], len(index.items))
+    try: index.faiss = faiss.read_index(str(folder/'index.faiss'), (faiss.IO_FLAG_MMAP_IFC if index.exact else faiss.IO_FLAG_MMAP) if large and kind != 'hnsw' else 0)
+    except (RuntimeError, MemoryError) as e: raise SearchError(f"{folder}/index.faiss: not a readable FAISS index ({' '.join(str(e).split())[-120:]}): build the index again") from e
+    if index.faiss.d != meta['dim'] or not isinstance(index.faiss, {'flat': faiss.IndexFlat, 'fp16': faiss.IndexScalarQuantizer, 'hnsw': faiss.IndexHNSW}.get(kind, faiss.IndexIVF)): raise SearchError(f"{folder}/index.faiss is a {type(index.faiss).__name__} of dim {index.faiss.d}, and meta.json says kind {kind}, dim {meta['dim']}: build the index again")
+    index._set(meta['settings'])
     if index.faiss.ntotal != len(index.items): raise SearchError(f"{folder}: {index.faiss.ntotal} embeddings but {len(index.items)} items: build the index again")
+    event('index.loaded', folder=str(folder), windows=len(index), kind=kind, on_disk=large and kind != 'hnsw')
     return index
 
 # %% ../nbs/07_index.ipynb #e3a6391a
-def embed_table(
-    encoder:Encoder, # the encoder
-    windows, # table of windows, or a `WindowReader`
-    chunk:int=512, # windows in memory at a time
-    device=None, # where to compute
-    progress=None, # called with (done, total) after every chunk
-)->tuple: # (embeddings (M, D) float32, table of the M windows embedded, report: DataFrame with columns id, problem)
-    "Embed the windows of a table, reading each section once."
-    reader = windows if isinstance(windows, WindowReader) else WindowReader(windows)
-    reader = reader.subset(reader.frame.sort_values(['source', 'line_kind', 'line'], kind='stable').index.to_numpy()); frame = reader.frame
-    keep, parts, problems = [], [], []
-    for start in range(0, len(frame), chunk):
-        scaled = []
-        for i in range(start, min(start + chunk, len(frame))):
-            pixels, live, scale = reader[i]
-            try: scaled.append(encoder.recipe.batch([pixels], [live], [scale])); keep.append(i)
-            except WindowError as e: problems.append({'id': frame.id[i], 'problem': str(e)})
-        if scaled: parts.append(encoder.embed_batches(torch.cat(scaled).split(64), len(scaled), device))
-        if progress: progress(min(start + chunk, len(frame)), len(frame))
-    if not parts: raise SearchError(f"none of {len(frame)} windows is usable; first problem: {problems[0]['problem'] if problems else 'the table is empty'}")
-    return np.concatenate(parts), frame.iloc[keep].reset_index(drop=True), pd.DataFrame(problems, columns=['id', 'problem'])
-
-def index_table(encoder:Encoder, windows, precision:str='float32', **options)->tuple:
+def index_table(encoder:Encoder, windows, kind:str='flat', **options)->tuple:
     "Index the windows of a table or a reader: (index, report of the windows left out). `options` go to `embed_table`."
     z, items, report = embed_table(encoder, windows, **options)
-    index = Index.for_encoder(encoder, precision); index.add(z, items)
+    index = Index.for_encoder(encoder, kind, n=len(z)); index.add(z, items)
     return index, report
 
 # %% ../nbs/07_index.ipynb #88f5a388
-def _plan(sources, grid):
-    "(jobs, fingerprints, report) of all sources; a job is a table of windows, or a line (path, kind, number, most windows)."
-    jobs, prints, left = [], [], []
-    for kind, what, named in open_sources(sources):
-        if kind == 'table':
-            files = [(s, Path(s).stat().st_size, Path(s).stat().st_mtime_ns) for s in what.source[what.line_kind == 'image']]
-            jobs += [what.iloc[k:k + 512].reset_index(drop=True) for k in range(0, len(what), 512)]; prints.append(['table', data_fingerprint(what), files, _fingerprints(what)]); continue
-        try:
-            with open_volume(what) as volume:
-                lines = [(str(what), k, n, most) for k, n, most in grid.over(volume) if most]; prints.append([str(what), volume.fingerprint()])
-                if not lines: raise WindowError(f"{what.name}: no line has room for a window: choose a smaller one")
-                jobs += lines
-        except (VolumeError, WindowError) as e:
-            if named: raise
-            left.append((str(what), str(e)))
-    if not jobs: raise WindowError(f"{sources}: no windows; {left[0][1] if left else 'nothing there'}")
-    names = [Path(p).stem for p in dict.fromkeys(j[0] for j in jobs if isinstance(j, tuple))]; twice = sorted({n for n in names if names.count(n) > 1})
-    if twice: raise WindowError(f"two volumes are called {twice[0]}, so their windows could not be told apart: rename one")
-    return jobs, prints, left
+def _write_flat(index, shards, path):
+    "The file of an exact index, shard by shard."
+    one = _make(index.kind, index.faiss.d, 1); one.train(np.zeros((1, index.faiss.d), np.float32))
+    with open(path, 'wb') as f:
+        f.write(_head(index.kind, index.faiss.d, len(shards))[0])
+        for z in shards.embeddings(): f.write(one.sa_encode(_unit(z, index.faiss.d)).tobytes() if len(z) else b'')
+
+def _sample(shards, most, seed=0):
+    "At most so many embeddings, spread over all shards, and their rows."
+    rows = np.sort(np.random.default_rng(seed).permutation(len(shards))[:most]); out, at = [], 0
+    for z in shards.embeddings(): mine = rows[(rows >= at) & (rows < at + len(z))]; out.append(z[mine - at]); at += len(z)
+    return np.concatenate(out), rows
+
+@patch
+def tune(self:Index,
+    shards:Shards, # the embeddings of the index, exact
+    queries:int=200, # windows that are asked
+    floor:float=FLOOR, # share of the ten nearest that is to be found
+)->float: # recall@10, less two standard errors
+    "Raise the search settings of an approximate index until it finds enough; the setting and its recall are in `settings`."
+    q, own = _sample(shards, queries, 1); best, at = (np.full((len(q), 11), -np.inf, np.float32), np.full((len(q), 11), -1, np.int64)), 0
+    for z in shards.embeddings(): best = _merge(best, z, np.arange(at, at + len(z)), q, min(11, len(shards))); at += len(z)
+    others = lambda i: [set(r[r != o][:10]) - {-1} for r, o in zip(i, own)]
+    truth = others(best[1]); name, level, most = ('efSearch', 32, 2048) if self.kind == 'hnsw' else ('nprobe', min(8, self.faiss.nlist), self.faiss.nlist)
+    while True:
+        self._set(self.settings | {name: level}); found = others(self.faiss.search(q, min(11, len(self)))[1]); each = np.array([len(f & t)/max(len(t), 1) for f, t in zip(found, truth)]); recall, sure = float(each.mean()), float(each.mean() - 2*each.std()/len(each)**.5)
+        if sure >= floor or level == most: break
+        level = min(2*level, most)
+    self.settings |= {'recall_at_10': round(recall, 4), 'at_least': round(sure, 4), 'floor': floor, 'queries': len(q)}
+    return sure
+
+def _fill(index, shards, path):
+    "Put an index together from shards and write it; returns its settings."
+    if index.exact: _write_flat(index, shards, path); return {}
+    for codes in _codes(index.faiss.d, len(shards)) if index.kind == 'ivfpq' else [None]:
+        index.faiss = _make(index.kind, index.faiss.d, len(shards), codes); index.settings = {} if codes is None else {'codes': codes}
+        if index.kind != 'hnsw': z, _ = _sample(shards, max(64*index.faiss.nlist, 39*256)); index.faiss.train(z); index.settings |= {'lists': index.faiss.nlist, 'trained_on': len(z)}
+        for z in shards.embeddings(): index.faiss.add(_unit(z, index.faiss.d))
+        if (sure := index.tune(shards)) >= FLOOR: break
+    if sure < FLOOR: print(f"recall@10 is {index.settings['recall_at_10']:.3f}, not surely {FLOOR}: take kind 'flat' if that matters", flush=True)
+    _write_faiss(index.faiss, path); return index.settings
 
 def _there(folder):
     "The index in a folder; None where there is none, or a damaged or older one that is to be made anew. Refuses a folder of other things."
@@ -219,63 +336,37 @@ def _there(folder):
     try: return Index.load(folder)
     except SearchError as e: print(f'made anew: {str(e).replace(str(folder), folder.name)}', flush=True)
 
-def _chunks(jobs, size):
-    "Jobs in groups of about `size` windows."
-    group, n = [], 0
-    for j in jobs:
-        group.append(j); n += len(j) if isinstance(j, pd.DataFrame) else j[3]
-        if n >= size: yield group, n; group, n = [], 0
-    if group: yield group, n
-
 # %% ../nbs/07_index.ipynb #b611a548
-def _embed_job(encoder, job, grid, volumes, device):
-    "Embeddings, windows and problems of one job."
-    if isinstance(job, pd.DataFrame): reader = WindowReader(job)
-    else:
-        path, kind, number, _ = job
-        if path not in volumes: volumes.clear(); volumes[path] = open_volume(path)
-        frame = line_windows(volumes[path], kind, number, *grid.sizes(volumes[path], kind), grid.min_live)
-        if not len(frame): return np.empty((0, encoder.dim), np.float32), frame, pd.DataFrame(columns=['id', 'problem'])
-        reader = WindowReader(frame); reader._volumes = volumes
-    try: return embed_table(encoder, reader, device=device)
-    except SearchError: return np.empty((0, encoder.dim), np.float32), window_table([]), pd.DataFrame(dict(id=reader.frame.id, problem='window has no contrast (zero variance): leave it out'))
-
 def build_index(
     encoder:Encoder, # the encoder
     sources, # see `corpus.open_sources`
     folder, # of the index; `.NAME.work` beside it holds what is done, until the end
     grid:Grid=Grid(), # of windows over volumes
-    precision:str='float32', # see `Index`
+    kind:str='auto', # one of `KINDS`; 'auto': see `choose_kind`
     encoder_source:str='', # see `Index.save`
-    chunk:int=4096, # windows in a file of the work folder
-    device=None, # where to compute
-    progress=None, # called with (done, total): places of the grid, dead ones too
+    memory:int=None, # bytes that the index may take; default: what is free
+    **options, # chunk, device, progress, dask, precision: see `embed.embed_sources`
 )->tuple: # (Index, report: id, problem of what was left out, whether anything was done)
-    "Index all windows of volumes, images and tables; go on where it was cut off. Raises `SearchError`, `WindowError`, `VolumeError`."
-    folder = Path(folder); jobs, prints, left = _plan(sources, grid)
-    key = hashlib.sha256(json.dumps([encoder.fingerprint(), precision, asdict(grid), prints, chunk]).encode()).hexdigest()[:16]; no = pd.DataFrame(columns=['id', 'problem'])
-    made = _there(folder)
+    "Index all windows of volumes, images and tables; go on where it was cut off. Raises `SearchError`, `WindowError`, `VolumeError`, `EmbedError`."
+    if kind not in KINDS: raise SearchError(f"kind is {kind!r}: expected one of {', '.join(KINDS)}")
+    with locked(folder, SearchError): return _build(encoder, sources, Path(folder), grid, kind, encoder_source, memory, **options)
+
+def _build(encoder, sources, folder, grid, kind, encoder_source, memory, **options):
+    work = folder.with_name(f'.{folder.name}.work'); made = _there(settle(folder)); plan = plan_windows(sources, grid); key = work_key(encoder, plan[1], grid, kind, options.get('precision', 'auto'))
     if made is not None and made.meta.get('build', {}).get('key') == key:
-        made.calibration = encoder.calibration
-        return made, no, False
-    work = folder.with_name(f'.{folder.name}.work')/key; work.mkdir(parents=True, exist_ok=True)
-    done, total, volumes, z, items, report = 0, sum(len(j) if isinstance(j, pd.DataFrame) else j[3] for j in jobs), {}, [], [], [pd.DataFrame(left, columns=['id', 'problem'])]
-    for number, (group, n) in enumerate(_chunks(jobs, chunk)):
-        file = work/f'{number:06d}.npz'
-        if not file.is_file():
-            parts = [_embed_job(encoder, j, grid, volumes, device) for j in group]
-            for k, name in ((1, 'items'), (2, 'report')): pd.concat([p[k] for p in parts if len(p[k])] or [parts[0][k]], ignore_index=True).to_parquet(file.with_suffix(f'.{name}'))
-            new = work/f'new-{os.getpid()}.npz'; np.savez(new, z=np.concatenate([p[0] for p in parts])); os.replace(new, file)
-        with np.load(file) as f: z.append(f['z'])
-        items.append(pd.read_parquet(file.with_suffix('.items'))); report.append(pd.read_parquet(file.with_suffix('.report'))); done += n
-        if progress: progress(done, total)
-    report = pd.concat([r for r in report if len(r)] or [no], ignore_index=True); index = Index.for_encoder(encoder, precision); z = np.concatenate(z)
-    if not len(z): raise SearchError(f"none of {total:,} windows is usable{'; first problem: ' + report.problem[0] if len(report) else ': all are dead'}")
-    index.add(z, pd.concat([t for t in items if len(t)], ignore_index=True)); index.save(folder, encoder_source, build=dict(key=key, grid=asdict(grid), left_out=len(report)))
-    shutil.rmtree(work.parent)
-    return Index.load(folder), report, True
+        made.calibration = encoder.calibration; shutil.rmtree(work, ignore_errors=True); tidy(folder)            # cut off at the very end
+        return made, pd.DataFrame(columns=['id', 'problem']), False
+    shards = embed_sources(encoder, sources, work, grid, plan=plan, **options); report = shards.report()
+    index = Index.for_encoder(encoder, choose_kind(len(shards), encoder.dim, memory) if kind == 'auto' else kind, n=len(shards))
+    with whole_folder(folder, 'meta.json', SearchError) as new:
+        index.settings = _fill(index, shards, new/'index.faiss')
+        _complete(new, index, len(shards), shards.items(), encoder_source, dict(build=dict(key=key, grid=asdict(grid), left_out=len(report))))
+    shutil.rmtree(work); event('index.written', folder=str(folder), windows=len(shards), kind=index.kind, left_out=len(report))
+    return Index.load(folder, memory=memory), report, True
 
 # %% ../nbs/07_index.ipynb #d4512640
+LONGEST = 4000 # characters of a filter
+
 _COMPARE = {ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Eq: operator.eq, ast.NotEq: operator.ne}
 
 def where(
@@ -286,7 +377,7 @@ def where(
     def value(node):
         if isinstance(node, ast.Constant) and isinstance(node.value, (int, float, str)): return node.value
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub): return -value(node.operand)
-        if isinstance(node, (ast.List, ast.Tuple)): return [value(e) for e in node.elts]
+        if isinstance(node, (ast.List, ast.Tuple)) and not any(isinstance(e, (ast.List, ast.Tuple, ast.Name)) for e in node.elts): return [value(e) for e in node.elts]
         if isinstance(node, ast.Name):
             if node.id not in items: raise SearchError(f"filter: no column {node.id!r}: expected one of {', '.join(items.columns)}")
             return items[node.id]
@@ -307,9 +398,14 @@ def where(
             return left.isin(right) if isinstance(op, ast.In) else ~left.isin(right)
         if type(op) not in _COMPARE: raise SearchError(f"filter: comparison {type(op).__name__} is not known")
         return _COMPARE[type(op)](left, right)
+    if len(expression) > LONGEST: raise SearchError(f"filter {expression[:40]!r}… of {len(expression):,} characters is too long or nested too deeply: expected at most {LONGEST:,}")
     try: return match(ast.parse(expression.strip(), mode='eval').body)
-    except SyntaxError as e: raise SearchError(f"filter {expression!r}: {e.msg}") from e
-    except TypeError as e: raise SearchError(f"filter {expression!r}: a text column cannot be compared with a number ({str(e)[:80]})") from e
+    except SyntaxError as e: raise SearchError(f"filter {expression[:80]!r}: {e.msg}") from e
+    except TypeError as e: raise SearchError(f"filter {expression[:80]!r}: a text column cannot be compared with a number ({str(e)[:80]})") from e
+    except (RecursionError, MemoryError) as e: raise SearchError(f"filter {expression[:80]!r}: nested too deeply: write it flatter") from e
+    except (OverflowError, ValueError) as e:
+        if isinstance(e, SearchError): raise
+        raise SearchError(f"filter {expression[:80]!r}: a value that cannot be compared ({str(e)[:80]})") from e
 
 # %% ../nbs/07_index.ipynb #2d5587e8
 def overlaps(
@@ -353,6 +449,22 @@ def _distinct(frame, k, lines, samples):
         free &= ~((source == source[i]) & (same | near))
     return chosen
 
+def best_distinct(
+    found, # callable wanted -> (the nearest windows with their `distance`, indexed by their rows, whether there may be more)
+    k:int, min_separation:int=0, min_samples:int=0, probability=None, min_probability:float=None, # see `Index.hits`
+)->pd.DataFrame: # columns `HIT_COLUMNS` and more, nearest first
+    "The first k of the nearest windows that do not show one another's place."
+    if min_probability is not None and probability is None: raise SearchError("a least probability is asked for, but this encoder has no calibration: train it with validation windows, or leave the option out")
+    if k < 1 or min_separation < 0 or min_samples < 0: raise SearchError(f"k {k}, min_separation {min_separation}, min_samples {min_samples}: expected at least 1, 0 and 0")
+    wanted = 8*k
+    while True:
+        near, more = found(wanted); chosen = _distinct(near, k, min_separation, min_samples)
+        if len(chosen) == k or not more: break
+        wanted *= 4
+    out = near.iloc[chosen].assign(rank=np.arange(1, len(chosen) + 1)); out['probability'] = probability(out.distance.to_numpy(), out.index.to_numpy()) if probability else np.nan
+    if min_probability is not None: out = out[out.probability >= min_probability]
+    return out[[*HIT_COLUMNS, *(c for c in ('survey', 'depth_m', 'il0', 'il1', 'xl0', 'xl1') if c in out)]].reset_index(drop=True)
+
 HIT_COLUMNS = ('id', 'rank', 'distance', 'probability', 'label', 'source', 'line_kind', 'line', 'top', 'left', 'height', 'width', 'time_ms', 'x', 'y')
 
 @patch
@@ -366,27 +478,20 @@ def hits(self:Index,
     min_probability:float=None, # leave out hits below it
     min_samples:int=0, # with `min_separation`: centres so many samples apart or fewer are near duplicates too, whatever the direction of their lines
     polygon=None, # see `inside`
+    scored:bool=None, # whether `query` is distances; when not given, its length tells, and as many items as an embedding has numbers make it a query
 )->pd.DataFrame: # columns `HIT_COLUMNS`, nearest first; fewer than k rows when the index has no more
     "Ranked, located hits without near duplicates."
-    if min_probability is not None and probability is None: raise SearchError("a least probability is asked for, but this encoder has no calibration: train it with validation windows, or leave the option out")
-    if k < 1 or min_separation < 0 or min_samples < 0: raise SearchError(f"k {k}, min_separation {min_separation}, min_samples {min_samples}: expected at least 1, 0 and 0")
     allowed = np.ones(len(self), bool) if expression is None else where(self.items, expression)
     if polygon is not None: allowed &= inside(self.items, polygon)
     for b in [box] if isinstance(box, (dict, pd.Series)) else box or []: allowed &= ~overlaps(b, self.items, min_separation)
-    found, wanted = self._nearest(np.asarray(query), allowed), 8*k
-    while True:
-        d, rows = found(wanted); chosen = _distinct(self.items.iloc[rows], k, min_separation, min_samples)
-        if len(chosen) == k or len(rows) < wanted: break
-        wanted *= 4
-    out = self.items.iloc[rows[chosen]].assign(distance=d[chosen].astype(float), rank=np.arange(1, len(chosen) + 1))
-    out['probability'] = probability(out.distance.to_numpy(), rows[chosen]) if probability else np.nan
-    if min_probability is not None: out = out[out.probability >= min_probability]
-    return out[[*HIT_COLUMNS, *(c for c in ('survey', 'depth_m', 'il0', 'il1', 'xl0', 'xl1') if c in out)]].reset_index(drop=True)
+    nearest = self._nearest(np.asarray(query), allowed, scored)
+    def found(wanted): d, rows = nearest(wanted); return self.items.iloc[rows].assign(distance=d.astype(float)), len(rows) == wanted
+    return best_distinct(found, k, min_separation, min_samples, probability, min_probability)
 
 @patch
-def _nearest(self:Index, query, allowed):
+def _nearest(self:Index, query, allowed, scored=None):
     "A function wanted -> (distances, rows) of the nearest allowed items."
-    if query.shape == (self.faiss.d,):
+    if query.shape == (self.faiss.d,) and not scored:
         def by_vector(wanted):
             d, rows = (v[0] for v in self.search(query, wanted, None if allowed.all() else allowed)); there = rows >= 0
             return d[there], rows[there]

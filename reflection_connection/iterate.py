@@ -4,7 +4,7 @@
 
 # %% ../nbs/10_iterate.ipynb #5f84426b
 from __future__ import annotations
-import hashlib, json, os, shutil
+import hashlib, json, shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 import numpy as np
@@ -12,9 +12,11 @@ import pandas as pd
 from fastcore.basics import patch
 from scipy.optimize import minimize
 from .confidence import evidence, fit_probability, neighbour_pairs
-from .encoder import Encoder, as_json, write_json
+from .encoder import Encoder
+from .files import as_json, locked, read_arrays, read_json, read_table, tidy, whole_file, write_json, write_table
 from .evaluate import DISTANCES, evaluate_embeddings, leave_out_mask, paired_bootstrap
-from .index import embed_table, overlaps
+from .embed import embed_table
+from .index import overlaps
 from .windows import WindowReader, data_fingerprint, _read_table
 
 # %% auto #0
@@ -151,9 +153,10 @@ class Ledger:
         path, # Parquet file; read when it is there
     ):
         self.path = Path(path)
-        self.lines = pd.read_parquet(self.path) if self.path.is_file() else pd.DataFrame(columns=list(LEDGER))
+        self.lines = read_table(self.path, IterateError) if self.path.is_file() else pd.DataFrame(columns=list(LEDGER))
         missing = set(LEDGER) - set(self.lines)
         if missing: raise IterateError(f"{self.path}: not a ledger of labels: {', '.join(sorted(missing))} missing")
+        if len(self.lines) and not pd.api.types.is_integer_dtype(self.lines['round']): raise IterateError(f"{self.path}: not a ledger of labels: column round holds something else than whole numbers")
 
     def write(self,
         lines:pd.DataFrame, # id, label, and what is known of `LEDGER`
@@ -161,6 +164,7 @@ class Ledger:
         round:int, # of the loop
         by:str='rule', # or 'hand'
         reason:str='',
+        save:bool=True, # False: more is to come
     ):
         "Put decisions down. Nothing by rule overrules a person."
         if decision not in _GIVE + _TAKE or by not in ('rule', 'hand'): raise IterateError(f"decision {decision!r} by {by!r}: expected one of {', '.join(_GIVE + _TAKE)} by rule or hand")
@@ -169,7 +173,7 @@ class Ledger:
         new = lines.assign(decision=decision, round=round, by=by, reason=reason).reindex(columns=list(LEDGER))
         new['neighbours'] = [json.dumps(list(n)) if isinstance(n, (list, tuple, np.ndarray)) else n if isinstance(n, str) else '[]' for n in new.neighbours]
         self.lines = pd.concat([self.lines, new], ignore_index=True) if len(self.lines) else new.reset_index(drop=True)
-        self._save()
+        if save: self._save()
 
     def forget(self, round:int):
         "Drop what rules decided in this round or later: an unfinished round is done again."
@@ -177,8 +181,7 @@ class Ledger:
         if not stays.all(): self.lines = self.lines[stays].reset_index(drop=True); self._save()
 
     def _save(self):
-        self.path.parent.mkdir(parents=True, exist_ok=True); part = self.path.with_name('.' + self.path.name)
-        self.lines.to_parquet(part, index=False); os.replace(part, self.path)
+        self.path.parent.mkdir(parents=True, exist_ok=True); write_table(self.path, self.lines, IterateError)
 
     def by_hand(self)->set: return set(self.lines.id[self.lines.by == 'hand'])
     def rejected(self)->tuple: return tuple(i for i, g in self.lines[self.lines.by == 'hand'].groupby('id') if g.decision.iloc[-1] == 'reject')
@@ -200,9 +203,8 @@ def review(
     shown = pd.concat([decided[decided.decision == 'add'], decided[decided.decision != 'add'].sort_values('probability', ascending=False, kind='stable').head(refused)])
     shown = shown.assign(verdict='', neighbours=[' '.join(n) for n in shown.neighbours])[list(REVIEW)]
     path = Path(path); path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == '.csv': shown.to_csv(path, index=False)
-    elif path.suffix == '.parquet': shown.to_parquet(path, index=False)
-    else: raise IterateError(f"{path}: a review is written as .csv or .parquet")
+    if path.suffix not in ('.csv', '.parquet'): raise IterateError(f"{path}: a review is written as .csv or .parquet")
+    with whole_file(path, IterateError) as new: (shown.to_csv if path.suffix == '.csv' else shown.to_parquet)(new, index=False)
     return path
 
 def take_back(
@@ -219,7 +221,8 @@ def take_back(
         k = int((~said.isin(known)).to_numpy().argmax())
         raise IterateError(f"{path}, line {k + 2}: verdict {said.iloc[k]!r} is none of accept, reject, {', '.join(sorted(classes))}")
     table = table.assign(neighbours=[str(n).split() for n in table.get('neighbours', pd.Series('', index=table.index))]); new = ~said.isin(['', 'accept', 'reject'])
-    for verdict, rows, t in (('accept', said == 'accept', table), ('reject', said == 'reject', table), ('relabel', new, table.assign(label=np.where(new, said, table.label)))): ledger.write(t[rows.to_numpy()], verdict, round, 'hand')
+    for verdict, rows, t in (('accept', said == 'accept', table), ('reject', said == 'reject', table), ('relabel', new, table.assign(label=np.where(new, said, table.label)))): ledger.write(t[rows.to_numpy()], verdict, round, 'hand', save=False)
+    if (said != '').any(): ledger._save()                    # all or none
     return said[said != ''].value_counts().to_dict()
 
 # %% ../nbs/10_iterate.ipynb #1996d1a1
@@ -231,12 +234,14 @@ def embed_once(
 )->np.ndarray: # (N, D) float32; NaN for windows that cannot be used
     "Embeddings of windows, from the file where they have been made before."
     some = np.linspace(0, len(reader) - 1, min(8, len(reader))).astype(int)
-    path = Path(folder)/f'{encoder.fingerprint()}-{data_fingerprint(reader.frame, [reader[i][0] for i in some])}.npy'
+    path = Path(folder)/f'{encoder.fingerprint()}-{data_fingerprint(reader.frame, [reader[i][0] for i in some])}.npz'
     if not path.is_file():
         z, items, report = embed_table(encoder, reader); at = pd.Index(items.id).get_indexer(reader.frame.id)
         for r in report.itertuples(): print(f'left out {r.id}: {r.problem}', flush=True)
-        path.parent.mkdir(parents=True, exist_ok=True); part = path.with_name('.' + path.name); np.save(part, np.where(at[:, None] >= 0, z[at], np.nan)); os.replace(part, path)
-    z = np.load(path); bad = ~np.isfinite(z[:, 0])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path, IterateError) as new: np.savez(new, z=np.where(at[:, None] >= 0, z[at], np.nan))
+    with read_arrays(path, IterateError) as f: z = f['z']
+    bad = ~np.isfinite(z[:, 0])
     if all_usable and bad.any(): raise IterateError(f"labelled window {reader.frame.id[bad.argmax()]} cannot be used (see above): leave it out")
     return z
 
@@ -299,19 +304,26 @@ class LabelLoop:
         _apart(valid, labelled, corpus); self.ledger, self._scores = Ledger(self.folder/'labels.parquet'), {}
         what = [data_fingerprint(r.frame) for r in (labelled, valid, corpus)] + [asdict(rules), patience, leave_out, noise, drift, seed]
         key = hashlib.sha256(json.dumps(what, default=as_json).encode()).hexdigest()[:16]; self._state = self.folder/'loop.json'
-        past = json.loads(self._state.read_text()) if self._state.is_file() else {'key': key, 'rounds': []}
+        past = self._past() or {'key': key, 'rounds': []}
         if past['key'] != key: raise IterateError(f"{folder} holds a loop over other windows or with other rules: choose another folder")
-        self.key, self.rounds = key, past['rounds']; self.ledger.forget(len(self.rounds))                       # what an unfinished round wrote
+        self.key, self.rounds = key, past['rounds']
         said = self.ledger.lines; said = said[said.by == 'hand']['round']
         self.said = bool(self.rounds) and bool((said >= self.rounds[-1]['round']).any())                        # a person has judged the last round
+
+    def _past(self):
+        if not self._state.is_file(): return {}
+        past = read_json(self._state, IterateError, since=2); rounds = past.get('rounds')
+        if 'key' not in past or not isinstance(rounds, list) or not all(isinstance(r, dict) and r.get('round') == k and {'valid', 'kept', 'stop'} <= set(r) for k, r in enumerate(rounds)): raise IterateError(f"{self._state}: no state of a label loop: choose another folder")
+        return past
 
     def encoder(self, k:int)->Encoder: return Encoder.load(self.folder/f'round{k}')
 
     def embeddings(self, encoder:Encoder, reader:WindowReader)->np.ndarray: return embed_once(encoder, reader, self.folder/'embeddings', all_usable=reader is not self.corpus)
 
     def put(self, line, decided=None, encoder=None):
-        self.rounds.append(line); write_json(self._state, {'key': self.key, 'rounds': self.rounds})
-        if self.on_round: self.on_round(line, decided, encoder)
+        self.rounds.append(line)
+        if self.on_round: self.on_round(line, decided, encoder)                                            # before the round counts: cut off in between, it is made again
+        write_json(self._state, {'format': 2, 'key': self.key, 'rounds': self.rounds}, IterateError, checked=True)
 
     def fits(self)->list: return [r for r in self.rounds if r['kept'] and r['stop'] != 'nothing to add']
     def best(self)->dict: return max(self.fits(), key=lambda r: r['valid'])
@@ -404,10 +416,18 @@ def step(self:LabelLoop):
 def go(self:LabelLoop,
     rounds:int=3, # at most; one more when a person has judged the last one
 )->dict: # 'rounds': table; 'best': round whose encoder validates best; 'encoder': its folder; 'stopped': why; 'ledger'; 'suspects': labels given at the start that the others speak against; 'story': a sentence
-    "Find more labels, round by round, as long as validation agrees."
+    "Find more labels, round by round, as long as validation agrees. One process at a time works in a folder."
+    with locked(self._state, IterateError): return self._go(rounds)
+
+@patch
+def _go(self:LabelLoop, rounds):
+    if len(self._past().get('rounds', ())) != len(self.rounds): raise IterateError(f"{self.folder}: another process went on with this loop meanwhile: open it again")
+    self.ledger.forget(len(self.rounds))                                                                   # what an unfinished round wrote
     if not self.rounds: self.put(dict(round=0, valid=self.ask(0, self.fitted(0, self.labelled)), added=0, withdrawn=0, labels=len(self.labelled), kept=True, stop=''))
     if self.said: self.said = False; self.step()
     while not self.rounds[-1]['stop'] and len(self.rounds) <= rounds: self.step()
+    for r in self.rounds: tidy(self.folder/f"round{r['round']}")                                            # what was cut off at the very end of a round
+    shutil.rmtree(self.folder/'work', ignore_errors=True)
     last, best = self.rounds[-1], self.best(); held = self.ledger.current(); stopped = last['stop'] or 'all rounds done'
     story = f"{len(held)} labels found for {len(self.corpus)} windows in {len(self.rounds) - 1} rounds ({stopped}); validation macro mAP {self.rounds[0]['valid']:.3f} with {len(self.labelled)} labels, {best['valid']:.3f} in round {best['round']}"
     return dict(rounds=pd.DataFrame(self.rounds), best=best['round'], encoder=self.folder/f"round{best['round']}", stopped=stopped, ledger=self.ledger, story=story, suspects=pd.DataFrame(last.get('suspects', []), columns=list(CONTRADICTED)))

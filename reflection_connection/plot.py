@@ -4,7 +4,6 @@
 
 # %% ../nbs/11_plot.ipynb #c558e805
 from __future__ import annotations
-import os, tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 import numpy as np, pandas as pd
@@ -14,6 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from .files import whole_file, writing
 
 # %% auto #0
 __all__ = ['COLORS', 'RIGHT', 'WRONG', 'NEUTRAL', 'DEAD', 'color_range', 'show_section', 'show_classes', 'show_hits',
@@ -401,11 +401,8 @@ def save_figure(
     "Save a figure as PNG and close it."
     path = Path(path)
     if path.suffix.lower() != '.png': raise ValueError(f"expected a path ending in .png, got {path.name!r}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd, tmp = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
     try:
-        with os.fdopen(fd, 'wb') as f: fig.savefig(f, format='png', dpi=dpi, metadata={'Software': None})
-        os.chmod(tmp, 0o644); os.replace(tmp, path)
-    except BaseException: os.unlink(tmp); raise
+        with writing(path): path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as new: fig.savefig(new, format='png', dpi=dpi, metadata={'Software': None})
     finally: plt.close(fig)
     return path

@@ -18,15 +18,15 @@ from transformers.models.vit_mae.modeling_vit_mae import ViTMAEModelOutput
 from .augment import LEVELS, Augment
 from .corpus import Corpus
 from .encoder import Encoder, EncoderModule, backbone_tokens
-from .train import PRECISIONS, LoopTrainer, TrainError, arguments, fit
+from .train import PRECISIONS, LoopTrainer, TrainError, arguments, each_alone, fit, gather_rows, largest, several, total, world_size
 from .windows import Recipe
 
 # %% auto #0
-__all__ = ['OBJECTIVES', 'COLLAPSED', 'GROUP', 'PretrainConfig', 'small_corpus_rules', 'each_alone', 'total', 'largest',
-           'gather_rows', 'mask_noise', 'n_kept', 'block_mask', 'masked_tokens', 'visible_tokens', 'MAEModel', 'koleo',
-           'DINOHead', 'Centering', 'sinkhorn', 'soft_cross_entropy', 'view_pairs', 'dino_loss', 'ibot_loss', 'spread',
-           'effective_rank', 'assignment_entropy', 'CollapseGuard', 'cosine', 'linear_then_flat', 'DINOModel',
-           'TeacherFollows', 'crop_view', 'PretrainData', 'PretrainTrainer', 'pretrain', 'whole_windows']
+__all__ = ['OBJECTIVES', 'COLLAPSED', 'GROUP', 'PretrainConfig', 'small_corpus_rules', 'mask_noise', 'n_kept', 'block_mask',
+           'masked_tokens', 'visible_tokens', 'MAEModel', 'koleo', 'DINOHead', 'Centering', 'sinkhorn',
+           'soft_cross_entropy', 'view_pairs', 'dino_loss', 'ibot_loss', 'spread', 'effective_rank',
+           'assignment_entropy', 'CollapseGuard', 'cosine', 'linear_then_flat', 'DINOModel', 'TeacherFollows',
+           'crop_view', 'PretrainData', 'PretrainTrainer', 'pretrain', 'whole_windows']
 
 # %% ../nbs/05_pretrain.ipynb #127c8e48
 OBJECTIVES = ('mae', 'dinov2')
@@ -69,6 +69,8 @@ class PretrainConfig:
             if getattr(self, name) not in legal: raise TrainError(f"{name} is {getattr(self, name)!r}: expected one of {', '.join(legal)}")
         for name in ('steps', 'batch', 'every', 'n_valid'):
             if getattr(self, name) < 1: raise TrainError(f"{name} is {getattr(self, name)}: expected at least 1")
+        if not 0 < self.lr < float('inf'): raise TrainError(f"lr is {self.lr}: expected a number above 0")
+        if self.batch > 1 << 16: raise TrainError(f"batch is {self.batch:,}: expected at most {1 << 16:,} windows")
         if not 0 < self.mask_ratio < 1: raise TrainError(f"mask_ratio is {self.mask_ratio}: expected a share between 0 and 1")
         if not 0 <= self.momentum < 1: raise TrainError(f"momentum is {self.momentum}: expected a number from 0 up to, not including, 1")
         if not min(self.student_temperature, *self.teacher_temperature) > 0: raise TrainError("temperatures must be above 0")
@@ -89,39 +91,6 @@ def small_corpus_rules(
     decoder = config.decoder[0] or max(64, width//2//32*32), config.decoder[1] or max(2, min(8, width//96))
     return dict(batch=batch, momentum=config.momentum or min(.992, max(.9, 1 - 40/config.steps)), prototypes=prototypes, locals=config.locals or (8 if n_windows >= 100_000 else 4), local_size=max(2, round(size*3/7/patch))*patch,
                 head=(2048, 256) if prototypes >= 16384 else (512, 256), decoder=decoder)
-
-# %% ../nbs/05_pretrain.ipynb #85f919a4
-_alone = False      # in validation every process sees the same windows: nothing is summed then
-
-def _several(): return not _alone and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
-
-@contextmanager
-def each_alone():
-    "While it lasts, processes neither sum nor gather."
-    global _alone
-    _alone = True
-    try: yield
-    finally: _alone = False
-
-def total(
-    x:torch.Tensor, # any shape, the same in all processes
-)->torch.Tensor:
-    "Sum over processes, without gradient."
-    if _several(): x = x.clone(); dist.all_reduce(x)
-    return x
-
-def largest(x:torch.Tensor)->torch.Tensor:
-    "Maximum over processes, without gradient."
-    if _several(): x = x.clone(); dist.all_reduce(x, op=dist.ReduceOp.MAX)
-    return x
-
-def gather_rows(
-    x:torch.Tensor, # (B, D), the same B in all processes
-)->torch.Tensor: # (B * processes, D)
-    "Rows of all processes, with gradient."
-    if not _several(): return x
-    from torch.distributed.nn.functional import all_gather
-    return torch.cat(all_gather(x))
 
 # %% ../nbs/05_pretrain.ipynb #b4c9cbd6
 def mask_noise(
@@ -566,7 +535,7 @@ def pretrain(
 )->list: # log history: dicts with 'step' and what was logged
     "Pretrain an encoder's backbone on unlabelled windows. With several processes (torchrun, accelerate launch) each takes its part of every batch."
     if folder is None: raise TrainError("pretrain needs a folder for its checkpoints")
-    backbone = encoder.module.backbone; _embeddings(backbone); patch, world = backbone.config.patch_size, _world()
+    backbone = encoder.module.backbone; _embeddings(backbone); patch, world = backbone.config.patch_size, world_size()
     sizes = small_corpus_rules(config, corpus.n_windows, encoder.recipe.size[0], patch, backbone.config.hidden_size)
     if sizes['batch'] % (GROUP*world): raise TrainError(f"a batch of {sizes['batch']} windows over {world} processes: expected a multiple of {GROUP*world}" + (f" (reduced from {config.batch}: the corpus has room for {corpus.n_windows} windows only; give it more)" if sizes['batch'] < config.batch else ''))
     data = PretrainData(corpus, encoder.recipe, config, patch, sizes)
@@ -585,7 +554,7 @@ def pretrain(
     history = fit(trainer)
     encoder.module = model.encoder.requires_grad_(True).eval().cpu()
     encoder.add_neck(whole_windows(encoder, corpus, config.seed))
-    if _several(): dist.barrier()                                        # nobody tidies up while another still reads
+    if several(): dist.barrier()                                        # nobody tidies up while another still reads
     encoder.provenance = encoder.provenance | {'trained': True, 'pretraining': asdict(config) | sizes | {'windows_seen': config.steps*sizes['batch'], 'surveys': len(corpus.sources), 'data_wait': round(trainer.wait_share, 4)}}
     return history
 
@@ -593,8 +562,3 @@ def whole_windows(encoder:Encoder, corpus:Corpus, seed:int=0, n:int=256, part:st
     "The first windows of a corpus, whole: for validation, and for the statistics of `Encoder.add_neck`."
     some = [corpus.window(i, seed, part) for i in range(n)]
     return encoder.recipe.batch([w.pixels for w in some], [w.live for w in some], [corpus.scale(w) for w in some] if encoder.recipe.scaling == 'source' else None)
-
-def _world():
-    "Number of processes, as torchrun and accelerate say."
-    import os
-    return int(os.environ.get('WORLD_SIZE', 1))

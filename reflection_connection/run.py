@@ -4,7 +4,8 @@
 
 # %% ../nbs/13_run.ipynb #3d6e91ab
 from __future__ import annotations
-import ast, base64, copy, hashlib, html, importlib.metadata, json, os, platform, shutil, subprocess, sys, time
+import ast, base64, copy, hashlib, html, importlib.metadata, json, os, platform, shutil, subprocess, sys, tempfile, time, weakref
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,20 +14,22 @@ import numpy as np
 import pandas as pd
 from .confidence import calibration_error, fit_probability, neighbour_pairs, probability, reliability, risk_coverage
 from .corpus import Corpus, Shapes, source_windows, write_sections
-from .encoder import ARCHITECTURES, Encoder, as_json, start_encoder, write_json
+from .encoder import ARCHITECTURES, Encoder, start_encoder
+from .files import MANIFEST, as_json, check_manifest, event, listen, locked, manifest, read_json, whole_file, write_json
 from .evaluate import BASELINES, DISTANCES, default_leave_out, evaluate_embeddings, few_shot_probe, leave_out_mask, paired_bootstrap, rank_metrics, results_table
-from .index import overlaps
+from .index import overlaps, read_meta
 from .iterate import LabelLoop, Rules, embed_once, join_labels, review, take_back
 from .plot import save_figure, show_hits
+from .train import rank
 from .windows import Recipe, WindowReader, data_fingerprint, image_windows, labelled_table, load_windows, split_labelled, synthetic_reader, window_table
 
 # %% auto #0
 __all__ = ['TYPES', 'PACKAGES', 'FEW', 'STRENGTHS', 'RunError', 'notebook_parameters', 'typed', 'check_parameters', 'git_commit',
-           'environment', 'Run', 'run_notebook', 'validation_score', 'compare', 'ahead_table', 'keeps_its_promise',
-           'score_encoder', 'calibrate', 'prepare', 'candidates_rule', 'train_encoder', 'adapt_encoder',
-           'adapt_in_turn', 'loop_windows', 'fit_labels', 'show_proposals', 'iterate_labels', 'threshold_rounds',
-           'questions', 'class_shares', 'judge_search', 'pretraining_corpus', 'start_pretraining', 'pretrain_encoder',
-           'probe', 'seeds_table']
+           'environment', 'Run', 'secrets', 'without_secrets', 'run_notebook', 'differences', 'rerun',
+           'validation_score', 'compare', 'ahead_table', 'keeps_its_promise', 'score_encoder', 'calibrate', 'prepare',
+           'candidates_rule', 'train_encoder', 'adapt_encoder', 'adapt_in_turn', 'loop_windows', 'fit_labels',
+           'show_proposals', 'iterate_labels', 'threshold_rounds', 'questions', 'class_shares', 'judge_search',
+           'pretraining_corpus', 'start_pretraining', 'pretrain_encoder', 'probe', 'seeds_table']
 
 # %% ../nbs/13_run.ipynb #94b71158
 class RunError(ValueError):
@@ -41,14 +44,20 @@ def notebook_parameters(
     notebook = Path(notebook)
     if not notebook.is_file(): raise RunError(f"{notebook}: no such notebook")
     try: cells = nbformat.read(notebook, as_version=4).cells
-    except (ValueError, AttributeError, KeyError, OSError) as e: raise RunError(f"{notebook}: not a readable notebook ({str(e).splitlines()[0][:80]})") from e
-    tagged = [c.source for c in cells if 'parameters' in c.metadata.get('tags', [])]
+    except Exception as e: # nbformat fails in as many ways as a notebook can be none
+        raise RunError(f"{notebook}: not a readable notebook ({(str(e).splitlines() or [type(e).__name__])[0][:80]})") from e
+    tagged = [c.source for c in cells if c.cell_type == 'code' and isinstance(t := c.metadata.get('tags'), list) and 'parameters' in t]
     if len(tagged) != 1: raise RunError(f"{notebook.name} has {len(tagged)} cells tagged 'parameters': expected one")
     lines, out = tagged[0].splitlines(), {}
-    for node in ast.parse(tagged[0]).body:
-        if not isinstance(node, ast.AnnAssign) or getattr(node.annotation, 'id', None) not in TYPES:
-            raise RunError(f"{notebook.name}, parameters: {ast.unparse(node)!r} is not NAME: TYPE = DEFAULT with a type among {', '.join(TYPES)}")
-        out[node.target.id] = {'type': node.annotation.id, 'default': ast.literal_eval(node.value), 'help': lines[node.lineno - 1].partition('#')[2].strip()}
+    try: nodes = ast.parse(tagged[0]).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as e: raise RunError(f"{notebook.name}, parameters: not Python ({str(e)[:80]})") from e
+    for node in nodes:
+        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name) or node.value is None or getattr(node.annotation, 'id', None) not in TYPES:
+            raise RunError(f"{notebook.name}, parameters: {ast.unparse(node)[:80]!r} is not NAME: TYPE = DEFAULT with a type among {', '.join(TYPES)}")
+        try: default = ast.literal_eval(node.value)
+        except (ValueError, TypeError) as e: raise RunError(f"{notebook.name}, parameters: the default of {node.target.id} is {ast.unparse(node.value)[:80]!r}: expected a number, a text, True or False") from e
+        if type(default) not in (TYPES[node.annotation.id], *([int] if node.annotation.id == 'float' else [])): raise RunError(f"{notebook.name}, parameters: the default of {node.target.id} is {str(default)[:80]!r}: expected {node.annotation.id}")
+        out[node.target.id] = {'type': node.annotation.id, 'default': default, 'help': lines[node.lineno - 1].partition('#')[2].strip()}
     return out
 
 def typed(name:str, value, kind:str):
@@ -102,21 +111,20 @@ class Run:
         track:str='auto', # W&B: 'auto' (online when logged in, else offline), 'offline', 'online', 'disabled'
     ):
         self.folder, self.params, self.notebook = Path(out), params, notebook
-        self.folder.mkdir(parents=True, exist_ok=True); (self.folder/'figures').mkdir(exist_ok=True)
+        self._held = ExitStack(); weakref.finalize(self, self._held.close)
+        self._held.enter_context(locked(self.folder/'run', RunError, wait=10.)); (self.folder/'figures').mkdir(exist_ok=True)        # a kernel ends a moment after its run was killed
+        self._held.enter_context(listen(self.folder/'log.jsonl', machine=True)); self._held.enter_context(listen(sys.stderr) if os.environ.get('REFCON_VERBOSE') else ExitStack())
         self.metrics, self.figures, self.tables, self.wandb = {}, {}, {}, None
-        self.about = dict(notebook=notebook, parameters=params, started=datetime.now(timezone.utc).isoformat(timespec='seconds'), **environment())
-        write_json(self.folder/'params.json', self.about)
-        self._stages = self._read('stages.json'); self._chain = ''
+        self.about = dict(notebook=notebook, parameters=params, folder=os.getcwd(), started=datetime.now(timezone.utc).isoformat(timespec='seconds'), **environment())
+        (self.folder/MANIFEST).unlink(missing_ok=True)                            # not finished any more
+        write_json(self.folder/'params.json', self.about, RunError); event('run.started', notebook=notebook, folder=str(self.folder), commit=self.about['commit'])
+        path = self.folder/'stages.json'; past = read_json(path, RunError, since=2, remedy='remove it, or choose another folder') if path.is_file() else {}
+        self._stages, self._chain = past.get('stages', past), ''
         self._track(track)
-
-    def _read(self, name):
-        path = self.folder/name
-        try: return json.loads(path.read_text()) if path.is_file() else {}
-        except ValueError as e: raise RunError(f"{path} is damaged ({e}): remove it, or choose another folder") from e
 
     def describe(self, **facts):
         "Add facts to params.json, e.g. the data's fingerprint."
-        self.about |= facts; write_json(self.folder/'params.json', self.about)
+        self.about |= facts; write_json(self.folder/'params.json', self.about, RunError)
 
     def stage_key(self, stage:str, *names, **facts)->str:
         "Fingerprint of a stage: its parameters and facts, and all stages before it."
@@ -138,7 +146,8 @@ class Run:
     def done(self, **results):
         "Mark the stage asked for last as finished, with its results for the next time."
         stage, key, t0 = self._now
-        self._stages[stage] = dict(key=key, seconds=round(time.time() - t0, 1), results=results); write_json(self.folder/'stages.json', self._stages)
+        self._stages[stage] = dict(key=key, seconds=round(time.time() - t0, 1), results=results); write_json(self.folder/'stages.json', {'format': 2, 'stages': self._stages}, RunError, checked=True)
+        event('run.stage', stage=stage, seconds=self._stages[stage]['seconds'])
 
     def results(self, stage:str)->dict: return self._stages[stage]['results']
 
@@ -152,12 +161,13 @@ from fastcore.basics import patch
 @patch
 def record(self:Run, **metrics):
     "Put results into metrics.json."
-    self.metrics |= metrics; write_json(self.folder/'metrics.json', self.metrics)
+    self.metrics |= metrics; write_json(self.folder/'metrics.json', self.metrics, RunError)
 
 @patch
 def figure(self:Run, name:str, fig, caption:str=''):
     "Save a figure for the report, and show it in the notebook."
     from IPython.display import Image
+    if Path(name).name != name: raise RunError(f"figure {name!r}: a name cannot lead out of the folder figures")
     path = save_figure(fig, self.folder/'figures'/f'{name}.png'); self.figures[name] = caption or name.replace('_', ' ')
     if self.wandb:
         import wandb
@@ -177,8 +187,8 @@ def _track(self:Run, mode):
     if mode == 'disabled': return
     os.environ.setdefault('WANDB_SILENT', 'true')
     import wandb
-    if mode == 'auto': mode = 'online' if os.environ.get('WANDB_API_KEY') or wandb.api.api_key else 'offline'
-    try: self.wandb = wandb.init(project='reflection-connection', dir=str(self.folder), mode=mode, config=self.params, job_type=self.notebook, reinit='finish_previous')
+    if mode == 'auto': mode = 'online' if wandb.login(prompt=False, verify=False) else 'offline'
+    try: self.wandb = wandb.init(project='reflection-connection', dir=str(self.folder), mode=mode, config=self.params, job_type=self.notebook, reinit='finish_previous', settings=wandb.Settings(console='off'))        # what is printed stays in the notebook
     except wandb.errors.Error as e: raise RunError(f"W&B cannot start in mode {mode} ({str(e)[:100]}): log in with `wandb login`, or set track to offline or disabled") from e
 
 @patch
@@ -196,7 +206,7 @@ def _flat(d, head=''):
 
 @patch
 def finish(self:Run, title:str, story:str='')->Path: # report.html
-    "Write the report, close tracking, return the report's path."
+    "Write the report and the checksums of everything, close tracking, let others into the folder; return the report's path."
     parts = [f'<h1>{html.escape(title)}</h1><p>{html.escape(story)}</p>']
     for name, frame in self.tables.items(): parts.append(f'<h2>{html.escape(name)}</h2>' + frame.to_html(border=0, na_rep='', float_format=lambda v: f'{v:.4g}'))
     for name, caption in self.figures.items():
@@ -207,28 +217,97 @@ def finish(self:Run, title:str, story:str='')->Path: # report.html
     rows = ''.join(f'<tr><td>{html.escape(k)}</td><td>{html.escape(str(v))}</td></tr>' for k, v in _flat(self.about))
     parts.append(f'<h2>How it was made</h2><table>{rows}</table>')
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style><body>{"".join(parts)}</body></html>'
-    new = self.folder/'.report.html'; new.write_text(page, encoding='utf-8'); os.replace(new, self.folder/'report.html')
+    with whole_file(self.folder/'report.html', RunError) as new: new.write_text(page, encoding='utf-8')
     if self.wandb: self.wandb.log({k: v for k, v in _flat(self.metrics) if isinstance(v, (int, float))}); self.wandb.finish(); self.wandb = None
+    manifest(self.folder, (f'{self.notebook}.ipynb', 'log.jsonl', 'wandb', 'checkpoints'), RunError); event('run.finished', seconds=seconds); self._held.close()
     return self.folder/'report.html'
 
 # %% ../nbs/13_run.ipynb #639127d2
+def secrets()->dict: # value -> name
+    "Keys, tokens and passwords in the environment, by their names."
+    return {v: n for n, v in os.environ.items() if n.upper().split('_')[-1] in ('KEY', 'TOKEN', 'PASSWORD', 'SECRET') and len(v) >= 8 and not v.isdecimal()}
+
+def without_secrets(text:str)->str:
+    "Text with secrets of the environment replaced by their names."
+    for v, n in sorted(secrets().items(), key=lambda s: -len(s[0])):
+        for form in (v, json.dumps(v)[1:-1], html.escape(v)): text = text.replace(form, f'[{n}]')
+    return text
+
+class _Blotted:
+    "A stream that lets no secret through, where it comes in one piece."
+    def __init__(self, stream): self.stream = stream
+    def write(self, text): return self.stream.write(without_secrets(text))
+    def flush(self): self.stream.flush()
+
 def run_notebook(
     notebook, # path of a run notebook
     given:dict=None, # parameters by name
     out=None, # run folder; the notebook's own default when not given
+    cwd=None, # folder that the notebook's relative paths go from; default: the present one
 )->Path: # the executed notebook
     "Execute a run notebook headless. Raises `RunError` for what the user did wrong and when a cell fails."
     import papermill
+    from traitlets.config import Config
     given = dict(given or {}) | ({'out': str(out)} if out else {})
     known, given = notebook_parameters(notebook), check_parameters(notebook, given)
     folder = Path(given.get('out') or (known['out']['default'] if 'out' in known else '.'))
     if folder.exists() and not folder.is_dir(): raise RunError(f"{folder} is a file: expected a folder to write the run into")
-    folder.mkdir(parents=True, exist_ok=True)
     executed = folder/Path(notebook).name
     if executed.resolve() == Path(notebook).resolve(): raise RunError(f"the run would overwrite {notebook}: choose another folder with --out")
-    try: papermill.execute_notebook(str(notebook), str(executed), parameters=given, progress_bar=False, stdout_file=sys.stdout, stderr_file=sys.stderr)
-    except papermill.PapermillExecutionError as e: raise RunError(f"{Path(notebook).name} stopped in cell {e.cell_index}: {e.ename}: {e.evalue} (all of it is in {executed})") from e
+    error = None
+    with locked(executed, RunError), whole_file(executed, RunError) as new, tempfile.TemporaryDirectory(prefix='refcon-') as sockets:
+        private = {'config': Config({'KernelManager': {'transport': 'ipc', 'ip': f'{sockets}/kernel'}})} if os.name == 'posix' and len(sockets) < 80 else {}       # sockets that nobody else on the machine can open
+        try: papermill.execute_notebook(str(notebook), str(new), parameters=given, progress_bar=False, stdout_file=_Blotted(sys.stdout), stderr_file=_Blotted(sys.stderr), cwd=cwd, **private)
+        except papermill.PapermillExecutionError as e: error = e
+        made = nbformat.read(new, as_version=4); made.metadata.papermill['output_path'] = str(executed); new.write_text(without_secrets(nbformat.writes(made)), encoding='utf-8')
+    if error: raise RunError(without_secrets(f"{Path(notebook).name} stopped in cell {error.cell_index}: {error.ename}: {error.evalue} (all of it is in {executed})")) from error
     return executed
+
+# %% ../nbs/13_run.ipynb #1e4b6c1c
+_TIMES = ('seconds', 'data_wait') # not results
+
+def _leaves(value, name=''):
+    "(name, value) of all that nested dicts and lists hold, but times."
+    if isinstance(value, (dict, list)):
+        for k, v in value.items() if isinstance(value, dict) else enumerate(value):
+            if k not in _TIMES: yield from _leaves(v, f'{name}.{k}' if name else str(k))
+    else: yield name, value
+
+def _results(folder):
+    "name -> value of everything that a run came to."
+    out = dict(_leaves(read_json(folder/'metrics.json', RunError, since=None)))
+    if (folder/'encoder'/'refcon.json').is_file(): out['encoder'] = Encoder.load(folder/'encoder').fingerprint()
+    if (folder/'submission.json').is_file(): out |= dict(_leaves(read_json(folder/'submission.json', RunError, since=None), 'submission'))
+    if (folder/'index'/'meta.json').is_file() and 'milvus' not in read_meta(folder/'index'):
+        ids = pd.read_parquet(folder/'index'/'items.parquet', columns=['id']).id; out |= {'index, windows': hashlib.sha256('\n'.join(ids).encode()).hexdigest()[:16], 'index, embeddings': read_meta(folder/'index')['sha256']['index.faiss'][:16]}
+    return out
+
+def differences(
+    folder, other, # finished run folders
+    tolerance:float=0., # largest relative difference of numbers that counts as none
+)->tuple: # (DataFrame of results that differ: what, before, now; DataFrame of circumstances that differ; how many results were compared)
+    "Where two runs differ."
+    table = lambda a, b: pd.DataFrame([(k, a.get(k), b.get(k)) for k in dict.fromkeys([*a, *b]) if not same(a.get(k), b.get(k))], columns=['what', 'before', 'now'])
+    def same(a, b): return a == b or (all(type(v) in (int, float) for v in (a, b)) and abs(a - b) <= tolerance*max(abs(a), abs(b)))
+    a, b = (_results(Path(f)) for f in (folder, other)); why = [dict(_leaves({k: v for k, v in read_json(Path(f)/'params.json', RunError, since=None).items() if k not in ('parameters', 'started', 'finished', 'stage_seconds', 'folder')})) for f in (folder, other)]
+    return table(a, b), table(*why), len(a)
+
+def rerun(
+    folder, # of a finished run
+    out=None, # run folder; default: FOLDER-again
+    notebook=None, # to execute; default: the one in the folder
+)->Path: # the new run folder; compare with `differences`
+    "Do a run again, from nothing, with its parameters; without tracking."
+    folder = Path(folder)
+    if not (folder/'params.json').is_file() or not (folder/MANIFEST).is_file(): raise RunError(f"{folder}: no finished run there (params.json, metrics.json and {MANIFEST} expected)")
+    about = read_json(folder/'params.json', RunError, since=None); changed = [n for n in check_manifest(folder, RunError) if (folder/n).is_file()]
+    if changed: raise RunError(f"{folder/changed[0]} is not as the run left it ({len(changed)} such files): a comparison would say nothing; copy the run again")
+    notebook, out = Path(notebook or folder/f"{about['notebook']}.ipynb"), Path(out or folder.with_name(f'{folder.name}-again'))
+    if not notebook.is_file(): raise RunError(f"{notebook} is not there: the run was not made by refcon run; name its notebook (--notebook)")
+    if (out/MANIFEST).is_file() or out.resolve() == folder.resolve(): raise RunError(f"{out} holds a finished run: name another folder (--out), or remove it")
+    known = notebook_parameters(notebook); given = {n: v for n, v in about['parameters'].items() if n in known and n not in ('out', 'track')} | ({'track': 'disabled'} if 'track' in known else {})
+    run_notebook(notebook, given, out.resolve(), cwd=about['folder'] if Path(about.get('folder', '')).is_dir() else None)
+    return out
 
 # %% ../nbs/13_run.ipynb #29f8d25a
 def validation_score(
@@ -340,14 +419,20 @@ def train_encoder(
     what:str='all', # 'all' weights; 'head', see `adapt_encoder`; 'auto': the head of a trained encoder where a class has fewer than `FEW` windows on average
     **settings, # of `siamese.SiameseConfig`
 )->tuple: # (encoder, {'before', 'after', 'what', 'leave_out', 'split', 'calibration'})
-    "Fine-tune, calibrate and save an encoder. What validation does not find better than the start is thrown away."
-    from reflection_connection.siamese import SiameseConfig, finetune
+    "Fine-tune, calibrate and save an encoder. What validation does not find better than the start is thrown away. Of several processes the first writes."
+    from reflection_connection.siamese import SiameseConfig
     if folder is None: raise RunError("train_encoder needs a folder to write the encoder into")
     if what not in ('auto', 'head', 'all'): raise RunError(f"what is {what!r}: expected auto, head or all")
-    config, encoder = SiameseConfig(seed=seed, **settings), start_encoder(start, seed)
-    reader = load_windows(data, volume, table, seed)
+    config = SiameseConfig(seed=seed, **settings)
+    with ExitStack() if rank() else locked(folder, RunError): return _train(data, start, volume, table, Path(folder), seed, what, config)
+
+def _train(data, start, volume, table, folder, seed, what, config):
+    from reflection_connection.siamese import finetune
+    encoder, reader = start_encoder(start, seed), load_windows(data, volume, table, seed)
     labelled = reader.subset((reader.frame.label.notna() & (reader.frame.split != 'test').fillna(True)).to_numpy(bool))
+    if not len(labelled): raise RunError(f"{data}: no labelled windows: expected class folders or a table with labels")
     if what == 'head' or (what == 'auto' and start not in ARCHITECTURES and labelled.frame.label.value_counts().mean() < FEW):
+        if rank(): return encoder, {}                                      # quick: one process is enough
         results = adapt_encoder(encoder, labelled, seed); encoder.name = Path(folder).name; encoder.save(folder)
         return encoder, results
     reader, how = split_labelled(reader, seed, data)
@@ -357,6 +442,7 @@ def train_encoder(
     key = hashlib.sha256(json.dumps([asdict(config), encoder.fingerprint(), data_fingerprint(frame)], default=as_json).encode()).hexdigest()[:16]
     checkpoints = Path(folder).with_name(f'.{Path(folder).name}.checkpoints')
     finetune(encoder, x, frame.label, config, v, score, checkpoints/key)
+    if rank(): return encoder, {}                                          # the first process goes on
     z = encoder.embed(*pixels); after = score(z)['macro_map']
     if after < before and start not in ARCHITECTURES:
         print(f'the start is kept: training changed validation macro mAP from {before:.3f} to {after:.3f}', flush=True)
@@ -548,11 +634,12 @@ def iterate_labels(
         if run is not None and run.wandb:
             import wandb
             run.wandb.log({f'loop/{n}': line[n] for n in ('added', 'withdrawn', 'labels', 'valid', 'precision') if line.get(n) is not None} | {f'loop/added/{c}': n for c, n in line['by_class'].items()} | ({'loop/gallery': wandb.Image(str(picture))} if picture else {}))
-    loop = LabelLoop(fit_labels(start, what, seed, **settings), labelled, valid, corpus, folder, rules or Rules(), patience, leave_out, truth=truth, seed=seed, on_round=on_round)
-    if verdicts:
-        if len(loop.rounds) < 2: raise RunError(f"{folder}: no round has been made yet, so there is nothing to judge: run it without verdicts first")
-        print('verdicts:', take_back(verdicts, loop.ledger, set(labelled.frame.label), loop.rounds[-1]['round']), flush=True); loop.said = True
-    return loop.go(rounds)
+    with locked(folder/'loop.json', RunError):
+        loop = LabelLoop(fit_labels(start, what, seed, **settings), labelled, valid, corpus, folder, rules or Rules(), patience, leave_out, truth=truth, seed=seed, on_round=on_round)
+        if verdicts:
+            if len(loop.rounds) < 2: raise RunError(f"{folder}: no round has been made yet, so there is nothing to judge: run it without verdicts first")
+            print('verdicts:', take_back(verdicts, loop.ledger, set(labelled.frame.label), loop.rounds[-1]['round']), flush=True); loop.said = True
+        return loop.go(rounds)
 
 # %% ../nbs/13_run.ipynb #37ebc793
 def threshold_rounds(
@@ -647,7 +734,7 @@ def pretraining_corpus(
     names = [s.strip() for s in sources.split(',')] if isinstance(sources, str) else list(map(str, sources))
     if not all(names): raise RunError(f"sources is {sources!r}: expected 'synthetic', volumes or folders, separated by commas")
     corpus = Corpus([write_sections(Path(folder)/'sections', sections, seed) if n == 'synthetic' else n for n in names], shapes, seed=seed)
-    if int(os.environ.get('RANK', 0)) == 0:
+    if rank() == 0:
         print(corpus, flush=True)
         for r in corpus.left_out.itertuples(): print(f'left out {r.file}: {r.problem}', flush=True)
     return corpus
@@ -673,9 +760,13 @@ def pretrain_encoder(
     **settings, # of `pretrain.PretrainConfig`
 )->tuple: # (encoder, history)
     "Pretrain and save an encoder. The last of the processes' results are the same; the first writes."
-    from reflection_connection.pretrain import PretrainConfig, pretrain
-    config, encoder = PretrainConfig(seed=seed, **settings), start_pretraining(start, size, seed)
-    work = Path(folder).with_name(f'.{Path(folder).name}.work'); first = int(os.environ.get('RANK', 0)) == 0
+    from reflection_connection.pretrain import PretrainConfig
+    config = PretrainConfig(seed=seed, **settings)
+    with ExitStack() if rank() else locked(folder, RunError): return _pretrain(sources, start, folder, size, resume, sections, seed, config)
+
+def _pretrain(sources, start, folder, size, resume, sections, seed, config):
+    from reflection_connection.pretrain import pretrain
+    encoder = start_pretraining(start, size, seed); work = Path(folder).with_name(f'.{Path(folder).name}.work'); first = rank() == 0
     corpus = pretraining_corpus(sources, work, seed, sections)
     key = hashlib.sha256(json.dumps([asdict(config), encoder.fingerprint(), corpus.fingerprint()], default=as_json).encode()).hexdigest()[:16]
     if not resume and first: shutil.rmtree(work/key, ignore_errors=True)

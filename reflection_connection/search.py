@@ -4,7 +4,6 @@
 
 # %% ../nbs/08b_search.ipynb #ce30d449
 from __future__ import annotations
-import os, shutil
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -12,7 +11,9 @@ import pandas as pd
 from scipy import ndimage
 from .confidence import evidence, probability
 from .encoder import Encoder
+from .files import whole_file, whole_folder
 from .index import Index, SearchError
+from .milvus import open_milvus
 from .volume import Volume, live_mask, open_volume, write_segy_like
 from .windows import read_image, synthetic_reader
 
@@ -34,8 +35,11 @@ class Searcher:
     def __init__(self,
         index:Index, # to search
         encoder:Encoder, # the one that made it
+        store=None, # `milvus.MilvusIndex` that has the windows; the index is empty then
     ):
+        self.store = store
         if encoder.fingerprint() != index.encoder: raise SearchError(f"the index was made by encoder {index.encoder}, not by {encoder.name} ({encoder.fingerprint()}): name the right one, or build the index again")
+        if index.recipe and index.recipe != encoder.recipe.to_dict(): raise SearchError(f"the index was made with the amplitude recipe {index.recipe}, {encoder.name} has {encoder.recipe.to_dict()}: build the index again")
         self.index, self.encoder, self.calibration = index, encoder, encoder.calibration or index.calibration
         self.sources = sorted(getattr(index, 'meta', {}).get('sources', {})) or sorted(set(index.items.source[index.items.line_kind != 'image']))
         self._volumes, self._kinds, self._lattices, self._live = {}, {}, {}, {}
@@ -46,9 +50,9 @@ class Searcher:
         encoder=None, # name or folder of its encoder; the one that the index remembers when not given
     ):
         "Load an index and the encoder that made it."
-        index = Index.load(folder); name = encoder or index.meta['encoder_source']
+        index, store = open_milvus(folder) or (Index.load(folder), None); name = encoder or index.meta['encoder_source']
         if not name: raise SearchError(f"{folder} does not say where its encoder lies: name it (--encoder)")
-        return cls(index, Encoder.load(name))
+        return cls(index, Encoder.load(name), store)
 
     def volume(self,
         source=None, # path; may be left out when the index has one volume
@@ -149,15 +153,15 @@ class Question:
 
     def likeness(self)->np.ndarray: # (N,) float32 in [0, 1]
         "Cosine similarity of every window of the index to the question, 0 where it is negative."
-        return np.clip(self.searcher.index.view() @ self.vector, 0, 1)
+        return np.clip(self.searcher.index.similarity(self.vector)[:, 0], 0, 1)
 
     def probability(self,
         rows=None, # item rows; all when not given
     )->np.ndarray: # (n,) or None without calibration
         "How probable it is that windows show what is meant."
-        s = self.searcher; z = s.index.view() if rows is None else s.index.embeddings(rows)
+        s = self.searcher
         if s.calibration is None: return None
-        pairs = lambda e: probability(s.calibration, _distance(z @ e.T, s.index.metric), s.index.metric).mean(1)
+        pairs = lambda e: probability(s.calibration, _distance(s.index.similarity(e, rows), s.index.metric), s.index.metric).mean(1)
         return pairs(self._p)*(1 - pairs(self._n)) if len(self._n) else pairs(self._p)
 
 def _distance(cosine, metric): return np.maximum(1 - cosine, 0) if metric == 'cosine' else np.sqrt(2*np.maximum(1 - cosine, 0))
@@ -179,7 +183,7 @@ class ClassQuestion:
 
     def probability(self, rows=None)->np.ndarray:
         "How probable it is that windows are of the class."
-        s = self.searcher; d = _distance((s.index.view() if rows is None else s.index.embeddings(rows)) @ self._z.T, s.index.metric)
+        s = self.searcher; d = _distance(s.index.similarity(self._z, rows), s.index.metric)
         return evidence(d, ['it']*len(self._z), s.calibration, s.index.metric, self._few)[1][:, 0]
 
     def likeness(self)->np.ndarray: return self.probability().astype(np.float32)
@@ -285,6 +289,7 @@ def score(self:Searcher,
     smooth=HITS, # windows are scored together with their neighbours: standard deviations over lines, samples and traces, in steps of the lattice; None: each by itself
 )->tuple: # (N,) likeness in [0, 1], (N,) probability or None
     "How well every window of the index answers."
+    if self.store: raise SearchError("the windows are in Milvus, which gives the nearest ones and not the likeness of all: maps, bodies and classes need an index in memory")
     like, p = question.likeness(), question.probability()
     return (like, p) if smooth is None else (self.smoothed(like, smooth), None if p is None else self.smoothed(p, smooth))
 
@@ -298,9 +303,10 @@ def hits(self:Searcher,
     smooth=HITS, # see `score`
     scores=None, # what `score` gave, when it has been asked already
 )->pd.DataFrame: # `index.HIT_COLUMNS` and more, best first; `distance` is 1 - likeness
-    "Ranked, located hits."
+    "Ranked, located hits. From Milvus: by the distance to the mean of the examples, each window by itself."
+    if self.store and isinstance(question, Question): chance = None if self.calibration is None else lambda d, _: probability(self.calibration, d, self.index.metric); return self.store.hits(question.vector, k, question.places, expression, min_separation, chance, min_probability, min_samples, polygon)
     like, p = scores or self.score(question, smooth); chance = None if p is None else lambda d, rows: p[rows]
-    found = self.index.hits(1 - like, k, question.places, expression, min_separation, chance, min_probability, min_samples, polygon)
+    found = self.index.hits(1 - like, k, question.places, expression, min_separation, chance, min_probability, min_samples, polygon, scored=True)
     if guess is not None: found['guess'], found['guess_probability'] = self.guess(found.id, *guess)
     return found
 
@@ -384,16 +390,11 @@ def write_map(self:Searcher,
                 yield v.trace_ids(lattice.kind, int(n)), np.nan_to_num(np.where(v.live(lattice.kind, int(n)), lattice.line(values, lattice.kind, int(n)), 0))
                 if progress: progress(k + 1, len(numbers))
         return write_segy_like(v, path, lines(), note=note)
-    cube, part = self.cube_map(values, source, kind, progress), path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        if path.suffix.lower() == '.npy':
-            with open(part, 'wb') as f: np.save(f, cube)
-        else: _write_zarr(part, v, cube, name, note)
-        if path.is_dir(): shutil.rmtree(path)
-        os.replace(part, path)
-    finally:
-        if part.is_dir(): shutil.rmtree(part)
-        part.unlink(missing_ok=True)
+    cube = self.cube_map(values, source, kind, progress)
+    if path.suffix.lower() == '.npy':
+        with whole_file(path, SearchError) as new: np.save(new, cube)
+    else:
+        with whole_folder(path, 'zarr.json', SearchError) as new: _write_zarr(new, v, cube, name, note)
     return path
 
 def _write_zarr(path, volume, cube, name, note):

@@ -8,13 +8,14 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass
 import numpy as np
 import torch
+import torch.distributed as dist
 from pytorch_metric_learning import distances, losses, miners
 from pytorch_metric_learning.utils import loss_and_miner_utils as lmu
 from torch import nn
 from transformers import EarlyStoppingCallback, TrainerCallback
 from .augment import LEVELS, Augment
 from .encoder import Encoder, EncoderModule
-from .train import PRECISIONS, LoopTrainer, TrainError, arguments, fit
+from .train import PRECISIONS, LoopTrainer, TrainError, arguments, fit, gather_rows, several, world_size
 
 # %% auto #0
 __all__ = ['SiameseConfig', 'Batches', 'SiameseModel', 'AverageFollows', 'SiameseTrainer', 'finetune', 'toward',
@@ -40,6 +41,8 @@ class SiameseConfig:
     warmup:float = .1 # share of steps in which the learning rate rises; then it falls as a cosine to 0
     augment:str = 'heavy' # strength, see augment.LEVELS
     train_backbone:bool = True # False: only pooling and head learn
+    accumulate:int = 1 # batches whose gradients make a step
+    gather:bool = False # with several processes: compare the windows of all of them, not only those of each
     eval_every:int = 50 # steps between validations, checkpoints and log lines
     patience:int = 0 # stop after so many validations without gain; 0 = never
     precision:str = 'auto' # 'auto', 'fp32', 'fp16', 'bf16'; auto is fp32 on a CPU
@@ -55,16 +58,20 @@ class SiameseConfig:
         if not 0 <= self.average < 1: raise TrainError(f"average is {self.average}: expected a number from 0 up to, not including, 1")
         if self.steps < 1 or self.eval_every < 1: raise TrainError("steps and eval_every must be at least 1")
         if self.loss == 'supcon' and self.mining == 'random': raise TrainError("random triplets need loss 'triplet'")
+        if self.gather and self.mining == 'random': raise TrainError("random triplets are complete in themselves: nothing to gather")
+        if not 0 < self.lr < float('inf'): raise TrainError(f"lr is {self.lr}: expected a number above 0")
+        if self.accumulate < 1: raise TrainError(f"accumulate is {self.accumulate}: expected at least 1")
 
 # %% ../nbs/06_siamese.ipynb #972ace4b
 class Batches(torch.utils.data.Dataset):
-    "Item i is the i-th training batch: P x K windows, or random triplets; the same for the same seed."
+    "Training batches: P x K windows, or random triplets; the same for the same seed. Item i * processes + r is what process r sees of batch i."
     def __init__(self,
         x:torch.Tensor, # (N, 1, H, W) windows, scaled by the recipe
         labels, # N class names
         config:SiameseConfig,
+        processes:int=1, # that share a batch
     ):
-        self.x, self.config = x, config
+        self.x, self.config, self.processes = x, config, processes
         self.names, y = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
         if len(y) != len(x): raise TrainError(f"{len(x)} windows but {len(y)} labels")
         if len(self.names) < 2: raise TrainError(f"only one class ({', '.join(self.names)}): a comparison needs two")
@@ -74,8 +81,11 @@ class Batches(torch.utils.data.Dataset):
         unknown = set(config.not_anchors) - set(self.names)
         if unknown: raise TrainError(f"not_anchors names {sorted(unknown)}: not among the classes {', '.join(self.names)}")
         self.anchor_ok = torch.tensor([n not in config.not_anchors for n in self.names])
+        p, k, n, least = min(config.classes, len(self.names)), config.per_class, processes, 1 if config.gather else 2; self.by_class = p % n == 0 and p//n >= least
+        if config.mining != 'random' and not self.by_class and (k % n or k//n < least):
+            raise TrainError(f"{p} classes of {k} windows cannot be dealt out to {n} processes with at least {least} {'class or window' if least == 1 else 'classes or windows of each class'}: make per_class a multiple of {n}{'' if config.gather else ', or gather'}")
 
-    def __len__(self): return self.config.steps
+    def __len__(self): return self.config.steps*self.config.accumulate*self.processes
 
     def pick(self, i):
         "(window rows, class numbers) of batch i."
@@ -89,8 +99,16 @@ class Batches(torch.utils.data.Dataset):
         p = rng.choice(len(self.members), min(c.classes, len(self.members)), replace=False)
         return np.concatenate([draw(k, c.per_class) for k in p]), np.repeat(p, c.per_class)
 
+    def part(self, i):
+        "What a process sees of a batch: (window rows, class numbers)."
+        i, r = divmod(i, self.processes); rows, y = self.pick(i); n = self.processes
+        if n == 1: return rows, y
+        if self.config.mining == 'random': mine = np.arange(len(rows)//3 - len(rows)//3 % n)[r::n] + np.arange(3)[:, None]*(len(rows)//3)
+        else: grid = np.arange(len(rows)).reshape(-1, self.config.per_class); mine = grid[r::n] if self.by_class else grid[:, r::n]
+        return rows[mine.ravel()], y[mine.ravel()]
+
     def __getitem__(self, i):
-        rows, y = self.pick(i)
+        rows, y = self.part(i)
         return {'images': self.x[rows].float(), 'labels': torch.as_tensor(y), 'batch_seed': torch.tensor((self.config.seed*1_000_003 + i) % 2**31)}
 
 # %% ../nbs/06_siamese.ipynb #e672092d
@@ -125,8 +143,8 @@ class SiameseModel(nn.Module):
 
     def forward(self, images, labels, batch_seed=None):
         seed, n = None if batch_seed is None else int(batch_seed), self.settings.views
-        z = self.encoder(self.augment(images.repeat(n, 1, 1, 1), seed=seed))
-        return self.objective(z, labels.repeat(n))
+        z, labels = self.encoder(self.augment(images.repeat(n, 1, 1, 1), seed=seed)), labels.repeat(n)
+        return self.objective(gather_rows(z), gather_rows(labels)) if self.settings.gather else self.objective(z, labels)
 
     def objective(self,
         z:torch.Tensor, # (B, D) unit-length embeddings
@@ -171,11 +189,13 @@ class SiameseTrainer(LoopTrainer):
         self.valid, self.score = valid, score
 
     def evaluate(self, *args, metric_key_prefix='eval', **kwargs):
-        self.model.eval()
-        with torch.inference_mode():
-            z = torch.cat([self.model.kept(b.to(self.args.device)).float().cpu() for b in self.valid.split(256)]).numpy()
-        metrics = {f'{metric_key_prefix}_{k}': v for k, v in self.score(z).items()}
-        self.model.train(); self.log(metrics)
+        metrics = [None]
+        if self.args.process_index == 0:                        # one process validates and tells the others, so that all of them stop, or not, at the same step
+            self.model.eval()
+            with torch.inference_mode(): z = torch.cat([self.model.kept(b.to(self.args.device)).float().cpu() for b in self.valid.split(256)]).numpy()
+            metrics = [{f'{metric_key_prefix}_{k}': v for k, v in self.score(z).items()}]; self.model.train()
+        if several(): dist.broadcast_object_list(metrics)
+        metrics = metrics[0]; self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
@@ -190,20 +210,21 @@ def finetune(
     report_to=(), # e.g. ('wandb',)
     callbacks=(), # further transformers callbacks
 )->list: # log history: dicts with 'step' and what was logged
-    "Fine-tune an encoder; with validation windows the best validated weights are kept."
+    "Fine-tune an encoder; with validation windows the best validated weights are kept. With several processes (torchrun, accelerate launch) each takes its part of every batch."
     if folder is None: raise TrainError("finetune needs a folder for its checkpoints")
     if (valid is None) != (score is None): raise TrainError("valid and score belong together")
-    data = Batches(x, labels, config)
+    data = Batches(x, labels, config, world_size())
     model = SiameseModel(encoder.module, config, data.anchor_ok, encoder.metric, encoder.recipe.scaling, encoder.recipe.clip)
     encoder.module.backbone.requires_grad_(config.train_backbone)
     every = min(config.eval_every, config.steps); checks = 'steps' if valid is not None else 'no'
-    args = arguments(folder, config.steps, config.lr, every, config.warmup, config.precision, report_to, per_device_train_batch_size=1, weight_decay=config.weight_decay, seed=config.seed,
+    args = arguments(folder, config.steps, config.lr, every, config.warmup, config.precision, report_to, per_device_train_batch_size=1, weight_decay=config.weight_decay, seed=config.seed, gradient_accumulation_steps=config.accumulate, ddp_find_unused_parameters=True,
         eval_strategy=checks, load_best_model_at_end=checks == 'steps', metric_for_best_model='eval_macro_map' if checks == 'steps' else None, greater_is_better=True if checks == 'steps' else None)
     stop = [EarlyStoppingCallback(config.patience)] if config.patience and valid is not None else []
     follows = [AverageFollows(model)] if config.average else []
     trainer = SiameseTrainer(model, args, train_dataset=data, eval_dataset=data if valid is not None else None, data_collator=lambda b: b[0],
         valid=valid, score=score, callbacks=[*follows, *stop, *callbacks])
     history = fit(trainer)
+    if several(): dist.barrier()                                        # nobody tidies up while another still reads
     encoder.module = model.kept.requires_grad_(True).eval().cpu(); encoder.calibration = None
     encoder.provenance = encoder.provenance | {'trained': True, 'fine_tuning': asdict(config) | {'windows': len(x), 'classes': list(map(str, data.names)), 'best_step': trainer.state.best_global_step}}
     return history

@@ -16,6 +16,7 @@ __all__ = ['CLASSES', 'PER_SAMPLE', 'NOISE_UNIT', 'CHAOTIC', 'FAULTED', 'CONVERG
            'cdp_xy', 'text_header', 'write_segy', 'clear_boxes', 'label_table', 'write_survey', 'write_challenge']
 
 # %% ../nbs/00_synthetic.ipynb #4a24d7c1
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 import numpy as np
@@ -23,6 +24,7 @@ import pandas as pd
 from PIL import Image
 from scipy.fft import irfft2
 from scipy.signal import lfilter
+from .files import locked, whole_file, writing
 
 # %% ../nbs/00_synthetic.ipynb #9ae52391
 CLASSES = ('Boring', 'Bright_Planar', 'Bright_Chaotic', 'Channel', 'Converging_Amplitudes', 'Fault', 'Salt', 'Transparent_Planar')
@@ -1042,12 +1044,15 @@ def write_survey(
     if window[0] > n_samples or window[1] > n_crosslines: raise ValueError(f"expected windows of at most {n_samples} samples by {n_crosslines} traces, got {tuple(window)}: make the windows smaller or the survey larger")
     if not .1 <= dt_ms <= 32: raise ValueError(f"expected dt_ms between 0.1 and 32 (SEG-Y holds microseconds in 16 bits), got {dt_ms}")
     sv, folder = Survey(seed, n_inlines, n_crosslines, n_samples, dt_ms), Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder): folder.mkdir(parents=True, exist_ok=True)
     path = folder/'survey.sgy'
-    cube = np.lib.format.open_memmap(folder/'classes.npy', 'w+', np.int8, (n_inlines, n_crosslines, n_samples))
-    write_segy(path, sv, cube)
-    cube.flush()
-    label_table(np.random.default_rng([seed, 9]), cube, f'synth-survey-{seed}', window, labels_per_class).to_csv(folder/'labels.csv', index=False)
+    with whole_file(folder/'classes.npy') as new:
+        cube = np.lib.format.open_memmap(new, 'w+', np.int8, (n_inlines, n_crosslines, n_samples))
+        if hasattr(os, 'posix_fallocate'):                                  # a full disk says so now: later it would end the process
+            with open(new, 'r+b') as f: os.posix_fallocate(f.fileno(), 0, new.stat().st_size)
+        with whole_file(path) as sgy: write_segy(sgy, sv, cube)
+        cube.flush()
+    with whole_file(folder/'labels.csv') as new: label_table(np.random.default_rng([seed, 9]), cube, f'synth-survey-{seed}', window, labels_per_class).to_csv(new, index=False)
     return path
 
 # %% ../nbs/00_synthetic.ipynb #3415da88
@@ -1066,15 +1071,19 @@ def write_challenge(
     folder = Path(folder)
     counts = dict(train=per_class, test=test_per_class or max(1, per_class//2), image_corpus=corpus_per_class or per_class, query=query_per_class or max(1, per_class//5))
     seeds, truth = np.random.SeedSequence([seed, 10]).generate_state(4), []
-    for (part, count), s in zip(counts.items(), seeds.tolist()):
-        windows, frame = labelled_windows(count, s, shape, surveys=surveys)
-        clips, order = survey_clips(windows, frame), np.random.default_rng([seed, 11]).permutation(len(frame))
-        for rank, k in enumerate(order):
-            r = frame.iloc[k]
-            hidden = part in ('image_corpus', 'query')
-            file = folder/part/(f'{part.split("_")[-1]}_{rank:05d}.png' if hidden else f'{r.label}/{r.id}.png')
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(window_image(windows[k], clips[r.survey])).save(file)
-            if hidden: truth.append((f'{part}/{file.name}', r.label, r.survey))
-    pd.DataFrame(truth, columns=['file', 'label', 'survey']).sort_values('file').to_csv(folder/'truth.csv', index=False)
+    with locked(folder):
+        for (part, count), s in zip(counts.items(), seeds.tolist()):
+            windows, frame = labelled_windows(count, s, shape, surveys=surveys)
+            clips, order = survey_clips(windows, frame), np.random.default_rng([seed, 11]).permutation(len(frame))
+            for rank, k in enumerate(order):
+                r = frame.iloc[k]
+                hidden = part in ('image_corpus', 'query')
+                file, new = folder/part/(f'{part.split("_")[-1]}_{rank:05d}.png' if hidden else f'{r.label}/{r.id}.png'), folder/'.part.png'
+                with writing(file):
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    try: Image.fromarray(window_image(windows[k], clips[r.survey])).save(new); os.replace(new, file)
+                    finally:
+                        if new.exists(): new.unlink()
+                if hidden: truth.append((f'{part}/{file.name}', r.label, r.survey))
+        with whole_file(folder/'truth.csv') as new: pd.DataFrame(truth, columns=['file', 'label', 'survey']).sort_values('file').to_csv(new, index=False)
     return folder

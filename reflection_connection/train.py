@@ -4,20 +4,24 @@
 
 # %% ../nbs/04b_train.ipynb #0f31e221
 from __future__ import annotations
-import json, os, time
+import os, shutil, time
+from contextlib import contextmanager
 from pathlib import Path
 import torch
+import torch.distributed as dist
+from safetensors import SafetensorError
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
-from .encoder import pick_device
+from transformers.trainer_pt_utils import safe_globals
+from .encoder import PRECISIONS, pick_device
+from .files import MANIFEST, check_manifest, event, manifest, writing
 
 # %% auto #0
-__all__ = ['PRECISIONS', 'TrainError', 'mixed_precision', 'arguments', 'LoopTrainer', 'LogLines', 'last_checkpoint', 'fit']
+__all__ = ['TrainError', 'mixed_precision', 'arguments', 'several', 'each_alone', 'total', 'largest', 'gather_rows', 'world_size',
+           'rank', 'LoopTrainer', 'Checksums', 'LogLines', 'last_checkpoint', 'only_numbers', 'fit']
 
 # %% ../nbs/04b_train.ipynb #362a3327
 class TrainError(ValueError):
     "Settings or data that cannot be trained on; the message says why and what to do."
-
-PRECISIONS = ('auto', 'fp32', 'fp16', 'bf16')
 
 def mixed_precision(
     want:str='auto', # one of `PRECISIONS`; auto is fp32 on a CPU, else bf16 where the device has it, else fp16
@@ -39,10 +43,60 @@ def arguments(
 )->TrainingArguments:
     "How every training of this package runs: in order, clipped at norm 3, with the last two checkpoints kept."
     every = min(every, steps)
-    if int(os.environ.get('WORLD_SIZE', 1)) > 1 and pick_device().type == 'cpu': others |= dict(use_cpu=True, ddp_backend='gloo')       # unasked, every process would train alone
+    if world_size() > 1 and pick_device().type == 'cpu': others |= dict(use_cpu=True, ddp_backend='gloo')       # unasked, every process would train alone
     return TrainingArguments(str(folder), max_steps=steps, learning_rate=lr, warmup_steps=round(warmup*steps), lr_scheduler_type='cosine', max_grad_norm=3., train_sampling_strategy='sequential',
         save_strategy='steps', save_steps=every, logging_steps=every, eval_steps=every, save_total_limit=2, restore_callback_states_from_checkpoint=True, remove_unused_columns=False,
-        report_to=list(report_to) or 'none', disable_tqdm=True, dataloader_pin_memory=torch.cuda.is_available(), log_level='error', **mixed_precision(precision), **others)
+        report_to=list(report_to) or 'none', disable_tqdm=True, dataloader_pin_memory=torch.cuda.is_available(), accelerator_config={'non_blocking': torch.cuda.is_available()}, log_level='error', **mixed_precision(precision), **others)
+
+# %% ../nbs/04b_train.ipynb #baf61943
+_alone = False      # in validation every process sees the same windows: nothing is summed then
+
+def several(): return not _alone and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+@contextmanager
+def each_alone():
+    "While it lasts, processes neither sum nor gather."
+    global _alone
+    _alone = True
+    try: yield
+    finally: _alone = False
+
+def total(
+    x:torch.Tensor, # any shape, the same in all processes
+)->torch.Tensor:
+    "Sum over processes, without gradient."
+    if several(): x = x.clone(); dist.all_reduce(x)
+    return x
+
+def largest(x:torch.Tensor)->torch.Tensor:
+    "Maximum over processes, without gradient."
+    if several(): x = x.clone(); dist.all_reduce(x, op=dist.ReduceOp.MAX)
+    return x
+
+class _Gather(torch.autograd.Function):
+    "Rows of all processes; their gradients come back to where they were computed, summed over the losses of all."
+    @staticmethod
+    def forward(ctx, x):
+        out = [torch.empty_like(x) for _ in range(dist.get_world_size())]; dist.all_gather(out, x)
+        return torch.cat(out)
+    @staticmethod
+    def backward(ctx, g):
+        g = g.contiguous().clone(); dist.all_reduce(g)
+        return g.chunk(dist.get_world_size())[dist.get_rank()]
+
+def gather_rows(
+    x:torch.Tensor, # (B, D), the same B in all processes
+)->torch.Tensor: # (B * processes, D)
+    "Rows of all processes, with gradient."
+    return _Gather.apply(x.contiguous()) if several() else x
+
+def world_size()->int:
+    "Number of processes, as torchrun and accelerate say."
+    return int(os.environ.get('WORLD_SIZE', 1))
+
+def rank()->int:
+    "This process's number, from 0; the first one writes."
+    return int(os.environ.get('RANK', 0))
 
 # %% ../nbs/04b_train.ipynb #acd7622f
 class LoopTrainer(Trainer):
@@ -50,7 +104,13 @@ class LoopTrainer(Trainer):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.extras, self.waited, self.began = {}, 0., None
-        self.remove_callback(PrinterCallback); self.add_callback(LogLines())
+        self.remove_callback(PrinterCallback); self.add_callback(LogLines()); self.add_callback(Checksums())
+
+    def _save_checkpoint(self, model, trial):
+        folder = Path(self.args.output_dir)/f'checkpoint-{self.state.global_step}'
+        try:
+            with writing(folder, TrainError, (RuntimeError, SafetensorError)): super()._save_checkpoint(model, trial)      # torch's and safetensors' writers have errors of their own
+        except TrainError: shutil.rmtree(folder, ignore_errors=True); raise                                 # half of one is of no use, and takes room
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         out = model(**inputs)
@@ -76,6 +136,12 @@ class LoopTrainer(Trainer):
             self.extras.clear(); logs['data_wait'] = self.wait_share
         super().log(logs, start_time)
 
+class Checksums(TrainerCallback):
+    "List the checksums of every checkpoint."
+    def on_save(self, args, state, control, **kwargs):
+        if several(): dist.barrier()                                    # all have written their part
+        if state.is_world_process_zero: manifest(Path(args.output_dir)/f'checkpoint-{state.global_step}', error=TrainError); event('train.checkpoint', step=state.global_step, of=state.max_steps)
+
 class LogLines(TrainerCallback):
     "Print every log as one line."
     def on_log(self, args, state, control, logs=None, **kwargs):
@@ -87,17 +153,35 @@ class LogLines(TrainerCallback):
 def last_checkpoint(
     folder, # a Trainer's output folder
 )->Path: # the newest complete checkpoint, or None
-    "Trainer writes trainer_state.json last: a checkpoint without a readable one was cut off and is passed over."
+    "Checksums are written last: a checkpoint without them was cut off, and one that differs from them is damaged; both are passed over."
     found = sorted(Path(folder).glob('checkpoint-*'), key=lambda p: int(p.name.split('-')[1]), reverse=True)
     for p in found:
-        state = p/'trainer_state.json'
-        if state.is_file() and state.read_text().rstrip().endswith('}') and json.loads(state.read_text()): return p
+        if not (p/MANIFEST).is_file(): continue
+        try: bad = check_manifest(p, TrainError)
+        except TrainError as e: bad = [str(e)]
+        if not bad: return p
+        print(f'{p.name} is passed over: {bad[0]} is not as it was written', flush=True)
+
+def only_numbers(
+    checkpoint, # a Trainer's checkpoint folder
+):
+    "Refuse a checkpoint whose pickled files hold anything but numbers, or cannot be read; nothing in them is run, and numbers are not read yet."
+    for p in sorted(Path(checkpoint).iterdir()):
+        if p.suffix not in ('.pt', '.pth', '.bin') or p.name == 'training_args.bin': continue                        # that one is written and never read
+        try:
+            with safe_globals(): torch.load(p, map_location='cpu', weights_only=True, mmap=True)
+        except Exception as e: # an unpickler fails in as many ways as files are damaged
+            raise TrainError(f"{p}: damaged, or not what training writes ({str(e).splitlines()[0][:80] if str(e) else type(e).__name__}): remove {Path(checkpoint).name} to go on from the checkpoint before it") from e
 
 def fit(
     trainer:LoopTrainer,
 )->list: # log history: dicts with 'step' and what was logged
     "Train, from the newest complete checkpoint where there is one."
+    if trainer.is_fsdp_enabled: raise TrainError("weights shared out over devices (FSDP) cannot be validated by one process: train with copies on each (torchrun, or accelerate launch --multi_gpu)")
+    with writing(trainer.args.output_dir, TrainError): Path(trainer.args.output_dir).mkdir(parents=True, exist_ok=True)
     before = last_checkpoint(trainer.args.output_dir)
+    if before: only_numbers(before)
+    event('train.started', steps=trainer.args.max_steps, going_on_from=before.name if before else None)
     if before and trainer.is_world_process_zero(): print(f'going on from {before.name}', flush=True)
     trainer.train(resume_from_checkpoint=str(before) if before else None)
     return [r for r in trainer.state.log_history if 'train_runtime' not in r]

@@ -6,12 +6,13 @@
 __all__ = ['VolumeError', 'live_mask', 'Volume', 'open_volume', 'preflight', 'write_segy_like']
 
 # %% ../nbs/01_volume.ipynb #b5f89f6f
-import hashlib, os, re, stat, tokenize
+import hashlib, itertools, os, re, stat, tokenize
 from contextlib import contextmanager
 from pathlib import Path
 import numpy as np, segyio
 from fastcore.basics import patch
 from segyio import _segyio
+from .files import reason, whole_file
 
 # %% ../nbs/01_volume.ipynb #53ff540e
 class VolumeError(ValueError):
@@ -35,10 +36,12 @@ def live_mask(
     if not a.size: return np.zeros(a.shape, bool)
     finite = np.isfinite(a)
     solid = finite & (a != 0)
+    if not solid.any(): return np.zeros(a.shape, bool)
+    lo, hi = (a.min(0), a.max(0)) if finite.all() else (np.where(finite, a, np.inf).min(0), np.where(finite, a, -np.inf).max(0))
+    varies = (lo < hi) if len(a) > 1 else solid[0]
+    if solid.all(): return np.broadcast_to(varies, a.shape).copy()
     below = np.logical_or.accumulate(solid, axis=0)                # a live sample at or above
     above = np.logical_or.accumulate(solid[::-1], axis=0)[::-1]    # a live sample at or below
-    lo = np.where(finite, a, np.inf).min(0); hi = np.where(finite, a, -np.inf).max(0)
-    varies = (lo < hi) if len(a) > 1 else solid[0]
     return finite & below & above & varies
 
 # %% ../nbs/01_volume.ipynb #f13cf906
@@ -337,7 +340,7 @@ class Volume:
     or (n_traces, n_samples), `dt` and `t0` (interval and first sample in `unit`: 'ms', 'm' or 'ft'), `axis` (n_samples,) float64,
     `domain` ('time', 'depth'), `inlines` and `crosslines` (sorted line *numbers*, int64, empty without geometry), `has_geometry`,
     `traces` (file order), `problems` (a list of {problem, remedy})."""
-    def __init__(self, reader, args): self._r, self._args, self.traces = reader, args, _Traces(reader)
+    def __init__(self, reader, args): self._r, self._args, self.traces, self._held, self._ahead = reader, args, _Traces(reader), {}, ()
     path = property(lambda self: Path(self._r.path))
     name = property(lambda self: self.path.stem)
     format = property(lambda self: self._r.format)
@@ -353,7 +356,7 @@ class Volume:
     has_geometry = property(lambda self: self._r.grid is not None)
     axis = property(lambda self: self.t0 + self.dt*np.arange(self.n_samples, dtype=np.float64))
     shape = property(lambda self: (*self._r.grid.shape, self.n_samples) if self.has_geometry else (self.n_traces, self.n_samples))
-    def close(self): self._last = (None, None); self._r.close()
+    def close(self): self._held, self._ahead = {}, (); self._r.close()
     def __enter__(self): return self
     def __exit__(self, *exc): self.close()
     def __reduce__(self): return _reopen, (str(self._r.path), self._args)     # a worker process opens the file itself
@@ -431,8 +434,28 @@ def section(self:Volume,
     if kind == 'line' and width is not None and len(self.lines(kind)): ids = np.arange(self.n_traces)[left:left + width]
     else: ids = self.trace_ids(kind, number)[left:None if width is None else left + width]
     if left or width is not None: return np.ascontiguousarray(self._r.read(ids).T)
-    if getattr(self, '_last', (None, None))[0] != (kind, int(number)): self._last = (kind, int(number)), np.ascontiguousarray(self._r.read(ids).T)     # `live` asks for the same line
-    return self._last[1].copy()
+    if (kind, int(number)) not in self._held: self._hold(kind, int(number), ids)                # `live` asks for the same line
+    return self._held[kind, int(number)].copy()
+
+@patch
+def plan(self:Volume,
+    lines, # (kind, number) of the lines that will be asked for, in that order
+    memory:int=1 << 28, # bytes that lines read ahead may take
+):
+    "Say which sections come next: `section` then reads several neighbouring lines at once, in the order of the file, and every trace of them once."
+    self._ahead, self._ahead_bytes = tuple((k, int(n)) for k, n in lines), memory
+
+@patch
+def _hold(self:Volume, kind, number, ids):
+    "Read a line, and with it those of the plan that follow it and fit."
+    key, wanted = (kind, number), [(kind, number)]; self._held = {}
+    if key in self._ahead:
+        self._ahead = self._ahead[self._ahead.index(key):]; most = max(1, self._ahead_bytes//(2*4*len(ids)*self.n_samples))
+        wanted = list(itertools.takewhile(lambda k: k[0] == kind, self._ahead[:most])); depth, lines = self._r.depth(kind), self.lines(kind)
+        while len(wanted) > 1 and (np.searchsorted(lines, wanted[-1][1]) + 1) % depth and len(self._ahead) > len(wanted): wanted.pop()     # whole chunks of the store
+    each = [ids] + [self.trace_ids(k, n) for k, n in wanted[1:]]; flat = np.concatenate(each); order = np.argsort(flat, kind='stable')      # as they lie in the file
+    block = self._r.read(flat[order]); back = np.empty(len(flat), np.int64); back[order] = np.arange(len(flat)); cuts = np.cumsum([len(e) for e in each])[:-1]
+    for k, rows in zip(wanted, np.split(back, cuts)): self._held[k] = np.ascontiguousarray(block[rows].T)
 
 @patch
 def live(self:Volume,
@@ -508,6 +531,8 @@ def times_scalar(self:_Segy):
     s = int(_word(self.headers(0, 1), 215)[0])
     return s if abs(s) in (1, 10, 100, 1000, 10000) else 0
 
+@patch
+def depth(self:_Segy, kind): return 1
 @patch
 def xy(self:_Segy, ids):
     out = np.stack([self._x[ids], self._y[ids]], 1)*_scalar(self._scalar[ids] if len(self._scalar) > 1 else self._scalar)[:, None]
@@ -626,6 +651,8 @@ def setup(self:_Npy, where):
     return self
 
 @patch
+def depth(self:_Npy, kind): return 1
+@patch
 def close(self:_Npy): self.closed = True
 @patch
 def xy(self:_Npy, ids): return np.full((len(ids), 2), np.nan)
@@ -643,18 +670,19 @@ def read(self:_Npy, ids):
     return out
 
 # %% ../nbs/01_volume.ipynb #a04ba941
+def _damaged(path, e): return _fail(path, f'not a readable Zarr store ({reason(e, path)})', 'write it again')
+
 class _Mdio:
     "A Zarr store with dimensions (inline, crossline, time|depth), as MDIO writes them."
     format, feet, text = 'mdio', False, []
     def __init__(self, path, size):
         self.path, self.size = path, size
-        try: import xarray, zarr
+        try: import xarray, zarr # noqa: F401 (xarray reads through it)
         except ImportError as e: raise _fail(path, f'reading MDIO/Zarr needs an optional package ({e.name} is missing)',
                 "pip install 'reflection_connection[mdio]'") from e
         try: self.ds = xarray.open_zarr(path, chunks=None, consolidated=(Path(path)/'.zmetadata').exists(),
                 drop_variables=['headers', 'raw_headers', 'segy_file_header'])
-        except (OSError, ValueError, KeyError, TypeError, zarr.errors.BaseZarrError) as e: raise _fail(path,
-                f'not a readable Zarr store ({str(e).splitlines()[0] if str(e) else type(e).__name__})', 'write it again') from e
+        except Exception as e: raise _damaged(path, e) from e                                # a store fails in as many ways as it can be damaged
         names = [n for n, v in self.ds.data_vars.items() if v.ndim in (2, 3) and v.dtype.kind in 'iuf' and v.dims[-1] in ('time', 'depth', 'twt',
                 'sample', 'samples', 'z')]
         if not names: raise _fail(path, f'no 2-D or 3-D numeric variable whose last dimension is time or depth among {list(self.ds.data_vars)}',
@@ -664,20 +692,35 @@ class _Mdio:
 
 # %% ../nbs/01_volume.ipynb #00829b5c
 @patch
+def values(self:_Mdio, v): # of a variable or a part of it
+    try: return np.asarray(v.values)
+    except Exception as e: raise _damaged(self.path, e) from e                                # chunks do too
+
+@patch
+def numbers(self:_Mdio, name, kind): # along a dimension
+    a = self.values(self.ds[name])
+    try: ok = np.isfinite(a.astype(float)).all() and a.ndim == 1
+    except (TypeError, ValueError): ok = False
+    if not ok or a.dtype.kind not in 'iuf': raise _fail(self.path, f'dimension {name} holds something else than numbers', 'write it again')
+    return a.astype(kind)
+
+@patch
 def setup(self:_Mdio, where):
     v, ds = self.v, self.ds
-    z = v.dims[-1]; ax = np.asarray(ds[z].values, float) if z in ds else np.arange(v.shape[-1], dtype=float)
-    mask = np.asarray(ds['trace_mask'].values, bool) if 'trace_mask' in ds else np.ones(v.shape[:-1], bool)
+    z = v.dims[-1]; ax = self.numbers(z, float) if z in ds else np.arange(v.shape[-1], dtype=float)
+    mask = self.values(ds['trace_mask']).astype(bool) if 'trace_mask' in ds else np.ones(v.shape[:-1], bool)
     if mask.shape != v.shape[:-1]: raise _fail(self.path, f'trace_mask has shape {mask.shape}, amplitudes {v.shape}', 'write it again')
     self.n_samples, self.cells, self.sample_format = v.shape[-1], np.flatnonzero(mask), v.dtype.name
     self.n_traces = len(self.cells)
     if not self.n_traces: raise _fail(self.path, 'no traces: the trace mask is empty', 'write it again')
-    num = lambda k: np.asarray(ds[v.dims[k]].values).astype(np.int64) if v.dims[k] in ds else np.arange(v.shape[k])
+    num = lambda k: self.numbers(v.dims[k], np.int64) if v.dims[k] in ds else np.arange(v.shape[k])
     self.inlines, self.crosslines, self.grid, self.why = np.zeros(0, np.int64), np.zeros(0, np.int64), None, 'a 2-D array'
     if v.ndim == 3:
         self.grid = np.full(mask.shape, -1, np.int64); self.grid[mask] = np.arange(self.n_traces)
         il, xl = np.argsort(num(0)), np.argsort(num(1))
         self.inlines, self.crosslines, self.grid, self.why = num(0)[il], num(1)[xl], self.grid[np.ix_(il, xl)], ''
+        for k, have in enumerate((self.inlines, self.crosslines)):
+            if (np.diff(have) == 0).any(): raise _fail(self.path, f'number {have[:-1][np.diff(have) == 0][0]} occurs twice on dimension {v.dims[k]}', 'give every line its own number')
     self.domain, self.evidence = ('depth' if z in ('depth', 'z') else 'time'), f'dimension "{z}"'
     units = str(ds[z].attrs.get('units', ds[z].attrs.get('unitsV1', ''))) if z in ds else ''
     ax = ax*(1000 if self.domain == 'time' and ("'s'" in units or units in ('s', 'second', 'seconds')) else 1)
@@ -685,6 +728,11 @@ def setup(self:_Mdio, where):
     self.problems = [] if self.dt > 0 else [_problem(f'sample interval {self.dt:g} on dimension {z}; 1 is assumed', 'pass dt=')]
     if not self.dt > 0: self.dt = 1.
     return self
+
+@patch
+def depth(self:_Mdio, kind): # lines that a chunk of the store is deep
+    chunks = self.v.encoding.get('chunks') or (1,)*self.v.ndim
+    return 1 if self.v.ndim < 3 else int(chunks[kind == 'crossline'])
 
 @patch
 def close(self:_Mdio): self.ds.close(); self.v = None
@@ -699,12 +747,12 @@ def read(self:_Mdio, ids):
     ok = np.flatnonzero(ids >= 0)
     if not len(ok): return out
     at = np.unravel_index(self.cells[ids[ok]], self.v.shape[:-1])
-    if self.v.ndim == 3 and len(np.unique(at[0])) > 1 and len(np.unique(at[1])) > 1:      # neither an inline nor a crossline
+    if self.v.ndim == 3 and np.ptp(at[0]) and np.ptp(at[1]) and np.prod([np.ptp(a) + 1. for a in at]) > 4*len(ok):            # scattered: no block of lines
         for i in np.unique(at[0]):
             k = ok[at[0] == i]; out[k] = self.read(ids[k])
         return out
-    lo = [int(a.min()) for a in at]
-    a = self.v[tuple(slice(l, int(a.max()) + 1) for l, a in zip(lo, at))].values           # one block of the store
+    lo, hi = ([int(f(a)) for a in at] for f in (np.min, np.max))
+    a = self.values(self.v[tuple(slice(l, h + 1) for l, h in zip(lo, hi))])     # one block of the store
     with np.errstate(over='ignore'): out[ok] = a[tuple(a_ - l for a_, l in zip(at, lo))]
     return out
 
@@ -712,7 +760,7 @@ def read(self:_Mdio, ids):
 def xy(self:_Mdio, ids):
     out = np.full((len(ids), 2), np.nan)
     for k, n in enumerate(('cdp_x', 'cdp_y')):
-        if n in self.ds and self.ds[n].shape == self.v.shape[:-1]: out[:, k] = self.ds[n].values.reshape(-1)[self.cells[ids]]
+        if n in self.ds and self.ds[n].shape == self.v.shape[:-1] and self.ds[n].dtype.kind in 'iuf': out[:, k] = self.values(self.ds[n]).reshape(-1)[self.cells[ids]]
     return out
 
 # %% ../nbs/01_volume.ipynb #139fdb17
@@ -835,22 +883,17 @@ def write_segy_like(
     IEEE float, big endian. Bounded memory: one item at a time. Raises `VolumeError` where it can't write, `ValueError` for wrong or non-finite values."""
     v, path = volume, Path(path)
     if path.exists() and v.path.exists() and os.path.samefile(path, v.path): raise _fail(path, 'is the source itself', 'choose another name')
-    tmp = path.with_name(f'.{path.name}.{os.getpid()}.part')
     spec = segyio.spec()
     spec.format, spec.samples, spec.tracecount = 5, np.arange(v.n_samples), v.n_traces
     if v.format == 'segy': spec.ext_headers = (v._r.first - 3600)//3200
     try:
-        with segyio.create(tmp, spec) as f:
-            os.truncate(tmp, 3600 + 3200*(len(f.text) - 1) + v.n_traces*(240 + 4*v.n_samples))         # zeros where nothing comes
+        with whole_file(path, VolumeError) as new, segyio.create(new, spec) as f:
+            os.truncate(new, 3600 + 3200*(len(f.text) - 1) + v.n_traces*(240 + 4*v.n_samples))         # zeros where nothing comes
             _file_headers(v, f, note)
             _write_trace_headers(v, f)
             for ids, values in items:
                 for i, column in _checked(v, ids, values): f.trace[i] = column
-        with open(tmp, 'rb') as f: os.fsync(f.fileno())
-        os.replace(tmp, path)
-    except (OSError, UnicodeError, OverflowError) as e:
-        raise _fail(path, f'can not be written ({getattr(e, "strerror", None) or e})', 'check the folder and the free space') from e
-    finally: tmp.unlink(missing_ok=True)
+    except (UnicodeError, OverflowError) as e: raise _fail(path, f'can not be written ({e})', 'shorten the note') from e
     return path
 
 def _checked(v, ids, values):

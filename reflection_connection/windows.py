@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+from .files import reason
 from .synthetic import labelled_windows
 from .volume import Volume, open_volume
 
 # %% auto #0
-__all__ = ['COLUMNS', 'IMAGE_TYPES', 'UNITS', 'MAX_PIXELS', 'CHALLENGE', 'WindowError', 'window_table', 'locate', 'in_samples',
-           'line_windows', 'Grid', 'volume_windows', 'read_image', 'image_windows', 'challenge_folder',
+__all__ = ['COLUMNS', 'IMAGE_TYPES', 'UNITS', 'MAX_PIXELS', 'CHALLENGE', 'MAX_SIDE', 'WindowError', 'window_table', 'locate',
+           'in_samples', 'line_windows', 'Grid', 'volume_windows', 'read_image', 'image_windows', 'challenge_folder',
            'challenge_windows', 'labelled_table', 'WindowReader', 'data_fingerprint', 'Recipe', 'split_by_survey',
            'split_by_block', 'split_gap', 'prove_disjoint', 'split_by_window', 'split_windows', 'synthetic_reader',
            'load_windows', 'split_labelled', 'load_labelled', 'synthetic_pool']
@@ -40,7 +41,8 @@ def window_table(
     "Put `rows` into the table's columns and types; refuse ids that occur twice."
     frame = pd.DataFrame(rows).reindex(columns=list(COLUMNS)).reset_index(drop=True)
     for c in COLUMNS:
-        frame[c] = frame[c].astype('string' if c in _TEXT else 'Int64' if c in _WHOLE else 'float64')
+        try: frame[c] = frame[c].astype('string' if c in _TEXT else 'Int64' if c in _WHOLE else 'float64')
+        except (TypeError, ValueError, OverflowError) as e: raise WindowError(f"column {c}: expected {'text' if c in _TEXT else 'whole numbers' if c in _WHOLE else 'numbers'} ({str(e).splitlines()[0][:80]})") from e
     twice = frame.id[frame.id.duplicated()]
     if len(twice): raise WindowError(f"window id {twice.iloc[0]!r} occurs more than once: give every window its own id")
     return frame
@@ -54,7 +56,9 @@ def _starts(n, size, step):
 
 def _box_live(live, tops, lefts, h, w):
     "Share of live samples of every box, by a summed-area table. live: (n_samples, n_traces) bool"
-    area = np.zeros((live.shape[0] + 1, live.shape[1] + 1)); area[1:, 1:] = live.cumsum(0).cumsum(1)
+    if not live.any(): return np.zeros((len(tops), len(lefts)))
+    if live.all(): return np.ones((len(tops), len(lefts)))
+    area = np.zeros((live.shape[0] + 1, live.shape[1] + 1), np.int64); np.cumsum(np.cumsum(live, 0, dtype=np.int32), 1, dtype=np.int64, out=area[1:, 1:])
     t, l = np.ix_(tops, lefts)
     return (area[t + h, l + w] - area[t, l + w] - area[t + h, l] + area[t, l]) / (h * w)
 
@@ -152,7 +156,7 @@ def volume_windows(
     return window_table(pd.concat(tables, ignore_index=True))
 
 # %% ../nbs/02_windows.ipynb #d42da29d
-MAX_PIXELS = 64_000_000
+MAX_PIXELS, _READ = 64_000_000, ('PNG', 'JPEG', 'TIFF', 'BMP') # by what is in them; others that Pillow knows run programs of their own
 
 def read_image(
     path, # PNG, JPEG, TIFF or BMP; gray, palette, RGB(A), 8 or 16 bit
@@ -160,16 +164,17 @@ def read_image(
     "Read one image as amplitudes. Raises `WindowError` for anything that is not a usable image."
     path = Path(path)
     try:
-        with Image.open(path) as im:
+        if path.exists() and not path.is_file(): raise WindowError(f"{path}: not a regular file: expected an image")      # a FIFO would wait for ever
+        with Image.open(path, formats=_READ) as im:
             if im.width * im.height > MAX_PIXELS: raise WindowError(f"{path.name}: {im.width} x {im.height} pixels is more than {MAX_PIXELS:,}: cut it into windows first")
             if getattr(im, 'n_frames', 1) > 1: raise WindowError(f"{path.name}: {im.n_frames} frames: expected a single image")
             if im.mode in ('I;16', 'I;16B', 'I;16L', 'I'): pixels, top = np.asarray(im, dtype=np.float32), 65535.
             elif im.mode == 'F': raise WindowError(f"{path.name}: floating-point image: save amplitudes as .npy instead")
             else: pixels, top = np.asarray(im.convert('RGBA').convert('RGB').convert('L') if im.mode in ('P', 'PA', 'LA', 'RGBA') else im.convert('L'), dtype=np.float32), 255.
     except FileNotFoundError as e: raise WindowError(f"{path}: no such image") from e
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as e:
-        if isinstance(e, WindowError): raise
-        raise WindowError(f"{path.name}: not a readable image ({type(e).__name__}: {str(e).splitlines()[0][:80] if str(e) else 'no details'})") from e
+    except WindowError: raise
+    except Exception as e: # decoders fail in as many ways as images are damaged
+        raise WindowError(f"{path.name}: not a readable image ({reason(e, path)})") from e
     if min(pixels.shape) < 2: raise WindowError(f"{path.name}: {pixels.shape[1]} x {pixels.shape[0]} pixels is too small for a window")
     if pixels.max() == pixels.min(): raise WindowError(f"{path.name}: every pixel has the same value: nothing to compare")
     return (pixels / top * 2 - 1).astype(np.float32)
@@ -177,6 +182,8 @@ def read_image(
 # %% ../nbs/02_windows.ipynb #1f1f1775
 def _image_row(path, label, split):
     "Table row of one image, read once to know that it is usable."
+    try: str(path).encode()
+    except UnicodeEncodeError as e: raise WindowError(f"{ascii(path.name)}: a name that is not Unicode text: rename it") from e
     h, w = read_image(path).shape
     return dict(id=path.name, source=str(path), domain='image', line_kind='image', line=0, top=0, left=0, height=h, width=w,
                 live=1., label=label, split=split)
@@ -243,8 +250,16 @@ def _read_table(path):
     path = Path(path)
     if not path.is_file(): raise WindowError(f"{path}: no such table")
     try: return pd.read_parquet(path) if path.suffix == '.parquet' else pd.read_csv(path)
-    except (ValueError, OSError, UnicodeDecodeError, pd.errors.ParserError) as e:
-        raise WindowError(f"{path.name}: not a readable {'Parquet' if path.suffix == '.parquet' else 'CSV'} table ({str(e).splitlines()[0][:80]})") from e
+    except Exception as e: # pandas and pyarrow fail in as many ways as tables are damaged
+        raise WindowError(f"{path.name}: not a readable {'Parquet' if path.suffix == '.parquet' else 'CSV'} table ({(str(e).splitlines() or [type(e).__name__])[0][:80]})") from e
+
+def _whole(raw, column, path):
+    "A column of whole numbers as int64; names the first row that has none."
+    try: found = pd.to_numeric(raw[column], errors='coerce').astype(float).to_numpy() if raw[column].dtype.kind not in 'bMm' else np.full(len(raw), np.nan)
+    except (TypeError, ValueError): found = np.full(len(raw), np.nan)
+    bad = ~(np.isfinite(found) & (found == np.floor(found)) & (np.abs(found) < 2**53))
+    if bad.any(): raise WindowError(f"{path.name}: row {int(bad.argmax()) + 1}: {column} is {str(raw[column].iloc[int(bad.argmax())])[:40]!r}: expected a whole number")
+    return found.astype(np.int64)
 
 def _find_source(name, folder):
     for p in [Path(name), folder/name, *(folder/f'{name}{s}' for s in ('.npy', '.sgy', '.segy', '.mdio')), *((folder/'sections'/f'{name}.npy'),)]:
@@ -257,16 +272,23 @@ def labelled_table(
     labels:bool=True, # False: rectangles need no label
 )->pd.DataFrame: # table of windows with labels and coordinates
     "Read a table of labelled rectangles and locate every one on its volume."
-    raw, path = _read_table(path), Path(path)
-    if 'row0' in raw: raw = raw.assign(top=raw.row0, left=raw.col0, height=raw.row1 - raw.row0, width=raw.col1 - raw.col0)
+    raw, path = _read_table(path).reset_index(drop=True), Path(path)
+    if raw.columns.duplicated().any(): raise WindowError(f"{path.name}: column {raw.columns[raw.columns.duplicated()][0]!r} occurs twice: leave one out")
+    if {'row0', 'row1', 'col0', 'col1'} <= set(raw):
+        row0, row1, col0, col1 = (_whole(raw, c, path) for c in ('row0', 'row1', 'col0', 'col1')); raw = raw.assign(top=row0, left=col0, height=row1 - row0, width=col1 - col0)
     need = {'top', 'left', 'height', 'width', *(['label'] if labels else [])} - set(raw.columns)
     if need: raise WindowError(f"{path.name}: columns {sorted(need)} are missing: expected line_kind, line, top, left, height, width, label or section, row0, row1, col0, col1, label")
     place = Path(source) if source else path.parent
     name = raw['source'] if 'source' in raw else raw['section'] if 'section' in raw else pd.Series(str(place), index=raw.index)
-    raw = raw.assign(source=name.astype(str), line_kind=raw.get('line_kind', 'line'), line=raw.get('line', 0))
+    out = [n for n in name.astype(str).unique() if '..' in Path(n).parts and not Path(n).is_absolute()] if {'source', 'section'} & set(raw) else []
+    if out: raise WindowError(f"{path.name}: {out[0]!r} leads out of the folder that it is looked up in: give the volume's whole path, or a name below that folder")
+    raw = raw.assign(source=name.astype(str), line_kind=raw.get('line_kind', 'line'), line=raw.get('line', 0)); raw = raw.assign(**{c: _whole(raw, c, path) for c in ('line', 'top', 'left', 'height', 'width')})
+    for c in ('line_kind', 'id'):
+        if c in raw and raw[c].isna().any(): raise WindowError(f"{path.name}: row {int(raw[c].isna().to_numpy().argmax()) + 1} has no {c}")
+    raw['line_kind'] = raw.line_kind.astype(str)
     tables = []
-    for (src, kind, line), rows in raw.groupby(['source', 'line_kind', 'line'], sort=False):
-        found = _find_source(src, place if place.is_dir() else place.parent)
+    for (src, kind, line), rows in raw.groupby(['source', 'line_kind', 'line'], sort=False, observed=True):
+        found = _find_source(src, place if place.is_dir() else place.parent); found = found.resolve() if '..' in found.parts else found
         volume = open_volume(found)
         n_across = len(volume.across(kind, int(line)))
         bad = rows[(rows.top < 0) | (rows.left < 0) | (rows.height < 2) | (rows.width < 2) | (rows.top + rows.height > volume.n_samples) | (rows.left + rows.width > n_across)]
@@ -289,9 +311,11 @@ class WindowReader:
         frame:pd.DataFrame, # a table of windows
         keep:int=4, # sections held in memory
         arrays=None, # list of pixels (height, width), one a row, for windows without a file
+        scale:bool=True, # False: scales are not needed (the recipe scales each window by itself), and 1 is given
     ):
+        self.scale = scale
         self.frame, self.keep, self.arrays = frame.reset_index(drop=True), keep, arrays
-        self._volumes, self._sections, self._scales = {}, OrderedDict(), {}
+        self._volumes, self._sections, self._scales, self._places = {}, OrderedDict(), {}, None
         if arrays is not None and len(arrays) != len(frame): raise WindowError(f"{len(arrays)} arrays for {len(frame)} windows: expected one each")
 
     def __len__(self): return len(self.frame)
@@ -317,14 +341,14 @@ class WindowReader:
 
     def __getitem__(self, i:int):
         "(pixels (height, width) float32 in the source's units, live (height, width) bool, scale float)"
-        r = self.frame.iloc[i]
-        if self.arrays is not None: return self.arrays[i], np.isfinite(self.arrays[i]), self._array_scale(r.survey)
-        if r.line_kind == 'image':
-            pixels = read_image(r.source)
+        if self.arrays is not None: return self.arrays[i], np.isfinite(self.arrays[i]), self._array_scale(self.frame.survey.iloc[i])
+        if self._places is None: self._places = list(zip(*(self.frame[c].tolist() for c in ('source', 'line_kind', 'line', 'top', 'left', 'height', 'width'))))
+        source, kind, line, top, left, height, width = self._places[i]
+        if kind == 'image':
+            pixels = read_image(source)
             return pixels, np.ones(pixels.shape, bool), 1.
-        section, live = self._section(r.source, r.line_kind, int(r.line))
-        box = slice(int(r.top), int(r.top + r.height)), slice(int(r.left), int(r.left + r.width))
-        return section[box], live[box], self.volume(r.source).scale()
+        section, live = self._section(source, kind, line); box = slice(top, top + height), slice(left, left + width)
+        return section[box], live[box], self.volume(source).scale() if self.scale else 1.
 
     def __iter__(self): return (self[i] for i in range(len(self)))
 
@@ -342,7 +366,7 @@ def read(self:WindowReader)->tuple: # (list of pixels, list of live masks, list 
 def subset(self:WindowReader, rows)->WindowReader:
     "A reader of some rows (boolean mask or positions)."
     rows = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, int)
-    other = WindowReader(self.frame.iloc[rows], self.keep, None if self.arrays is None else [self.arrays[i] for i in rows])
+    other = WindowReader(self.frame.iloc[rows], self.keep, None if self.arrays is None else [self.arrays[i] for i in rows], self.scale)
     other._volumes = self._volumes
     if self.arrays is not None: other._scales = {s: self._array_scale(s) for s in other.frame.survey.unique()}
     return other
@@ -363,6 +387,8 @@ def data_fingerprint(
     return h.hexdigest()[:16]
 
 # %% ../nbs/02_windows.ipynb #a5496fda
+MAX_SIDE = 4096 # pixels that a network's input may be high or wide
+
 @dataclass(frozen=True)
 class Recipe:
     "How pixels become network input. Two recipes are the same if and only if their fingerprints are."
@@ -372,13 +398,17 @@ class Recipe:
 
     def __post_init__(self):
         if self.scaling not in ('window', 'source'): raise WindowError(f"scaling is {self.scaling!r}: expected 'window' or 'source'")
-        if len(self.size) != 2 or min(self.size) < 8: raise WindowError(f"size is {self.size}: expected (height, width), each at least 8 pixels")
-        if not self.clip > 0: raise WindowError(f"clip is {self.clip}: expected a positive number")
+        whole = lambda s: isinstance(s, (int, np.integer)) and 8 <= s <= MAX_SIDE
+        if not isinstance(self.size, (tuple, list)) or len(self.size) != 2 or not all(map(whole, self.size)): raise WindowError(f"size is {str(self.size)[:60]}: expected (height, width), each 8 to {MAX_SIDE:,} pixels")
+        if not isinstance(self.clip, (int, float)) or not 0 < self.clip < np.inf: raise WindowError(f"clip is {str(self.clip)[:60]}: expected a positive number")
         object.__setattr__(self, 'size', tuple(int(s) for s in self.size))
 
     def to_dict(self): return asdict(self) | {'size': list(self.size)}
     @classmethod
-    def from_dict(cls, d): return cls(**(d | {'size': tuple(d['size'])}))
+    def from_dict(cls, d):
+        names = {'scaling', 'size', 'clip'}
+        if not isinstance(d, dict) or set(d) != names: raise WindowError(f"recipe: expected {', '.join(sorted(names))}, got {str(sorted(d) if isinstance(d, dict) else d)[:80]}")
+        return cls(**(d | {'size': tuple(d['size']) if isinstance(d['size'], list) else d['size']}))
     def fingerprint(self): return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
     def scale(self,

@@ -38,7 +38,7 @@ def encoder_folder(tmp_path_factory):
     return encoder.save(tmp_path_factory.mktemp('encoder')/'small')
 
 
-SLOW = ('test_runs', 'test_iterate', 'test_explore', 'test_cli')     # files that take longest begin first, so that no worker is left alone with one
+SLOW = ('test_runs', 'test_interruption', 'test_iterate', 'test_security', 'test_cli', 'test_reproducible', 'test_explore', 'test_faults', 'test_processes', 'test_cluster', 'test_memory')     # files that take longest begin first, so that no worker is left alone with one
 
 
 def pytest_collection_modifyitems(items):

@@ -1,4 +1,4 @@
-"The command line from outside: right answers, located hits, and one clear line for everything a user can get wrong."
+"The command line from outside: right answers and located hits. What a user can get wrong is in test_faults.py."
 import json
 
 import numpy as np
@@ -32,6 +32,15 @@ def test_help_of_every_command(refcon):
 def test_check_prints_json(refcon, work):
     report = json.loads(refcon('check', work/'survey'/'survey.sgy', '--json').stdout)
     assert report['n_samples'] == 160 and report['geometry']['inlines']['count'] == 12 and report['interval'] == 4
+
+
+def test_verbose_tells_what_happens(refcon, work, encoder_folder):
+    import re
+    ask = ('embed', work/'images'/'image_corpus', '--encoder', encoder_folder, '--out', work/'v.npz'); quiet, loud = refcon(*ask), refcon(*ask, '--verbose')
+    assert quiet.stdout == loud.stdout and quiet.returncode == loud.returncode == 0 and 'embed.shard' not in quiet.stderr
+    lines = [ln for ln in loud.stderr.splitlines() if re.match(r'\d\d:\d\d:\d\d\.\d{3} \w+\.\w+ ', ln)]
+    assert any('encoder.loaded' in ln for ln in lines) and any(re.search(r'embed.shard shard=000000 windows=\d+ left_out=0 seconds=', ln) for ln in lines) and 'refcon.embed seconds=' in lines[-1]
+    wrong = refcon('embed', work/'nowhere', '--encoder', encoder_folder, '--out', work/'v.npz', '-v'); assert wrong.returncode == 2 and 'refcon.embed error="WindowError"' in wrong.stderr.replace('error=WindowError', 'error="WindowError"')
 
 
 def test_embed(refcon, work, encoder_folder):
@@ -126,103 +135,10 @@ def test_a_handful_of_labels(refcon, work):
     assert Encoder.load(work/'adapted').provenance['adapted']['strength'] == results['strength']
 
 
-WRONG = '''check {o}/nope.sgy
-check {o}/random.sgy
-check {o}/empty.sgy
-check {o}
-check {o}/random.png
-embed {o}/bad --encoder nope-encoder --out {o}/e.npz
-embed {o}/nope --encoder {e} --out {o}/e.npz
-embed {o}/bad --encoder {o}/bad --out {o}/e.npz
-embed {o}/bad --encoder {e} --out {o}/e.npz
-embed {o}/good --encoder {e} --out {o}/e.txt
-embed {o}/good --encoder {e} --out {o}/no/such/folder/e.npz
-index {o}/random.sgy --encoder {e} --out {o}/i
-index {o}/empty.sgy --encoder {e} --out {o}/i
-index {o}/good --encoder {e} --out {o}/good
-index {s} --encoder {e} --out {o}/i --window 5000 64
-index {s} --encoder {e} --out {o}/i --window 0 64
-search {o}/bad --image {o}/random.png
-search {o}/nope --crossline 3 --box 0 0 1 1
-search {i} --image {o}/random.png
-search {i} --box 0 0 9 9
-search {i} --inline 1200
-search {i} --inline 1 --box 0 0 9 9
-search {i} --inline 1200 --box 9 9 0 0
-search {i} --inline 1200 --crossline 3400 --box 0 0 9 9
-search {i} --inline 1200 --box 0 0 64 64 --where nonsense((
-search {i} --inline 1200 --box 0 0 64 64 --min-confidence 2
-search {i} --inline 1200 --box 0 0 64 64 --k 0
-search {i} --inline 1200 --box 0 0 64 64 --encoder {o}/bad
-search {i} --image {o}/good/Fault/a.png --map {o}/m.tif
-search {i} --image {o}/good/Fault/a.png --class Salt
-search {i} --class Salt
-search {i} --class Karst --labels {o}/good
-search {i} --inline 1200 --box 0 0 64 4
-search {i} --along 1200 --box 0 0 64 64
-search {i} --along 1200,3400 9,9 --box 0 0 64 64
-search {i} --like nothing
-search {i} --inline 1200 --box 0 0 64 64 --polygon {o}/good
-search {i} --inline 1200 --box 0 0 64 64 --min-samples -1
-index {s} --encoder {e} --out {o}/i --unit feet
-evaluate {o}/nope --encoder {e}
-evaluate {o}/bad --encoder {e}
-evaluate {o}/good --encoder {e} --leave-out survey
-submit --queries {o}/nope --corpus {o}/bad --encoder {e} --out {o}/r.json
-submit --queries {o}/good --corpus {o}/one --encoder {e} --out {o}/r.json
-train {o}/one --out {o}/t
-train {o}/one --out {o}/t --what head
-train {o}/good --out {o}/t --what head
-evaluate {o}/good --encoder {e} --exclude Pepper
-train {o}/nope --out {o}/t
-pretrain {o}/nope --out {o}/t
-pretrain {o}/one/a.png --out {o}/t
-pretrain synthetic --sections 8 --encoder resnet-tiny --out {o}/t
-pretrain synthetic --sections 8 --encoder nothing --out {o}/t
-pretrain synthetic --sections 8 --batch 3 --out {o}/t
-pretrain synthetic --sections 8 --size 60 --out {o}/t
-pretrain synthetic --workers -1 --out {o}/t
-pretrain synthetic --objective simclr --out {o}/t
-run nbs/run_training.ipynb -p stepz 3 --out {o}/r
-run nbs/run_training.ipynb -p steps many --out {o}/r
-run nbs/run_training.ipynb -p steps 3 -p steps 4 --out {o}/r
-run nbs/nope.ipynb --out {o}/r
-run README.md --out {o}/r
-run nbs/00_synthetic.ipynb --out {o}/r
-frobnicate'''.splitlines()
-
-
-@pytest.fixture(scope='module')
-def faults(work):
-    "Files that nobody should feed to the tool."
-    from PIL import Image
-    o = work/'faults'; o.mkdir(); rng = np.random.default_rng(0)
-    (o/'random.sgy').write_bytes(rng.bytes(5000)); (o/'empty.sgy').write_bytes(b''); (o/'random.png').write_bytes(rng.bytes(300))
-    for name in ('bad', 'good', 'one'): (o/name/'Fault').mkdir(parents=True)
-    (o/'bad'/'Fault'/'x.png').write_bytes(rng.bytes(300))
-    for name, n in (('good', 3), ('one', 1)):
-        for k in range(n): Image.fromarray(rng.integers(0, 255, (40, 40), dtype=np.uint8)).save(o/name/'Fault'/f'{"abc"[k]}.png')
-    return o
-
-
-@pytest.mark.parametrize('line', WRONG)
-def test_bad_input_is_one_line_and_exit_2(line, faults, work, encoder_folder):
-    import contextlib
-    import io
-    from reflection_connection.cli import main
-    argv = line.format(o=faults, e=encoder_folder, s=work/'survey'/'survey.sgy', i=work/'index').split()
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try: code = main(argv)
-        except SystemExit as e: code = e.code
-    said = [ln for ln in err.getvalue().splitlines() if ln.startswith('refcon')]
-    assert code == 2 and out.getvalue() == '' and len(said) == 1 and len(said[0]) > 20, err.getvalue()
-
-
-def test_hub_out_of_reach(refcon, faults):
-    done = refcon('embed', faults/'good', '--encoder', 'nobody/nothing', '--out', faults/'e.npz', HF_HUB_OFFLINE='1')
+def test_hub_out_of_reach(refcon, work):
+    done = refcon('embed', work/'images'/'query', '--encoder', 'nobody/nothing', '--out', work/'h.npz', HF_HUB_OFFLINE='1')
     assert done.returncode == 2 and 'hub' in done.stderr and 'Traceback' not in done.stderr
-    done = refcon('train', 'thinkonward/reflection-connection', '--out', faults/'t', HF_HUB_OFFLINE='1')
+    done = refcon('train', 'thinkonward/reflection-connection', '--out', work/'t', HF_HUB_OFFLINE='1')
     assert done.returncode == 2 and 'hub cannot be reached' in done.stderr and 'Traceback' not in done.stderr
 
 

@@ -1,5 +1,4 @@
 "What the encoder's notebook has no room for: damaged folders, hub layouts, speed as a ratio."
-import json
 import shutil
 
 import numpy as np
@@ -21,12 +20,14 @@ def test_missing_file(folder, name):
 
 
 def test_changed_settings_do_not_fit(folder):
-    about = json.loads((folder/'refcon.json').read_text()); about['head_dim'] = 7; (folder/'refcon.json').write_text(json.dumps(about))
+    from reflection_connection.files import read_json, write_json
+    write_json(folder/'refcon.json', read_json(folder/'refcon.json') | {'head_dim': 7}, checked=True)
     with pytest.raises(EncoderError, match='do not fit'): Encoder.load(folder)
 
 
 def test_a_newer_format_is_refused(folder):
-    about = json.loads((folder/'refcon.json').read_text()); about['format'] = 99; (folder/'refcon.json').write_text(json.dumps(about))
+    from reflection_connection.files import read_json, write_json
+    write_json(folder/'refcon.json', read_json(folder/'refcon.json') | {'format': 99}, checked=True)
     with pytest.raises(EncoderError, match='format 99'): Encoder.load(folder)
 
 
@@ -50,9 +51,9 @@ def test_saving_fails_whole(encoder_folder, tmp_path, monkeypatch):
     "A disk that fills up while saving leaves the old encoder as it was, and no litter."
     encoder = Encoder.load(encoder_folder); kept = encoder.save(tmp_path/'enc'); before = {p.name: p.read_bytes() for p in kept.iterdir()}
     def full(*args, **kwargs): raise OSError(28, 'No space left on device')
-    monkeypatch.setattr('reflection_connection.encoder.save_file', full)
-    with pytest.raises(OSError, match='No space'): encoder.save(kept)
-    assert {p.name: p.read_bytes() for p in kept.iterdir()} == before and [p.name for p in tmp_path.iterdir()] == ['enc']
+    monkeypatch.setattr('reflection_connection.encoder.to_safetensors', full)
+    with pytest.raises(EncoderError, match='No space'): encoder.save(kept)
+    assert {p.name: p.read_bytes() for p in kept.iterdir()} == before and sorted(p.name for p in tmp_path.iterdir()) == ['.enc.lock', 'enc']
 
 
 @pytest.mark.parametrize('name', sorted(n for n in ARCHITECTURES if 'base' not in n and 'small' not in n))

@@ -2,6 +2,7 @@
 import itertools, json, subprocess, sys
 import numpy as np, pandas as pd, pytest
 from reflection_connection import evaluate
+from reflection_connection.files import FileError
 from reflection_connection.evaluate import (BASELINES, METRICS, chance_level, check_submission, default_leave_out, evaluate_embeddings, expected_ap,
     leave_out_mask, make_submission, neighbour_confusion, paired_bootstrap, rank_metrics, random_embeddings, summarise, write_submission)
 
@@ -103,8 +104,8 @@ def test_submission_survives_a_failed_write(tmp_path, monkeypatch):
     path = write_submission(tmp_path/'deep'/'results.json', sub)
     before = path.read_bytes()
     def broken(*a, **k): raise OSError('disk full')
-    monkeypatch.setattr(evaluate.os, 'replace', broken)
-    with pytest.raises(OSError, match='disk full'): write_submission(path, sub)
+    monkeypatch.setattr('os.replace', broken)
+    with pytest.raises(FileError, match='disk full'): write_submission(path, sub)
     assert path.read_bytes() == before and [p.name for p in path.parent.iterdir()] == ['results.json']
     assert json.loads(before) == check_submission(path) == sub
     with pytest.raises(ValueError, match='exactly 3'): write_submission(path, {'q.png': []})

@@ -38,7 +38,7 @@ def told(folder): return pd.read_parquet(folder/'labels.parquet'), [{k: v for k,
 def test_killed_in_any_stage_it_ends_with_the_same_labels(tmp_path):
     loop(tmp_path/'whole'); labels, rounds = told(tmp_path/'whole')
     assert len(rounds) == 3 and rounds[1]['added'] > 0
-    for until in ('loop.json', 'embeddings/*.npy', 'labels.parquet', 'review/round1.csv'): loop(tmp_path/'cut', until)     # each goes on where the last was killed
+    for until in ('loop.json', 'embeddings/*.npz', 'labels.parquet', 'review/round1.csv'): loop(tmp_path/'cut', until)     # each goes on where the last was killed
     loop(tmp_path/'cut'); again, same = told(tmp_path/'cut')
     pd.testing.assert_frame_equal(again, labels); assert same == rounds
 

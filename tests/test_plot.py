@@ -5,6 +5,7 @@ import matplotlib
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt
 from reflection_connection import plot
+from reflection_connection.files import FileError
 from reflection_connection.plot import (color_range, save_figure, show_classes, show_confusion, show_curves, show_hits, show_map, show_metrics, show_section)
 
 @pytest.fixture(autouse=True)
@@ -88,8 +89,8 @@ def test_saved_twice_gives_the_same_bytes_and_closes(make, tmp_path):
 def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
     path = save_figure(show_section(SECTION), tmp_path/'f.png'); before = path.read_bytes()
     def broken(*a, **k): raise OSError('disk full')
-    monkeypatch.setattr(plot.os, 'replace', broken)
-    with pytest.raises(OSError, match='disk full'): save_figure(show_section(SECTION), path)
+    monkeypatch.setattr('os.replace', broken)
+    with pytest.raises(FileError, match='disk full'): save_figure(show_section(SECTION), path)
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ['f.png'] and not plt.get_fignums()
 
 def test_given_axes_are_used_and_the_figure_returned():

@@ -47,10 +47,32 @@ def test_started_again_it_takes_what_is_there(first, refcon):
     assert again == metrics and (out/'encoder'/'model.safetensors').stat().st_mtime_ns == before
 
 
+def test_done_again(first, refcon, tmp_path):
+    "From nothing, with the parameters of the folder: the same results to the last digit. What the logs say is asked for, and no library warns."
+    out, log, _ = first
+    done = refcon('rerun', out, '--out', tmp_path/'again', '--json', timeout=900); assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout); assert found['compared'] > 200 and found['results'] == [] and found['circumstances'] == []
+    lines = [json.loads(ln) for ln in (tmp_path/'again'/'log.jsonl').read_text().splitlines()]
+    assert [ln['stage'] for ln in lines if ln['event'] == 'run.stage'] == ['train', 'survey', 'index'] and {'train.started', 'train.checkpoint', 'embed.shard', 'index.written', 'run.finished'} <= {ln['event'] for ln in lines}
+    assert not [ln for ln in (log + done.stderr).splitlines() if 'warn' in ln.lower()]
+    (out/'metrics.json').rename(tmp_path/'kept'); (out/'metrics.json').write_text('{}')
+    done = refcon('rerun', out); (tmp_path/'kept').replace(out/'metrics.json'); assert done.returncode == 2 and 'metrics.json is not as the run left it' in done.stderr and not out.with_name('first-again').exists()
+
+
 def test_a_changed_parameter_trains_again(first, refcon):
     out, _, metrics = first
     log, changed = run(refcon, out, '-p', 'learning_rate', '0.0001')
     assert 'train: taken' not in log and 'index: taken' not in log and changed['encoder'] != metrics['encoder'] and changed['untrained']['macro_map'] == metrics['untrained']['macro_map']
+
+
+def test_killed_half_way_it_goes_on(first, refcon, tmp_path):
+    "SIGKILL for papermill in the middle of training: no half-written notebook, the kernel ends, and the same command ends with the results of a run that was left alone."
+    out, log = tmp_path/'cut', tmp_path/'cut'/'log.jsonl'; deadline = time.time() + 600
+    p = subprocess.Popen([str(Path(sys.executable).with_name('refcon')), 'run', 'nbs/run_training.ipynb', *SMALL, '--out', str(out)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (log.is_file() and 'train.checkpoint' in log.read_text()): assert p.poll() is None and time.time() < deadline; time.sleep(.02)
+    p.kill(); p.wait(); assert not (out/'run_training.ipynb').exists() and not (out/'sha256.json').exists()
+    said, metrics = run(refcon, out); assert 'going on from checkpoint-' in said or 'train: taken from' in said
+    assert metrics == first[2] and not [p for p in out.iterdir() if p.name.startswith('.') and p.suffix != '.lock']
 
 
 def test_challenge_folder(refcon, tmp_path):

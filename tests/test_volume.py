@@ -321,7 +321,7 @@ def test_write_fails_whole(tmp_path):
     (tmp_path/'old.sgy').write_bytes(b'old')
     with pytest.raises(RuntimeError): write_segy_like(v, tmp_path/'old.sgy', items())
     assert (tmp_path/'old.sgy').read_bytes() == b'old' and len(list(tmp_path.iterdir())) == 2
-    with pytest.raises(VolumeError, match='can not be written'): write_segy_like(v, tmp_path/'no'/'b.sgy', [])
+    with pytest.raises(VolumeError, match='cannot be written'): write_segy_like(v, tmp_path/'no'/'b.sgy', [])
 
 
 # ---- worker processes and big files
