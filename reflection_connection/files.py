@@ -4,7 +4,7 @@
 
 # %% ../nbs/00_files.ipynb #05ea1341
 from __future__ import annotations
-import ctypes, glob, hashlib, json, logging, os, shutil, socket, tempfile, time, zipfile, zlib
+import ctypes, errno, glob, hashlib, json, logging, os, shutil, socket, tempfile, time, zipfile, zlib
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -115,7 +115,16 @@ def tidy(
 ):
     "Remove what a replacement that was cut off left behind; only for who holds the lock."
     settle(folder)
-    for p in _left(Path(folder), '.new') + _left(Path(folder), '.old'): shutil.rmtree(p)
+    for p in _left(Path(folder), '.new') + _left(Path(folder), '.old'): _clear(p)
+
+def _clear(folder):
+    "Remove a folder that threads of a library that gave up may still be writing to, or tidying themselves."
+    for wait in (.01, .1, 1., None):
+        try: shutil.rmtree(folder)
+        except OSError as e:
+            if wait is None or e.errno not in (errno.ENOENT, errno.ENOTEMPTY): raise
+        if not os.path.lexists(folder): return
+        time.sleep(wait or 0)
 
 def _left(folder, suffix): return list(folder.parent.glob(f'.{glob.escape(folder.name)}.????????{suffix}'))
 
@@ -138,9 +147,9 @@ def whole_folder(
                 for p in new.rglob('*'):
                     if p.is_file(): permit(p); _sync(p)
                 if not folder.exists(): os.rename(new, folder)
-                elif not _exchange(new, folder): aside = new.with_suffix('.old'); os.rename(folder, aside); os.rename(new, folder); shutil.rmtree(aside)
+                elif not _exchange(new, folder): aside = new.with_suffix('.old'); os.rename(folder, aside); os.rename(new, folder); _clear(aside)
         finally:
-            if new is not None and new.exists(): shutil.rmtree(new)
+            if new is not None and new.exists(): _clear(new)
 
 # %% ../nbs/00_files.ipynb #b86c5883
 @contextmanager
