@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-import nbformat
 import numpy as np
 import pandas as pd
 from .confidence import calibration_error, fit_probability, neighbour_pairs, probability, reliability, risk_coverage
@@ -43,6 +42,7 @@ def notebook_parameters(
     "Typed defaults of the cell tagged `parameters`."
     notebook = Path(notebook)
     if not notebook.is_file(): raise RunError(f"{notebook}: no such notebook")
+    import nbformat                                                     # a second, which trainings do not need
     try: cells = nbformat.read(notebook, as_version=4).cells
     except Exception as e: # nbformat fails in as many ways as a notebook can be none
         raise RunError(f"{notebook}: not a readable notebook ({(str(e).splitlines() or [type(e).__name__])[0][:80]})") from e
@@ -246,7 +246,7 @@ def run_notebook(
     cwd=None, # folder that the notebook's relative paths go from; default: the present one
 )->Path: # the executed notebook
     "Execute a run notebook headless. Raises `RunError` for what the user did wrong and when a cell fails."
-    import papermill
+    import nbformat, papermill
     from traitlets.config import Config
     given = dict(given or {}) | ({'out': str(out)} if out else {})
     known, given = notebook_parameters(notebook), check_parameters(notebook, given)
@@ -274,13 +274,31 @@ def _leaves(value, name=''):
     else: yield name, value
 
 def _results(folder):
-    "name -> value of everything that a run came to."
-    out = dict(_leaves(read_json(folder/'metrics.json', RunError, since=None)))
-    if (folder/'encoder'/'refcon.json').is_file(): out['encoder'] = Encoder.load(folder/'encoder').fingerprint()
-    if (folder/'submission.json').is_file(): out |= dict(_leaves(read_json(folder/'submission.json', RunError, since=None), 'submission'))
-    if (folder/'index'/'meta.json').is_file() and 'milvus' not in read_meta(folder/'index'):
-        ids = pd.read_parquet(folder/'index'/'items.parquet', columns=['id']).id; out |= {'index, windows': hashlib.sha256('\n'.join(ids).encode()).hexdigest()[:16], 'index, embeddings': read_meta(folder/'index')['sha256']['index.faiss'][:16]}
+    "name -> value of everything that a run came to: numbers and cells of tables one by one, weights, embeddings and volumes by checksum."
+    out, listed = {}, read_json(folder/MANIFEST, RunError); own = {str(folder.resolve()), str(read_json(folder/'params.json', RunError, since=None)['parameters'].get('out', folder))}
+    def plain(v):
+        for path in sorted(own, key=len, reverse=True): v = v.replace(path, '.') if isinstance(v, str) else v
+        return v
+    encoders, indexes = ({Path(n).parent for n in listed if Path(n).name == marker} for marker in ('refcon.json', 'meta.json'))
+    for at in encoders: out[str(at)] = Encoder.load(folder/at).fingerprint()
+    for at in indexes:
+        if 'milvus' not in read_meta(folder/at): out |= {f'{at}, windows': _short(pd.read_parquet(folder/at/'items.parquet', columns=['id']).id), f'{at}, embeddings': read_meta(folder/at)['sha256']['index.faiss'][:16]}
+    for name, checksum in listed.items():
+        at = Path(name); kind = at.suffix
+        if at.parts[0] in _TOLD_APART or kind in ('.png', '.html') or at.parent in encoders | indexes: continue
+        if at.name in _RECORDS: found = _leaves(read_json(folder/at, RunError, since=None), '' if name == 'metrics.json' else name.removesuffix(kind))
+        elif kind in ('.csv', '.parquet'):
+            try: cells = (pd.read_csv if kind == '.csv' else pd.read_parquet)(folder/at).astype(object)
+            except ValueError: found = [(name, checksum[:16])]                                             # no table, whatever its name says
+            else: found = _leaves(cells.where(cells.notna(), None).to_dict('index'), name)
+        else: found = [(name, checksum[:16])]
+        out |= {k: plain(v) for k, v in found}
     return out
+
+_RECORDS = ('metrics.json', 'submission.json', 'loop.json')
+_TOLD_APART = ('params.json', 'stages.json', 'report.html', 'figures') # circumstances, times, and pictures of what is compared anyway
+
+def _short(lines): return hashlib.sha256('\n'.join(lines).encode()).hexdigest()[:16]
 
 def differences(
     folder, other, # finished run folders

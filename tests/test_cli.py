@@ -23,7 +23,7 @@ def work(tmp_path_factory, encoder_folder, refcon):
 
 def test_help_of_every_command(refcon):
     from reflection_connection.cli import COMMANDS
-    assert refcon('--help').returncode == 0
+    assert refcon('--help', installed=True).returncode == 0
     for name in COMMANDS:
         done = refcon(name, '--help')
         assert done.returncode == 0 and name in done.stdout
@@ -54,7 +54,7 @@ def test_embed(refcon, work, encoder_folder):
 def test_search_by_box(refcon, work):
     from reflection_connection.volume import open_volume
     volume = open_volume(work/'survey'/'survey.sgy'); line = int(volume.crosslines[60])
-    done = refcon('search', work/'index', '--crossline', line, '--box', 40, 0, 104, 12, '--k', 4, '--json', '--map', work/'map.sgy', '--min-separation', 3)
+    done = refcon('search', work/'index', '--crossline', line, '--box', 40, 0, 104, 12, '--k', 4, '--json', '--map', work/'map.sgy', '--min-separation', 3, installed=True)
     assert done.returncode == 0, done.stderr
     hits = json.loads(done.stdout)
     assert [h['rank'] for h in hits] == list(range(1, len(hits) + 1)) and len(hits) >= 3

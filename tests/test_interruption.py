@@ -1,15 +1,11 @@
 "What a kill, a full disk, a folder that may not be written to, and a second process do to what is made here: nothing."
 import json
-import multiprocessing
-import multiprocessing.connection
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
+from conftest import Process
 
 SEED = int(os.environ.get('REFCON_KILLS', random.SystemRandom().randrange(10**6) if os.environ.get('REFCON_SLOW') else 0))
 slow = pytest.mark.skipif(not os.environ.get('REFCON_SLOW'), reason='50 kills and more take minutes: make slow, or REFCON_SLOW=1 pytest tests/test_interruption.py')
@@ -87,51 +85,6 @@ def overwrite(site, here):
 def command(site, here, *argv):
     from reflection_connection.cli import main
     sys.exit(main([str(a) for a in argv]))
-
-
-# How it is done
-
-def _child(do, site, here, said, room, more):
-    os.dup2(said.fileno(), 1); os.dup2(said.fileno(), 2); said.close(); sys.stdout, sys.stderr = os.fdopen(1, 'w', closefd=False), os.fdopen(2, 'w', closefd=False)
-    if room is not None: signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
-    do(site, here, *more)
-
-class Process:
-    "A process that has imported everything already; what it says is in `.said`."
-    def __init__(self, do, site, here, *more, room=None):
-        mine, its = multiprocessing.Pipe(duplex=False); self.said = ''
-        self.process = warm().Process(target=_child, args=(do, site, here, its, room, more)); self.process.start(); its.close(); self.pid = self.process.pid
-        self._reader = threading.Thread(target=self._read, args=(mine,), daemon=True); self._reader.start()
-    def _read(self, pipe):
-        while part := os.read(pipe.fileno(), 65536): self.said += part.decode(errors='replace')
-        pipe.close()
-    def wait(self, timeout=300):
-        self.process.join(timeout); assert self.process.exitcode is not None, f'it hangs; it said {self.said[-2000:]}'
-        self._reader.join(30); return self.process.exitcode
-    def kill(self): self.process.kill(); return self.wait()
-    def __enter__(self): return self
-    def __exit__(self, *_):
-        if self.process.exitcode is None: self.process.kill(); self.process.join()
-
-_warm = None
-def warm():
-    global _warm
-    if _warm is None:
-        os.environ['OMP_NUM_THREADS'] = '1'; _warm = multiprocessing.get_context('forkserver')
-        _warm.set_forkserver_preload(['matplotlib.pyplot', 'sklearn.linear_model', 'sklearn.model_selection', 'transformers.trainer', 'transformers.models.resnet.modeling_resnet', *(f'reflection_connection.{m}' for m in ('cli', 'run', 'siamese', 'pretrain', 'explore', 'search'))])
-    return _warm
-
-@pytest.fixture(scope='module')
-def site(tmp_path_factory, encoder_folder):
-    "Images, a survey, sections, two encoders, and an index by each."
-    from reflection_connection.corpus import write_sections
-    from reflection_connection.encoder import Encoder
-    from reflection_connection.synthetic import write_challenge, write_survey
-    from reflection_connection.windows import Recipe
-    site = tmp_path_factory.mktemp('site'); shutil.copytree(encoder_folder, site/'small')
-    write_challenge(site/'data', 8, 0, (48, 48)); write_survey(site/'survey', 0, 8, 64, 64); write_sections(site/'sections', 2, 0, (128, 160))
-    Encoder.create('resnet-tiny', Recipe(size=(48, 48)), head_dim=32, seed=1, embedding_size=8, hidden_sizes=[8, 16, 32, 64], depths=[1, 1, 1, 1]).save(site/'older')
-    return site
 
 
 # What came of it. Each reads all that is there under its name, and fails on what is damaged

@@ -1,35 +1,25 @@
 "The label loop from outside: killed in any stage, judged by a person, misled, and as a command and a run."
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 
 import pandas as pd
 
-from conftest import ROOT
+from conftest import Process
 
-LOOP = '''
-import sys
-from reflection_connection.iterate import Rules
-from reflection_connection.run import iterate_labels, loop_windows
-windows = loop_windows('synthetic', labels=4, valid=6, per_class=20, surveys=3, unknown=('Channel', 'Salt'))
-iterate_labels(windows, 'refcon-tiny', sys.argv[1], Rules(min_probability=.6, cap=4), rounds=2, patience=3)
-'''
+def work(folder):
+    from reflection_connection.iterate import Rules
+    from reflection_connection.run import iterate_labels, loop_windows
+    windows = loop_windows('synthetic', labels=4, valid=6, per_class=20, surveys=3, unknown=('Channel', 'Salt'))
+    iterate_labels(windows, 'refcon-tiny', folder, Rules(min_probability=.6, cap=4), rounds=2, patience=3)
 
 
 def loop(folder, until=None):
     "Run the loop to its end, or kill it when a file that matches `until` is there."
-    process = subprocess.Popen([sys.executable, '-c', LOOP, str(folder)], cwd=ROOT, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    if until is None:
-        assert process.wait(300) == 0, process.stderr.read()[-2000:]
-        return
-    end = time.time() + 300
-    while not list(folder.glob(until)):
-        assert process.poll() is None and time.time() < end, f'ended before {until} was there'
-        time.sleep(.005)
-    process.send_signal(signal.SIGKILL); process.wait()
+    with Process(work, folder) as p:
+        if until is None: assert p.wait() == 0, p.said[-2000:]; return
+        end = time.time() + 300
+        while not list(folder.glob(until)): assert p.process.exitcode is None and time.time() < end, f'ended before {until} was there: {p.said[-2000:]}'; time.sleep(.005)
+        p.kill()
 
 
 def told(folder): return pd.read_parquet(folder/'labels.parquet'), [{k: v for k, v in r.items()} for r in json.loads((folder/'loop.json').read_text())['rounds']]

@@ -1,7 +1,5 @@
 "Whole runs, headless: papermill with small parameters, taken up again, and on real windows."
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -116,28 +114,6 @@ def test_plain_papermill(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     assert list((out/'wandb').glob('offline-run-*/*.wandb')), 'tracked offline'
     assert (out/'report.html').is_file() and 'no parameters' not in done.stderr.lower()
-
-
-TRAIN = '''
-import sys
-from reflection_connection.run import train_encoder
-print(train_encoder("synthetic", "resnet-tiny", folder=sys.argv[1], steps=12, eval_every=2, classes=2, per_class=2)[0].fingerprint())
-'''
-
-
-def test_killed_and_started_again(tmp_path):
-    "SIGKILL in the middle of training; the second start goes on, and ends with the weights of a run that was left alone."
-    def start(folder): return subprocess.Popen([sys.executable, '-c', TRAIN, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | {'OMP_NUM_THREADS': '2'})
-    whole = start(tmp_path/'whole').communicate(timeout=600)[0]
-    p = start(tmp_path/'cut'); deadline = time.time() + 600
-    while not list((tmp_path/'.cut.checkpoints').glob('*/checkpoint-4/trainer_state.json')):
-        assert p.poll() is None and time.time() < deadline, p.stdout.read()
-        time.sleep(.01)
-    p.send_signal(signal.SIGKILL); p.wait()
-    assert not (tmp_path/'cut').exists()
-    again = start(tmp_path/'cut').communicate(timeout=600)[0]
-    assert 'going on from checkpoint-' in again and 'going on' not in whole
-    assert again.splitlines()[-1] == whole.splitlines()[-1]
 
 
 def test_evaluation_run(refcon, tmp_path):
