@@ -512,7 +512,7 @@ class PretrainTrainer(LoopTrainer):
 
     @torch.no_grad()
     def evaluate(self, *args, metric_key_prefix='eval', **kwargs):
-        model, device = self.model.eval(), self.args.device
+        model, device = self.whole().eval(), self.args.device
         with each_alone(): out = [model(**{k: v.to(device) for k, v in b.items()}) for b in self.valid]
         z = torch.cat([model.encoder(w.to(device)).float() for w in self.windows.split(64)])
         metrics = {'loss': float(torch.stack([o['loss'] for o in out]).mean()), 'spread': float(spread(z)), 'rank': float(effective_rank(z))}
@@ -552,7 +552,7 @@ def pretrain(
         dataloader_persistent_workers=config.workers > 0, ddp_find_unused_parameters=True)
     trainer = PretrainTrainer(model, args, train_dataset=data, eval_dataset=data, data_collator=data.collate, valid=valid, windows=windows, picture=picture, callbacks=[*ours, *callbacks])
     history = fit(trainer)
-    encoder.module = model.encoder.requires_grad_(True).eval().cpu()
+    encoder.module = trainer.whole().encoder.requires_grad_(True).eval().cpu()
     encoder.add_neck(whole_windows(encoder, corpus, config.seed))
     if several(): dist.barrier()                                        # nobody tidies up while another still reads
     encoder.provenance = encoder.provenance | {'trained': True, 'pretraining': asdict(config) | sizes | {'windows_seen': config.steps*sizes['batch'], 'surveys': len(corpus.sources), 'data_wait': round(trainer.wait_share, 4)}}

@@ -6,9 +6,12 @@
 from __future__ import annotations
 import os, shutil, time
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 import torch
 import torch.distributed as dist
+from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
+from torch.distributed.tensor import DTensor
 from safetensors import SafetensorError
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import safe_globals
@@ -17,7 +20,7 @@ from .files import MANIFEST, check_manifest, event, manifest, writing
 
 # %% auto #0
 __all__ = ['TrainError', 'mixed_precision', 'arguments', 'several', 'each_alone', 'total', 'largest', 'gather_rows', 'world_size',
-           'rank', 'LoopTrainer', 'Checksums', 'LogLines', 'last_checkpoint', 'only_numbers', 'fit']
+           'rank', 'share_out', 'LoopTrainer', 'Checksums', 'LogLines', 'last_checkpoint', 'only_numbers', 'fit']
 
 # %% ../nbs/04b_train.ipynb #362a3327
 class TrainError(ValueError):
@@ -98,13 +101,43 @@ def rank()->int:
     "This process's number, from 0; the first one writes."
     return int(os.environ.get('RANK', 0))
 
+# %% ../nbs/04b_train.ipynb #e6dbc7da
+def share_out(
+    model:torch.nn.Module,
+    plugin, # accelerate's FullyShardedDataParallelPlugin, as its launcher made it
+)->torch.nn.Module: # a copy of the model, for its weights when they are put together
+    "Have accelerate share out weights layer by layer, and write checkpoints as whole tensors: any number of processes can take them up, and nothing in them is pickled but numbers."
+    if plugin.fsdp_version != 2: raise TrainError("weights are shared out by FSDP2 only: accelerate launch --use_fsdp --fsdp_version 2")
+    layers = sorted({n for m in model.modules() for n in getattr(m, '_no_split_modules', None) or () if n.endswith('Layer')} & {type(m).__name__ for m in model.modules()})
+    if layers and not plugin.transformer_cls_names_to_wrap: plugin.auto_wrap_policy, plugin.transformer_cls_names_to_wrap = transformer_auto_wrap_policy, layers
+    plugin.state_dict_config = plugin.optim_state_dict_config = None; plugin.set_state_dict_type('FULL_STATE_DICT')
+    plugin.cpu_ram_efficient_loading = False                            # every process has the weights that it begins with
+    return deepcopy(model)
+
 # %% ../nbs/04b_train.ipynb #acd7622f
 class LoopTrainer(Trainer):
     "Trainer that logs the means of what the model returns beside its loss, stops when the loss is not finite, and measures the wait for data."
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.extras, self.waited, self.began = {}, 0., None
+        if self.is_fsdp_enabled: self.twin = share_out(self.model, self.accelerator.state.fsdp_plugin)
+        elif os.environ.get('ACCELERATE_USE_FSDP') == 'true' and world_size() > 1: raise TrainError("weights can be shared out (--use_fsdp) over GPUs only: leave it out")
         self.remove_callback(PrinterCallback); self.add_callback(LogLines()); self.add_callback(Checksums())
+
+    def whole(self)->torch.nn.Module:
+        "The model with all its weights: itself, or where weights are shared out a copy in which they are put together; then every process must ask."
+        if not self.is_fsdp_enabled: return self.model
+        self.twin.load_state_dict({k: (v.full_tensor() if isinstance(v, DTensor) else v).detach().clone() for k, v in self.model.state_dict().items()})
+        return self.twin.to(self.args.device)
+
+    def _load_optimizer_and_scheduler(self, checkpoint):
+        idle = []
+        if checkpoint and self.is_fsdp_enabled:                         # torch wants moments of all that learns; what has had no gradient yet has none
+            known = torch.load(Path(checkpoint)/'optimizer.bin', map_location='cpu', weights_only=True, mmap=True)['state']
+            idle = [p for n, p in self.model.named_parameters() if p.requires_grad and n not in known]
+        for p in idle: p.requires_grad_(False)
+        super()._load_optimizer_and_scheduler(checkpoint)
+        for p in idle: p.requires_grad_(True)
 
     def _save_checkpoint(self, model, trial):
         folder = Path(self.args.output_dir)/f'checkpoint-{self.state.global_step}'
@@ -177,10 +210,11 @@ def fit(
     trainer:LoopTrainer,
 )->list: # log history: dicts with 'step' and what was logged
     "Train, from the newest complete checkpoint where there is one."
-    if trainer.is_fsdp_enabled: raise TrainError("weights shared out over devices (FSDP) cannot be validated by one process: train with copies on each (torchrun, or accelerate launch --multi_gpu)")
     with writing(trainer.args.output_dir, TrainError): Path(trainer.args.output_dir).mkdir(parents=True, exist_ok=True)
     before = last_checkpoint(trainer.args.output_dir)
-    if before: only_numbers(before)
+    if before:
+        only_numbers(before)
+        if (there := (before/'pytorch_model_fsdp.bin').is_file()) != trainer.is_fsdp_enabled: raise TrainError(f"{before} was written with weights {'shared out' if there else 'on every device'}: go on {'with' if there else 'without'} --use_fsdp, or choose another folder")
     event('train.started', steps=trainer.args.max_steps, going_on_from=before.name if before else None)
     if before and trainer.is_world_process_zero(): print(f'going on from {before.name}', flush=True)
     trainer.train(resume_from_checkpoint=str(before) if before else None)

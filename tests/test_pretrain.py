@@ -21,19 +21,19 @@ def sections(tmp_path_factory):
     return write_sections(tmp_path_factory.mktemp('corpus')/'sections', 40, seed=4)
 
 
-def pretrain(*arguments, processes=1):
-    launch = [str(BIN/'torchrun'), '--standalone', '--nproc-per-node', str(processes), '--no-python'] if processes > 1 else []
-    done = subprocess.run([*launch, str(BIN/'refcon'), 'pretrain', *map(str, arguments)], capture_output=True, text=True, timeout=600, env=os.environ | {'OMP_NUM_THREADS': '1'})
+def pretrain(*arguments, processes=1, shared=False):
+    launch = [str(BIN/'torchrun'), '--standalone', '--nproc-per-node', str(processes)] + ([] if shared else ['--no-python']) if processes > 1 else []
+    done = subprocess.run([*launch, str(ROOT/'tests'/'shared_out.py' if shared else BIN/'refcon'), 'pretrain', *map(str, arguments)], capture_output=True, text=True, timeout=600, env=os.environ | {'OMP_NUM_THREADS': '1'})
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize('objective, assignment', [('mae', 'sinkhorn'), ('dinov2', 'sinkhorn'), ('dinov2', 'centering')])
-def test_two_processes_see_what_one_sees(sections, tmp_path, objective, assignment):
-    "Same global batch: the same losses step by step, and the same encoder, within float tolerance."
+@pytest.mark.parametrize('objective, assignment, shared', [('mae', 'sinkhorn', False), ('dinov2', 'sinkhorn', False), ('dinov2', 'centering', True)])
+def test_two_processes_see_what_one_sees(sections, tmp_path, objective, assignment, shared):
+    "Same global batch: the same losses step by step, and the same encoder, within float tolerance; with all weights in each process, or shared out over them (FSDP)."
     import torch
     from reflection_connection.encoder import Encoder
-    run = lambda n: pretrain(sections, '--out', tmp_path/f'p{n}', '--objective', objective, '--assignment', assignment, '--steps', '6', '--lr', '3e-4', *SMALL, processes=n)
+    run = lambda n: pretrain(sections, '--out', tmp_path/f'p{n}', '--objective', objective, '--assignment', assignment, '--steps', '6', '--lr', '3e-4', *SMALL, processes=n, shared=shared and n > 1)
     one, two = run(1), run(2)
     assert len(one['losses']) == 6 and one['losses'] == pytest.approx(two['losses'], rel=2e-4), (one, two)
     assert one['eval_loss'] == pytest.approx(two['eval_loss'], rel=2e-3)

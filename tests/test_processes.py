@@ -20,11 +20,15 @@ SCRIPT = textwrap.dedent('''
     from reflection_connection.windows import Recipe
 
     class Cut(TrainerCallback):
-        "Ends the process after a checkpoint, as a scheduler's time limit would."
-        def on_step_end(self, args, state, control, **kwargs):
+        "Says what share of the weights is here, and ends the process after a checkpoint, as a scheduler's time limit would."
+        def on_step_end(self, args, state, control, model=None, **kwargs):
+            if state.global_step == 5: here = [p.to_local() if hasattr(p, 'to_local') else p for p in model.parameters()]; print(f'holds {sum(p.numel() for p in here)/sum(p.numel() for p in model.parameters()):.1f}', flush=True)
             if state.global_step == 5 and cut: sys.exit(7)
 
-    out, cut, settings = sys.argv[1], sys.argv[2] == 'cut', json.loads(sys.argv[3])
+    out, cut, settings = sys.argv[1], 'cut' in sys.argv[2], json.loads(sys.argv[3])
+    if 'shared' in sys.argv[2]:
+        from shared_out import share_out
+        share_out()
     rng = np.random.default_rng(0); y = np.repeat(list('abcd'), 12); waves = {c: np.sin(np.arange(32)[:, None]*(.3 + .3*i)) for i, c in enumerate('abcd')}
     x = torch.tensor(np.stack([waves[c] + rng.normal(size=(32, 32)) for c in y]), dtype=torch.float32)[:, None]
     encoder = Encoder.create('vitc-pico', Recipe(size=(32, 32)), 'mean', 16, seed=0)
@@ -39,7 +43,7 @@ SCRIPT = textwrap.dedent('''
 def run(out, processes, how='whole', **settings):
     launch = [str(BIN/'torchrun'), '--standalone', '--nproc-per-node', str(processes)] if processes > 1 else [sys.executable]
     script = out.with_name('finetune.py'); script.write_text(SCRIPT)
-    return subprocess.run([*launch, str(script), str(out), how, json.dumps(settings)], capture_output=True, text=True, timeout=600, env=os.environ | {'OMP_NUM_THREADS': '1'})
+    return subprocess.run([*launch, str(script), str(out), how, json.dumps(settings)], capture_output=True, text=True, timeout=600, env=os.environ | {'OMP_NUM_THREADS': '1', 'PYTHONPATH': os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get('PYTHONPATH')])])})
 
 
 def weights(out):
@@ -82,6 +86,18 @@ def test_taken_up_by_another_number_of_processes(tmp_path, start, one):
     assert np.linalg.norm(weights(one) - weights(tmp_path/'cut')) < .1*np.linalg.norm(weights(one) - start)
 
 
+def test_weights_shared_out(tmp_path, start):
+    "FSDP: every process holds half of the weights; cut off and taken up, validation and weights are those of a single process. Without, its checkpoint is refused."
+    settings = dict(loss='supcon', average=.5); cut = run(tmp_path/'cut', 2, 'shared cut', gather=True, **settings)
+    assert cut.returncode != 0 and 'holds 0.5' in cut.stdout and (tmp_path/'cut-checkpoints'/'checkpoint-4'/'pytorch_model_fsdp.bin').is_file(), cut.stderr[-3000:]
+    bare = run(tmp_path/'cut', 1, **settings); assert bare.returncode != 0 and 'go on with --use_fsdp' in bare.stderr
+    done = run(tmp_path/'cut', 2, 'shared', gather=True, **settings); assert done.returncode == 0 and 'going on from checkpoint-4' in done.stdout, done.stderr[-3000:]
+    done = run(tmp_path/'one', 1, **settings); assert done.returncode == 0 and 'holds 1.0' in done.stdout, done.stderr[-3000:]
+    assert np.linalg.norm(weights(tmp_path/'one') - weights(tmp_path/'cut')) < .1*np.linalg.norm(weights(tmp_path/'one') - start)
+    one, two = ([r[k] for r in json.loads((tmp_path/f'{n}.json').read_text()) for k in ('loss', 'eval_macro_map') if k in r] for n in ('one', 'cut'))
+    assert len(one) == 4 and one == pytest.approx(two, rel=1e-3)
+
+
 def test_accumulated_gradients(tmp_path, one):
     "Two batches a step: as many steps, other gradients."
     done = run(tmp_path/'accumulated', 1, loss='supcon', accumulate=2); assert done.returncode == 0, done.stderr[-3000:]
@@ -90,10 +106,11 @@ def test_accumulated_gradients(tmp_path, one):
 
 def test_command_line(tmp_path):
     "torchrun starts the command twice; one encoder is written, one answer printed; a number of processes that does not fit is one line."
-    def go(n, *more): return subprocess.run([str(BIN/'torchrun'), '--standalone', '--nproc-per-node', str(n), '--no-python', str(BIN/'refcon'), 'train', str(data), '--encoder', 'resnet-tiny', '--out', str(tmp_path/'encoder'), '--steps', '4', '--json', *more],
-                                            capture_output=True, text=True, timeout=600, env=os.environ | {'OMP_NUM_THREADS': '1'})
+    def go(n, *more, **env): return subprocess.run([str(BIN/'torchrun'), '--standalone', '--nproc-per-node', str(n), '--no-python', str(BIN/'refcon'), 'train', str(data), '--encoder', 'resnet-tiny', '--out', str(tmp_path/'encoder'), '--steps', '4', '--json', *more],
+                                            capture_output=True, text=True, timeout=600, env=os.environ | {'OMP_NUM_THREADS': '1'} | env)
     from reflection_connection.synthetic import write_challenge
     data = write_challenge(tmp_path/'data', 8, 0)/'train'; done = go(2, '--gather')
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads(done.stdout)['what'] == 'all' and (tmp_path/'encoder'/'refcon.json').is_file()
+    done = go(2, ACCELERATE_USE_FSDP='true'); assert done.returncode != 0 and 'over GPUs only: leave it out' in done.stderr and 'reflection_connection/' not in done.stderr, done.stderr
     bad = go(3); assert bad.returncode != 0 and 'cannot be dealt out to 3 processes' in bad.stderr and 'reflection_connection/' not in bad.stderr, bad.stderr
