@@ -512,15 +512,16 @@ class PretrainTrainer(LoopTrainer):
 
     @torch.no_grad()
     def evaluate(self, *args, metric_key_prefix='eval', **kwargs):
-        model, device = self.whole().eval(), self.args.device
-        with each_alone(): out = [model(**{k: v.to(device) for k, v in b.items()}) for b in self.valid]
-        z = torch.cat([model.encoder(w.to(device)).float() for w in self.windows.split(64)])
+        device = self.args.device
+        with self.whole() as model, each_alone():
+            model.eval(); out = [model(**{k: v.to(device) for k, v in b.items()}) for b in self.valid]
+            z = torch.cat([model.encoder(w.to(device)).float() for w in self.windows.split(64)])
+            if self.picture and self.args.process_index == 0 and hasattr(model, 'reconstruct'):
+                b = {k: v[:6].to(device) for k, v in self.valid[0].items()}
+                self.picture(self.state.global_step, b['images'].cpu(), *(t.cpu() for t in model.reconstruct(**b)))
+            model.train()
         metrics = {'loss': float(torch.stack([o['loss'] for o in out]).mean()), 'spread': float(spread(z)), 'rank': float(effective_rank(z))}
-        metrics = {f'{metric_key_prefix}_{k}': v for k, v in metrics.items()}
-        if self.picture and self.args.process_index == 0 and hasattr(model, 'reconstruct'):
-            b = {k: v[:6].to(device) for k, v in self.valid[0].items()}
-            self.picture(self.state.global_step, b['images'].cpu(), *(t.cpu() for t in model.reconstruct(**b)))
-        model.train(); self.log(metrics)
+        metrics = {f'{metric_key_prefix}_{k}': v for k, v in metrics.items()}; self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
@@ -552,7 +553,7 @@ def pretrain(
         dataloader_persistent_workers=config.workers > 0, ddp_find_unused_parameters=True)
     trainer = PretrainTrainer(model, args, train_dataset=data, eval_dataset=data, data_collator=data.collate, valid=valid, windows=windows, picture=picture, callbacks=[*ours, *callbacks])
     history = fit(trainer)
-    encoder.module = trainer.whole().encoder.requires_grad_(True).eval().cpu()
+    with trainer.whole() as model: encoder.module = model.encoder.requires_grad_(True).eval().cpu()
     encoder.add_neck(whole_windows(encoder, corpus, config.seed))
     if several(): dist.barrier()                                        # nobody tidies up while another still reads
     encoder.provenance = encoder.provenance | {'trained': True, 'pretraining': asdict(config) | sizes | {'windows_seen': config.steps*sizes['batch'], 'surveys': len(corpus.sources), 'data_wait': round(trainer.wait_share, 4)}}

@@ -189,11 +189,12 @@ class SiameseTrainer(LoopTrainer):
         self.valid, self.score = valid, score
 
     def evaluate(self, *args, metric_key_prefix='eval', **kwargs):
-        metrics, model = [None], self.whole()
-        if self.args.process_index == 0:                        # one process validates and tells the others, so that all of them stop, or not, at the same step
-            model.eval()
-            with torch.inference_mode(): z = torch.cat([model.kept(b.to(self.args.device)).float().cpu() for b in self.valid.split(256)]).numpy()
-            metrics = [{f'{metric_key_prefix}_{k}': v for k, v in self.score(z).items()}]; model.train()
+        metrics = [None]
+        with self.whole() as model:
+            if self.args.process_index == 0:                    # one process validates and tells the others, so that all of them stop, or not, at the same step
+                model.eval()
+                with torch.inference_mode(): z = torch.cat([model.kept(b.to(self.args.device)).float().cpu() for b in self.valid.split(256)]).numpy()
+                metrics = [{f'{metric_key_prefix}_{k}': v for k, v in self.score(z).items()}]; model.train()
         if several(): dist.broadcast_object_list(metrics)
         metrics = metrics[0]; self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -225,7 +226,8 @@ def finetune(
         valid=valid, score=score, callbacks=[*follows, *stop, *callbacks])
     history = fit(trainer)
     if several(): dist.barrier()                                        # nobody tidies up while another still reads
-    encoder.module = trainer.whole().kept.requires_grad_(True).eval().cpu(); encoder.calibration = None
+    with trainer.whole() as model: encoder.module = model.kept.requires_grad_(True).eval().cpu()
+    encoder.calibration = None
     encoder.provenance = encoder.provenance | {'trained': True, 'fine_tuning': asdict(config) | {'windows': len(x), 'classes': list(map(str, data.names)), 'best_step': trainer.state.best_global_step}}
     return history
 

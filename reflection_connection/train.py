@@ -10,8 +10,6 @@ from copy import deepcopy
 from pathlib import Path
 import torch
 import torch.distributed as dist
-from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
-from torch.distributed.tensor import DTensor
 from safetensors import SafetensorError
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import safe_globals
@@ -107,6 +105,7 @@ def share_out(
     plugin, # accelerate's FullyShardedDataParallelPlugin, as its launcher made it
 )->torch.nn.Module: # a copy of the model, for its weights when they are put together
     "Have accelerate share out weights layer by layer, and write checkpoints as whole tensors: any number of processes can take them up, and nothing in them is pickled but numbers."
+    from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
     if plugin.fsdp_version != 2: raise TrainError("weights are shared out by FSDP2 only: accelerate launch --use_fsdp --fsdp_version 2")
     layers = sorted({n for m in model.modules() for n in getattr(m, '_no_split_modules', None) or () if n.endswith('Layer')} & {type(m).__name__ for m in model.modules()})
     if layers and not plugin.transformer_cls_names_to_wrap: plugin.auto_wrap_policy, plugin.transformer_cls_names_to_wrap = transformer_auto_wrap_policy, layers
@@ -124,11 +123,12 @@ class LoopTrainer(Trainer):
         elif os.environ.get('ACCELERATE_USE_FSDP') == 'true' and world_size() > 1: raise TrainError("weights can be shared out (--use_fsdp) over GPUs only: leave it out")
         self.remove_callback(PrinterCallback); self.add_callback(LogLines()); self.add_callback(Checksums())
 
-    def whole(self)->torch.nn.Module:
-        "The model with all its weights: itself, or where weights are shared out a copy in which they are put together; then every process must ask."
-        if not self.is_fsdp_enabled: return self.model
-        self.twin.load_state_dict({k: (v.full_tensor() if isinstance(v, DTensor) else v).detach().clone() for k, v in self.model.state_dict().items()})
-        return self.twin.to(self.args.device)
+    @contextmanager
+    def whole(self):
+        "Yield the model with all its weights: itself, or where weights are shared out a copy in which they are put together, and which leaves the device afterwards; then every process must ask."
+        if not self.is_fsdp_enabled: yield self.model; return
+        self.twin.load_state_dict({k: (v.full_tensor() if hasattr(v, 'full_tensor') else v).detach().cpu() for k, v in self.model.state_dict().items()})
+        yield self.twin.to(self.args.device); self.twin.cpu()
 
     def _load_optimizer_and_scheduler(self, checkpoint):
         idle = []
