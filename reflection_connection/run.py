@@ -275,10 +275,8 @@ def _leaves(value, name=''):
 
 def _results(folder):
     "name -> value of everything that a run came to: numbers and cells of tables one by one, weights, embeddings and volumes by checksum."
-    out, listed = {}, read_json(folder/MANIFEST, RunError); own = {str(folder.resolve()), str(read_json(folder/'params.json', RunError, since=None)['parameters'].get('out', folder))}
-    def plain(v):
-        for path in sorted(own, key=len, reverse=True): v = v.replace(path, '.') if isinstance(v, str) else v
-        return v
+    out, listed = {}, read_json(folder/MANIFEST, RunError); own = [str(folder.resolve()), str(read_json(folder/'params.json', RunError, since=None)['parameters'].get('out', folder))]
+    plain = lambda v: next(('.' + v[len(o):] for o in own if isinstance(v, str) and v.startswith(o + os.sep)), v)      # paths into the folder
     encoders, indexes = ({Path(n).parent for n in listed if Path(n).name == marker} for marker in ('refcon.json', 'meta.json'))
     for at in encoders: out[str(at)] = Encoder.load(folder/at).fingerprint()
     for at in indexes:
@@ -310,6 +308,7 @@ def differences(
     a, b = (_results(Path(f)) for f in (folder, other)); why = [dict(_leaves({k: v for k, v in read_json(Path(f)/'params.json', RunError, since=None).items() if k not in ('parameters', 'started', 'finished', 'stage_seconds', 'folder')})) for f in (folder, other)]
     return table(a, b), table(*why), len(a)
 
+# %% ../nbs/13_run.ipynb #333b69c2
 def rerun(
     folder, # of a finished run
     out=None, # run folder; default: FOLDER-again

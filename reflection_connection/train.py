@@ -169,6 +169,7 @@ class LoopTrainer(Trainer):
             self.extras.clear(); logs['data_wait'] = self.wait_share
         super().log(logs, start_time)
 
+# %% ../nbs/04b_train.ipynb #fbb6b4e4
 class Checksums(TrainerCallback):
     "List the checksums of every checkpoint."
     def on_save(self, args, state, control, **kwargs):

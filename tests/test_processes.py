@@ -87,11 +87,11 @@ def test_taken_up_by_another_number_of_processes(tmp_path, start, one):
 
 
 def test_weights_shared_out(tmp_path, start):
-    "FSDP: every process holds half of the weights; cut off and taken up, validation and weights are those of a single process. Without, its checkpoint is refused."
+    "FSDP: every process holds half of the weights; cut off and taken up by four, validation and weights are those of a single process. Without, its checkpoint is refused."
     settings = dict(loss='supcon', average=.5); cut = run(tmp_path/'cut', 2, 'shared cut', gather=True, **settings)
     assert cut.returncode != 0 and 'holds 0.5' in cut.stdout and (tmp_path/'cut-checkpoints'/'checkpoint-4'/'pytorch_model_fsdp.bin').is_file(), cut.stderr[-3000:]
     bare = run(tmp_path/'cut', 1, **settings); assert bare.returncode != 0 and 'go on with --use_fsdp' in bare.stderr
-    done = run(tmp_path/'cut', 2, 'shared', gather=True, **settings); assert done.returncode == 0 and 'going on from checkpoint-4' in done.stdout, done.stderr[-3000:]
+    done = run(tmp_path/'cut', 4, 'shared', gather=True, **settings); assert done.returncode == 0 and 'going on from checkpoint-4' in done.stdout and 'holds 0.2' in done.stdout, done.stderr[-3000:]
     done = run(tmp_path/'one', 1, **settings); assert done.returncode == 0 and 'holds 1.0' in done.stdout, done.stderr[-3000:]
     assert np.linalg.norm(weights(tmp_path/'one') - weights(tmp_path/'cut')) < .1*np.linalg.norm(weights(tmp_path/'one') - start)
     one, two = ([r[k] for r in json.loads((tmp_path/f'{n}.json').read_text()) for k in ('loss', 'eval_macro_map') if k in r] for n in ('one', 'cut'))
