@@ -88,7 +88,7 @@ def test_formats(tmp_path, fmt, endian):
     a, il, xl = grid()
     if NP[fmt][0] in 'iu': a = (np.arange(a.size).reshape(a.shape)*7 % 120).astype(float)
     v = open_volume(segy(tmp_path/'a.sgy', a, il, xl, fmt, endian))
-    assert np.array_equal(v.traces[:], a.astype(np.float32)) and v._r.endian == endian and v.shape == (4, 5, 20)
+    assert np.array_equal(v.traces[:], a.astype(np.float32)) and v.reader.endian == endian and v.shape == (4, 5, 20)
 
 
 @pytest.mark.parametrize('endian', ['big', 'little'])
@@ -133,7 +133,7 @@ def test_trace_order(tmp_path):
     old = open_volume(segy(tmp_path/'d.sgy', a, b9=il, b13=xl, b21=xl), iline_byte=9, xline_byte=13)
     assert old.shape == (4, 5, 20)
     huge = open_volume(segy(tmp_path/'e.sgy', np.ones((3000, 2)), np.arange(3000)*700001, np.arange(3000)[::-1]*70001 % 99991))   # 9 million cells
-    assert not huge.has_geometry and huge._r.grid is None
+    assert not huge.has_geometry and huge.reader.grid is None
 
 
 @pytest.mark.parametrize('bin_us,tr_us,dt,problems', [(4000, 4000, 4, 0), (4000, 0, 4, 0), (-2, 2000, 2, 1), (0, 3000, 3, 1), (0, 0, 1, 1), (-4, -4, 1, 1), (4000, 2000, 4, 1), (4, 4, .004, 1)])
@@ -205,8 +205,8 @@ def test_text_headers(tmp_path, encoding):
     extended = ''.join(lines[::-1]).encode(encoding)
     (tmp_path/'a.sgy').write_bytes(''.join(lines).encode(encoding) + b[3200:3504] + b'\0\1' + b[3506:3600] + extended + b[3600:])
     v = open_volume(tmp_path/'a.sgy'); w = open_volume(write_segy_like(v, tmp_path/'b.sgy', [], note='a note'))
-    assert v._r.text == [s.rstrip() for s in lines] and w._r.text[:39] == v._r.text[:39] and 'a note' in w._r.text[39]
-    assert (tmp_path/'b.sgy').read_bytes()[3600:6800] == extended and w._r.first == 6800 and w.shape == v.shape
+    assert v.reader.text == [s.rstrip() for s in lines] and w.reader.text[:39] == v.reader.text[:39] and 'a note' in w.reader.text[39]
+    assert (tmp_path/'b.sgy').read_bytes()[3600:6800] == extended and w.reader.first == 6800 and w.shape == v.shape
 
 
 @pytest.mark.parametrize('limit', [100, 4000, 6000])
@@ -307,7 +307,7 @@ def test_write_like(tmp_path, fmt, endian):
     out = write_segy_like(src, tmp_path/'b.sgy', ((src.trace_ids('inline', n), src.section('inline', n)*.5) for n in src.inlines[1:]), note='half of a')
     w, keep = open_volume(out), src.traces[:]*.5
     keep[:5] = 0
-    assert np.array_equal(w.traces[:], keep) and w._r.sample_format == 'IEEE float' and w._r.endian == '>' and w.dt == src.dt
+    assert np.array_equal(w.traces[:], keep) and w.reader.sample_format == 'IEEE float' and w.reader.endian == '>' and w.dt == src.dt
     for n in src.inlines: assert np.array_equal(w.xy('inline', n), src.xy('inline', n)) and np.array_equal(w.trace_ids('inline', n), src.trace_ids('inline', n))
     with segyio.open(out) as f, segyio.open(src.path, endian='big' if endian == '>' else 'little') as g:
         assert dict(f.header[7]) == dict(g.header[7]) and f.iline[11].shape == (5, 20) and b'half of a' in bytes(f.text[0])
