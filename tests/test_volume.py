@@ -139,7 +139,7 @@ def test_trace_order(tmp_path):
 @pytest.mark.parametrize('bin_us,tr_us,dt,problems', [(4000, 4000, 4, 0), (4000, 0, 4, 0), (-2, 2000, 2, 1), (0, 3000, 3, 1), (0, 0, 1, 1), (-4, -4, 1, 1), (4000, 2000, 4, 1), (4, 4, .004, 1)])
 def test_interval(tmp_path, bin_us, tr_us, dt, problems):
     a, il, xl = grid()
-    p = segy(tmp_path/'a.sgy', a, il, xl, dt=bin_us, tr_dt=tr_us, b181=xl, b185=il)
+    p = segy(tmp_path/'a.sgy', a, il, xl, dt=bin_us, tr_dt=tr_us, b181=xl*25, b185=il*25)
     v = open_volume(p)
     assert (v.dt, len(v.problems)) == (dt, problems) and all('dt=' in q['remedy'] for q in v.problems)
     assert (open_volume(p, dt=2.5).dt, open_volume(p, dt=2.5).problems) == (2.5, [])

@@ -55,9 +55,10 @@ def preflight(
     "Report on a file before using it; reads headers and at most 4 million samples. Raises `VolumeError` for a file that can't be used."
     with open_volume(path, **options) as v:
         r = v.reader
-        geometry = dict(mode='trace-order', why=r.why)
+        geometry = dict(mode='trace-order', why=r.why, segments=len(v.segments))
         if v.has_geometry: geometry = dict(mode='grid', inlines=_axis_report(v.inlines), crosslines=_axis_report(v.crosslines),
-                empty_positions=int(r.grid.size - v.n_traces))
+                empty_positions=int((r.grid < 0).sum()),
+                left_out={reason: len(ids) for reason, ids in v.left_out.items()})
         xy = r.xy(spread(v.n_traces, 100_000)); xy = xy[np.isfinite(xy).all(1)]
         amp = _amplitudes(v, 4_000_000)
         problems = v.problems + _amplitude_problems(amp)
