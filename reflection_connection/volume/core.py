@@ -18,8 +18,8 @@ from .arrays import ArrayReader
 from .axis import sample_axis
 from .errors import failure, problem, spoken
 from .geometry import COORDINATE_BYTES, Coordinates, bad_traces, candidates, choose_coordinates, coordinate_places
-from .geometry import decided, described, exchanged, fit_grid, gathers, grid_of, joins, n_distinct
-from .geometry import no_grid, offsets_differ, segments_of, settle_unit, sound
+from .geometry import decided, described, doubtful_map, exchanged, fit_grid, gathers, grid_of, joins, n_distinct
+from .geometry import no_grid, offsets_differ, runs, segments_of, settle_unit, sound
 from .geometry import true_origin, wanted_words, weighed
 from .live import live_mask
 from .segy import FORMATS, GEOMETRY_WORDS, WIDTH, SegyReader, number
@@ -229,7 +229,7 @@ def setup(self:SegyReader,
     words = survey(self, c, asked)
     self._place(c, words, asked)
     self._cdp = c['cdp'] if n_distinct(c['cdp']) > 1 else None
-    self.segments = [(0, self.n_traces)] if self.grid is not None else self._segments(c)
+    self.segments = [(0, self.n_traces)] if self.grid is not None else self._segments(c, words)
     self.axis = sample_axis(self, c['delay'], asked)
     return self
 
@@ -290,16 +290,16 @@ def _grid(path, c, words, columns):
     if n: raise _prestack(path, f'{len(inline)} traces at {len(inline) - n} inline/crossline positions, with differing offsets')
     return grid_of(inline, crossline, left_out, c.place)
 
-# %% ../../nbs/volume/09_core.ipynb #07bb44cf
+# %% ../../nbs/volume/09_core.ipynb #d79bf0c8
 def _left_out(reason, ids, grid, words, lines):
     "What is said of traces that have no place on the grid."
     n, listed = len(ids), ', '.join(map(str, ids[:5])) + (' …' if len(ids) > 5 else '')
     where = f"inline {words[lines[0]][ids[0]]}, crossline {words[lines[1]][ids[0]]}"
-    traces = f"{n} trace{'s' if n > 1 else ''}"
+    traces, repeat = (f'{n} traces', 'repeat') if n > 1 else ('1 trace', 'repeats')
     number = f"file position{'s' if n > 1 else ''} {listed}, from 0"
     if reason == 'repeated position':
         kept = int(grid.repeats[0][1])
-        what = f'{traces} repeat an inline/crossline position that is taken ({number}; {where} keeps trace {kept}): left out'
+        what = f'{traces} {repeat} an inline/crossline position that is taken ({number}; {where} keeps trace {kept}): left out'
     elif reason == 'zero headers': what = f'{traces} with zero trace headers, as padding has them ({number}): left out'
     else: what = f'{traces} with a line number far off the others ({number}: {where}): left out'
     return problem(what, 'repair or remove them if they matter')
@@ -325,16 +325,17 @@ def _place(self:SegyReader, c, words, asked):
     system = number(self.head, 3254, self.endian + 'i2')
     notes, problems = settle_unit(self.coordinates, units[0] if len(units) == 1 else 0, system, asked.get('units'))
     self.notes += notes
-    self.problems += problems
     self.coordinates.origin = true_origin(self.coordinates, self.grid)
+    self.problems += problems + doubtful_map(self.coordinates, self.grid)
     self.xy_unit = self.coordinates.unit
 
 @patch
-def _segments(self:SegyReader, c):
+def _segments(self:SegyReader, c, words):
     "Ranges of traces between the joins of lines; several are a problem when they are a survey whose line numbers were not found."
     ids = np.arange(self.n_traces)
     xy = self.coordinates.at(ids) if self.coordinates is not None else np.full((self.n_traces, 2), np.nan)
-    found = segments_of(self.n_traces, joins(xy, c['cdp']))
+    at = [joins(xy, c['cdp']), *(runs(words[byte]) for byte in self.lines)]
+    found = segments_of(self.n_traces, np.unique(np.concatenate(at)))
     if len(found) > 1:
         what = f'no grid of inlines and crosslines ({self.why}), and traces jump {len(found) - 1} times: taken as {len(found)} pieces of line'
         self.problems.append(problem(what + ', no window runs from one into the next', 'name the bytes of the line numbers: iline_byte=, xline_byte='))

@@ -8,15 +8,15 @@ __all__ = ['FEW', 'REPEATED', 'FAR', 'UNKNOWN', 'MOST_TRACES', 'STANDARD_BYTES',
            'too_empty', 'grid_of', 'gathers', 'offsets_differ', 'scaled', 'from_dms', 'looks_float', 'Coordinates',
            'Fit', 'fit_grid', 'Candidate', 'candidates', 'wanted_words', 'evenly', 'is_full', 'as_coordinates',
            'weighed', 'too_many', 'bad_traces', 'sound', 'same_cells', 'decided', 'same_numbers', 'standing', 'doubts',
-           'exchanged', 'coordinate_places', 'repeats_lines', 'is_there', 'choose_coordinates', 'settle_unit',
-           'true_origin', 'joins', 'segments_of']
+           'exchanged', 'coordinate_places', 'repeats_lines', 'is_there', 'choose_coordinates', 'like_numbers',
+           'doubtful_map', 'settle_unit', 'true_origin', 'joins', 'runs', 'segments_of']
 
-# %% ../../nbs/volume/05_geometry.ipynb #83150c47
+# %% ../../nbs/volume/05_geometry.ipynb #323284dc
 from dataclasses import dataclass, field
 import numpy as np
 from .errors import problem
 
-# %% ../../nbs/volume/05_geometry.ipynb #84f4d2ed
+# %% ../../nbs/volume/05_geometry.ipynb #b0223aa6
 def pair_key(a, b)->np.ndarray: # (n,) int64
     "One int64 per pair of int32 header words."
     return (np.asarray(a, np.int64) << 32) | (np.asarray(b, np.int64) & 0xffffffff)
@@ -30,29 +30,33 @@ def described(numbers)->str: # sorted line numbers
     rest = ' (irregular)' if len(steps) > 1 else f' by {steps[0]}' if steps[0] != 1 else ''
     return f'{numbers[0]} … {numbers[-1]}{rest}'
 
-# %% ../../nbs/volume/05_geometry.ipynb #9aad23f6
-FEW = .01 # share of traces, or of a typical line, that may be astray
+# %% ../../nbs/volume/05_geometry.ipynb #274ace3c
+FEW = .1 # share of traces that may be astray
 REPEATED = .1 # share of traces that may repeat a position before the grid is given up
 FAR = 50 # steps of the axis from one cluster of numbers to the next
 
 def astray(
-    numbers:np.ndarray, # (n,) line numbers of traces
+    numbers:np.ndarray, # (n,) inline or crossline numbers of traces
+    other:np.ndarray, # (n,) the number of the other kind
 )->np.ndarray: # (n,) bool
-    "Traces whose number is far off the others, or between their steps, where there are few of them."
-    values, at, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    "Traces whose number is far off the others, or between their steps, where it has hardly any position."
+    values, at = np.unique(numbers, return_inverse=True)
     if len(values) < 3: return np.zeros(len(numbers), bool)
+    positions = np.unique(np.stack([at.reshape(-1), other], 1), axis=0)
+    breadth = np.bincount(positions[:, 0], minlength=len(values))       # positions along each line
+    thin = breadth <= max(1, .1*np.median(breadth))
+    if not thin.any(): return np.zeros(len(numbers), bool)
+    off = (thin & _off_axis(values, breadth))[at.reshape(-1)]
+    return off if 0 < off.sum() <= max(1, FEW*len(numbers)) else np.zeros(len(numbers), bool)
+
+def _off_axis(values, breadth):
+    "Numbers far from the cluster that most positions have, or between its steps."
     steps = np.diff(values)
-    step = int(np.median(steps))
-    cluster = np.cumsum(np.r_[0, steps > FAR*max(step, 1)])
-    main = np.bincount(cluster, counts).argmax()
-    off = cluster != main
-    anchor = values[~off][0]
-    between = ~off & ((values - anchor) % max(step, 1) != 0)
-    if counts[between].sum() <= max(1, FEW*len(numbers)): off |= between
-    thin = counts <= max(1, .1*np.median(counts))
-    off &= thin
-    if not 0 < counts[off].sum() <= max(1, FEW*len(numbers)): return np.zeros(len(numbers), bool)
-    return off[at.reshape(-1)]
+    step = max(1, int(np.median(steps)))
+    cluster = np.cumsum(np.r_[0, steps > FAR*step])
+    main = cluster == np.bincount(cluster, breadth).argmax()
+    common = np.bincount((values[main] % step).astype(np.int64), breadth[main]).argmax()
+    return ~main | (values % step != common)
 
 def padding(
     inline:np.ndarray, crossline:np.ndarray, x:np.ndarray, y:np.ndarray, # (n,) header words
@@ -64,7 +68,7 @@ def padding(
     origin = empty.sum() == 1 and (inline[full] == 0).any() and (crossline[full] == 0).any()
     return np.zeros(len(inline), bool) if origin else empty
 
-# %% ../../nbs/volume/05_geometry.ipynb #01241af2
+# %% ../../nbs/volume/05_geometry.ipynb #651a023f
 @dataclass
 class Grid3D:
     "Where the traces of a survey lie."
@@ -117,7 +121,7 @@ def grid_of(
     grid.reshape(-1)[cell[~repeated]] = ids[~repeated]
     return Grid3D(inlines.astype(np.int64), crosslines.astype(np.int64), grid, '', left_out, repeats)
 
-# %% ../../nbs/volume/05_geometry.ipynb #3210d920
+# %% ../../nbs/volume/05_geometry.ipynb #3a02267d
 def gathers(
     c:dict, # header columns: ffid, tracf, cdp, offset, (n_traces,) each
 )->str: # why these are gathers; '' if they needn't be
@@ -145,7 +149,7 @@ def offsets_differ(
     same = np.diff(key[order]) == 0
     return int(np.count_nonzero((np.diff(offset[order]) != 0) & same))
 
-# %% ../../nbs/volume/05_geometry.ipynb #a8cacf07
+# %% ../../nbs/volume/05_geometry.ipynb #f5c89055
 UNKNOWN = -2**31 # what some programs write where they know no coordinate
 
 def scaled(
@@ -195,7 +199,7 @@ class Coordinates:
         words[unknown] = np.nan
         return words/3600 if self.kind == 'arcsec' else from_dms(words) if self.kind == 'dms' else words
 
-# %% ../../nbs/volume/05_geometry.ipynb #efad205c
+# %% ../../nbs/volume/05_geometry.ipynb #6d08d7b1
 MOST_TRACES = 20_000 # looked at for evidence
 
 @dataclass
@@ -231,7 +235,7 @@ def fit_grid(
     distance = np.linalg.norm(xy[known] - origin - design @ solution, axis=1)
     return Fit(float(np.sqrt((distance**2).mean())/min(spacing)), tuple(map(float, spacing)), solution[0] + origin)
 
-# %% ../../nbs/volume/05_geometry.ipynb #28eaa3e8
+# %% ../../nbs/volume/05_geometry.ipynb #80b30f95
 STANDARD_BYTES = dict(iline=189, xline=193, x=181, y=185)    # SEG-Y rev 1, trace header bytes of line numbers and CDP coordinates
 CONVENTIONS = ((9, 21), (5, 21), (5, 17), (221, 225), (181, 185), (17, 21), (233, 237), (9, 193), (189, 21), (189, 185),
                (5, 193), (217, 221), (197, 201), (213, 217))
@@ -277,7 +281,7 @@ def wanted_words(
 
 COORDINATE_BYTES = ((181, 185), (73, 77), (81, 85), (189, 193), (193, 197), (201, 205))
 
-# %% ../../nbs/volume/05_geometry.ipynb #106feaf8
+# %% ../../nbs/volume/05_geometry.ipynb #682eeb0f
 def evenly(
     numbers:np.ndarray, # sorted distinct numbers
 )->bool:
@@ -327,10 +331,10 @@ def bad_traces(
     empty = padding(inline, crossline, x, y)
     off = np.zeros(len(inline), bool)
     rest = ~empty
-    if rest.sum() > 2: off[rest] = astray(inline[rest]) | astray(crossline[rest])
+    if rest.sum() > 2: off[rest] = astray(inline[rest], crossline[rest]) | astray(crossline[rest], inline[rest])
     return {'zero headers': empty, 'line number astray': off}
 
-# %% ../../nbs/volume/05_geometry.ipynb #f36a7c01
+# %% ../../nbs/volume/05_geometry.ipynb #50a28914
 def sound(grid:Grid3D)->bool:
     "A grid that needs no second look: lines in both directions, of the size of line numbers."
     return grid.grid is not None and min(grid.grid.shape) > 1 and not as_coordinates(grid)
@@ -375,7 +379,7 @@ def doubts(standard:tuple)->list: # of {problem, remedy}
     what = f'line numbers at {c.place} look like coordinates (inlines {described(grid.inlines)}, crosslines {described(grid.crosslines)})'
     return [problem(what, 'name the bytes of the line numbers: iline_byte=, xline_byte=')]
 
-# %% ../../nbs/volume/05_geometry.ipynb #5a07ca61
+# %% ../../nbs/volume/05_geometry.ipynb #f6d03b61
 def exchanged(
     grid:Grid3D,
     ranges:dict, # iline, xline -> (first, last, line of the textual header), where it names them
@@ -389,7 +393,7 @@ def exchanged(
     wrong = [k for k in ranges if len(have[k]) and agrees(have[other[k]], k)]
     return ranges[wrong[0]][2].strip() if wrong and not right else ''
 
-# %% ../../nbs/volume/05_geometry.ipynb #45e85413
+# %% ../../nbs/volume/05_geometry.ipynb #8958ec44
 def coordinate_places(
     asked:dict, # x_byte, y_byte as given by the caller
     named:dict, # x, y -> (byte, line of the textual header)
@@ -415,9 +419,11 @@ def repeats_lines(
     return varied and (straight or crossed)
 
 def is_there(coordinates:Coordinates)->bool:
-    "Whether any trace has coordinates."
+    "Whether traces have coordinates, and not all the same."
     x, y = coordinates.x, coordinates.y
-    return bool((((x != 0) | (y != 0)) & (x != UNKNOWN) & (y != UNKNOWN)).any())
+    known = ((x != 0) | (y != 0)) & (x != UNKNOWN) & (y != UNKNOWN)
+    if len(x) < 2 or not known.any(): return bool(known.any())
+    return n_distinct(x[known]) > 1 or n_distinct(y[known]) > 1
 
 def choose_coordinates(
     places:list, # (x byte, y byte), the most believable first
@@ -434,6 +440,7 @@ def choose_coordinates(
     real = [c for c in there if not repeats_lines(c, *lines)]
     fits = {c.place: fit_grid(grid, c) for c in real} if grid is not None and min(grid.shape) > 1 else {}
     on_grid = [c for c in real if fits.get(c.place) is not None and fits[c.place].good]
+    on_grid.sort(key=lambda c: like_numbers(c, fits[c.place]))            # stable: the most believable stays first
     first = found[0]
     taken = (on_grid or real or [None])[0]
     notes, problems = [], []
@@ -443,20 +450,47 @@ def choose_coordinates(
     elif fits and not on_grid and (fit := fits[taken.place]) is not None:
         what = f'coordinates at {taken.place} do not lie on a regular grid of lines (off by {fit.misfit:.2g} trace spacings)'
         problems.append(problem(what, 'check the bytes: x_byte=, y_byte=, iline_byte=, xline_byte='))
+    if taken in on_grid and like_numbers(taken, fits[taken.place]):
+        what = f'coordinates at {taken.place} look like line numbers (one apart, up to {np.abs(taken.x).max()})'
+        problems.append(problem(what, 'name the bytes of coordinates: x_byte=, y_byte='))
     if taken is not None and taken.floats: notes.append(f'coordinates at {taken.place} are floats, not integers')
     return taken, notes, problems
+
+def like_numbers(coordinates:Coordinates, fit:Fit)->bool:
+    "Whether coordinates have the size and the steps of line numbers."
+    small = max(np.abs(coordinates.x).max(), np.abs(coordinates.y).max()) < LARGE/5
+    return not coordinates.floats and bool(small) and max(fit.spacing) <= 2
 
 def _instead_of(first, there, fits):
     if all(c is not first for c in there): return f'nothing stands at {first.place}'
     if first.place not in fits: return f'{first.place} hold the line numbers again'
+    if fits[first.place] is not None and fits[first.place].good: return f'those at {first.place} look like line numbers'
     return f'they lie on the grid of lines, those at {first.place} do not'
+
+def doubtful_map(
+    coordinates:Coordinates, # their unit is settled
+    grid:np.ndarray, # (n_il, n_xl) trace positions, or None
+)->list: # of {problem, remedy}
+    "What is said of coordinates whose size or spacing a survey hardly has."
+    if coordinates.kind != 'length' or coordinates.unit == 'degrees': return []
+    some = np.unique(np.linspace(0, len(coordinates.x) - 1, min(len(coordinates.x), MOST_TRACES)).astype(np.int64))
+    x, y = np.nanmedian(coordinates.at(some), axis=0)
+    out = []
+    if coordinates.unit == 'm' and 2.6e6 < x < 9.4e6 and 1e5 < y < 9e5:
+        out.append(problem(f'x at {coordinates.place} ({x:.0f}) looks like a northing and y ({y:.0f}) like an easting', 'exchange them: x_byte=, y_byte='))
+    fit = fit_grid(grid, coordinates) if grid is not None and min(grid.shape) > 1 else None
+    if fit is not None and fit.good and not .5 <= max(fit.spacing) <= 2000:
+        scalar = int(coordinates.scalar[0])
+        what = f'lines {max(fit.spacing):.4g} {coordinates.unit or "units"} apart: the coordinate scalar at bytes 71-72 ({scalar}) may be wrong'
+        out.append(problem(what, 'give window sizes in samples and traces, or repair it'))
+    return out
 
 def _no_coordinates(first, there):
     if there: return problem(f'coordinates at {there[0].place} are the line numbers again: taken as none', 'name the bytes of coordinates: x_byte=, y_byte=')
     return problem(f'no CDP coordinates at {first.place}',
                    'hits will have line numbers but no coordinates; name other bytes (x_byte=, y_byte=) if they are elsewhere')
 
-# %% ../../nbs/volume/05_geometry.ipynb #b327c6d7
+# %% ../../nbs/volume/05_geometry.ipynb #2a108a29
 KINDS = {2: 'arcsec', 3: 'degrees', 4: 'dms'} # trace header bytes 89-90; 1 is length
 
 def _on_earth(coordinates:Coordinates, ids)->bool:
@@ -495,7 +529,7 @@ def _uneven(xy)->bool:
     moving = step[step > 0]
     return len(moving) > 0 and bool(np.median(moving) < .01)
 
-# %% ../../nbs/volume/05_geometry.ipynb #79a660be
+# %% ../../nbs/volume/05_geometry.ipynb #0011b186
 def true_origin(
     coordinates:Coordinates,
     grid:np.ndarray, # (n_il, n_xl) trace positions, or None for a line of traces
@@ -521,7 +555,7 @@ def _continues(coordinates, trace):
     step = step[step > 0]
     return len(step) > 0 and np.nanmin(np.linalg.norm(xy, axis=1)) <= 2*np.nanmedian(step)
 
-# %% ../../nbs/volume/05_geometry.ipynb #86b33a34
+# %% ../../nbs/volume/05_geometry.ipynb #2811dad5
 JUMP = 5 # times the usual distance between neighbouring traces
 
 def joins(
@@ -556,6 +590,14 @@ def _turns_back(step, far, near):
             against = (step[before]*step[after]).sum(1) < -.5*far[before]*far[after]
         back[1:len(step) - apart + 1] |= against & near[before] & near[after]
     return back
+
+def runs(
+    numbers:np.ndarray, # (n,) line numbers in file order
+)->np.ndarray: # positions at which the number changes; empty where numbers come back, or change all the time
+    "Joins of lines by their numbers: each number a run of traces."
+    change = np.flatnonzero(np.diff(numbers)) + 1
+    once = len(change) + 1 == n_distinct(numbers)
+    return change if once and len(change) < len(numbers)/4 else np.zeros(0, np.int64)
 
 def segments_of(
     n:int, # traces
