@@ -17,12 +17,12 @@ from fastcore.basics import patch
 from .arrays import ArrayReader
 from .axis import sample_axis
 from .errors import failure, problem, spoken
-from .geometry import COORDINATE_BYTES, Coordinates, bad_traces, candidates, choose_coordinates, coordinate_places
-from .geometry import decided, described, doubtful_map, exchanged, fit_grid, gathers, grid_of, joins, n_distinct
+from .geometry import COORDINATE_BYTES, Coordinates, bad_traces, candidates, choose_coordinates, constant, coordinate_places
+from .geometry import decided, described, doubtful_map, exchanged, fit_grid, gathers, grid_of, joins
 from .geometry import no_grid, offsets_differ, runs, segments_of, settle_unit, sound
 from .geometry import true_origin, wanted_words, weighed
 from .live import live_mask
-from .segy import FORMATS, GEOMETRY_WORDS, WIDTH, SegyReader, number
+from .segy import FORMATS, GEOMETRY_WORDS, OWN_NUMBERS, SegyReader, number, width_at
 from .stores import ZarrReader
 from .textual import named_bytes, named_ranges, text_lines
 
@@ -225,29 +225,32 @@ def setup(self:SegyReader,
     "Scan the trace headers: geometry, coordinates, sample axis."
     self.sample_format, self.text = FORMATS[self.code][0], text_lines(self.head)
     self.notes, self.problems = [], [problem(n, 'check that the section looks right') for n in self.layout['notes']]
-    c = self.columns(GEOMETRY_WORDS)
-    words = survey(self, c, asked)
+    named = named_bytes(self.text)
+    found = candidates(asked, named)
+    close = [f for f in found if f.origin in ('asked', 'text', 'standard')]
+    wanted = wanted_words(close, named) | _asked_bytes(asked)
+    c = self.columns(GEOMETRY_WORDS | {byte: byte for byte in sorted(wanted)}, OWN_NUMBERS)
+    words = survey(self, c, found, asked)
     self._place(c, words, asked)
-    self._cdp = c['cdp'] if n_distinct(c['cdp']) > 1 else None
+    self._cdp = None if constant(c['cdp']) else c['cdp']
     self.segments = [(0, self.n_traces)] if self.grid is not None else self._segments(c, words)
     self.axis = sample_axis(self, c['delay'], asked)
     return self
 
 def survey(
     reader:SegyReader, # an open file
-    c:dict, # header columns that are read anyway
+    c:dict, # header columns that are read anyway, by name and by byte
+    found:list, # of `Candidate`s for the line numbers
     asked:dict, # options of `open_volume` that were given
 )->dict: # byte -> (n_traces,) int32, for choosing coordinates
     "Find the line numbers and put every trace in its place: sets inlines, crosslines, grid, why, left_out, lines of the reader."
-    named = named_bytes(reader.text)
-    found = candidates(asked, named)
     first = next((f for f in found if f.origin != 'text'), found[0])
-    close = [f for f in found if f.origin in ('asked', 'text', 'standard')]
-    words = reader.words(wanted_words(close, named) | _asked_bytes(asked))
+    words = {byte: column for byte, column in c.items() if isinstance(byte, int)}
+    close = [f for f in found if f is not first and f.origin in ('asked', 'text', 'standard')]
     standard = first, _grid(reader.path, first, words, c)
-    full = weighed([f for f in close if f is not first], words, c['offset'])
+    full = weighed(close, words, c['offset'])
     if not full and first.origin != 'asked' and not sound(standard[1]):
-        words |= reader.words(wanted_words(found, named) - set(words))
+        words |= reader.words(wanted_words(found, {}) - set(words))
         full = weighed([f for f in found if f is not first], words, c['offset'])
         if why := gathers(c): full = [(f, g) for f, g in full if _mapped(f, g, words, c['scalar'])]
         if not full and why and standard[1].grid is None: raise _prestack(reader.path, why)
@@ -283,12 +286,14 @@ def _grid(path, c, words, columns):
     inline, crossline = words[c.iline], words[c.xline]
     left_out = bad_traces(c, words)
     kept = ~np.logical_or.reduce(list(left_out.values()))
-    alike = n_distinct(inline[kept]) == 1 == n_distinct(crossline[kept])
+    alike = constant(inline[kept]) and constant(crossline[kept])
     if alike and (kept.sum() > 1 or (inline[kept][0] == 0 and crossline[kept][0] == 0)):
         return no_grid(f'inline and crossline constant at {c.place}')
-    n = offsets_differ(inline, crossline, columns['offset'], left_out)
+    grid = grid_of(inline, crossline, left_out, c.place)
+    complete = grid.grid is not None and grid.repeats is None
+    n = 0 if complete else offsets_differ(inline, crossline, columns['offset'], left_out)
     if n: raise _prestack(path, f'{len(inline)} traces at {len(inline) - n} inline/crossline positions, with differing offsets')
-    return grid_of(inline, crossline, left_out, c.place)
+    return grid
 
 # %% ../../nbs/volume/09_core.ipynb #d79bf0c8
 def _left_out(reason, ids, grid, words, lines):
@@ -306,10 +311,10 @@ def _left_out(reason, ids, grid, words, lines):
 
 @patch
 def words(self:SegyReader,
-    bytes_, # 1-based header bytes, of 4-byte words
-)->dict: # byte -> (n_traces,) int32
-    "Some header words of all traces, in one pass."
-    return self.columns({byte: byte for byte in sorted(bytes_)}) if bytes_ else {}
+    bytes_, # 1-based header bytes
+)->dict: # byte -> (n_traces,) integers
+    "Some header words of all traces, in one pass; four bytes wide where the standard leaves room for a survey's own numbers."
+    return self.columns({byte: byte for byte in sorted(bytes_)}, OWN_NUMBERS) if bytes_ else {}
 
 @patch
 def _place(self:SegyReader, c, words, asked):
@@ -387,7 +392,7 @@ def _refuse_option(path, options):
     "Raise `VolumeError` for a value that no file can be opened with."
     for name in ('iline_byte', 'xline_byte', 'x_byte', 'y_byte'):
         byte = options.get(name)
-        if byte is not None and not (isinstance(byte, (int, np.integer)) and 1 <= byte <= 241 - WIDTH.get(int(byte), 4)):
+        if byte is not None and not (isinstance(byte, (int, np.integer)) and 1 <= byte <= 241 - width_at(int(byte), OWN_NUMBERS)):
             raise failure(path, f'{name}={byte!r} is not in a trace header', 'give a 1-based byte from 1 to 237')
     for name, known in (('domain', DOMAINS), ('units', UNITS), ('sample_format', SAMPLE_FORMATS)):
         if options.get(name) not in (None, *known):

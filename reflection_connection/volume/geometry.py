@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FEW', 'REPEATED', 'FAR', 'UNKNOWN', 'MOST_TRACES', 'STANDARD_BYTES', 'CONVENTIONS', 'LARGE', 'COORDINATE_BYTES',
-           'KINDS', 'JUMP', 'pair_key', 'n_distinct', 'described', 'astray', 'padding', 'Grid3D', 'no_grid',
+           'KINDS', 'JUMP', 'pair_key', 'n_distinct', 'constant', 'described', 'astray', 'padding', 'Grid3D', 'no_grid',
            'too_empty', 'grid_of', 'gathers', 'offsets_differ', 'scaled', 'from_dms', 'looks_float', 'Coordinates',
            'Fit', 'fit_grid', 'Candidate', 'candidates', 'wanted_words', 'evenly', 'is_full', 'as_coordinates',
            'weighed', 'too_many', 'bad_traces', 'sound', 'same_cells', 'decided', 'same_numbers', 'standing', 'doubts',
@@ -22,6 +22,8 @@ def pair_key(a, b)->np.ndarray: # (n,) int64
     return (np.asarray(a, np.int64) << 32) | (np.asarray(b, np.int64) & 0xffffffff)
 
 def n_distinct(a)->int: return len(np.unique(a))
+
+def constant(a)->bool: return a.min() == a.max()
 
 def described(numbers)->str: # sorted line numbers
     "'10 … 14 by 2' for a list of line numbers."
@@ -41,9 +43,9 @@ def astray(
 )->np.ndarray: # (n,) bool
     "Traces whose number is far off the others, or between their steps, where it has hardly any position."
     values, at = np.unique(numbers, return_inverse=True)
-    if len(values) < 3: return np.zeros(len(numbers), bool)
-    positions = np.unique(np.stack([at.reshape(-1), other], 1), axis=0)
-    breadth = np.bincount(positions[:, 0], minlength=len(values))       # positions along each line
+    if len(values) < 3 or np.ptp(np.diff(values)) == 0: return np.zeros(len(numbers), bool)
+    positions = np.unique(pair_key(at.reshape(-1), other))
+    breadth = np.bincount(positions >> 32, minlength=len(values))       # positions along each line
     thin = breadth <= max(1, .1*np.median(breadth))
     if not thin.any(): return np.zeros(len(numbers), bool)
     off = (thin & _off_axis(values, breadth))[at.reshape(-1)]
@@ -112,12 +114,15 @@ def grid_of(
         return no_grid(f'{len(ids)} traces would fill only {percent:.2g} % of a {sides} grid: an arbitrary line')
     grid = np.full((len(inlines), len(crosslines)), -1, np.int32 if len(inline) < 2**31 else np.int64)
     cell = i.reshape(-1)*len(crosslines) + j.reshape(-1)
+    grid.reshape(-1)[cell] = ids
+    if np.count_nonzero(grid >= 0) == len(ids):
+        return Grid3D(inlines.astype(np.int64), crosslines.astype(np.int64), grid, '', left_out)
     _, first, back = np.unique(cell, return_index=True, return_inverse=True)
     repeated = first[back.reshape(-1)] != np.arange(len(ids))
     if repeated.sum() > max(1, REPEATED*len(ids)):
         return no_grid(f'{int(repeated.sum())} traces repeat an inline/crossline position ({place})')
-    repeats = np.stack([ids[repeated], ids[first[back.reshape(-1)[repeated]]]], 1) if repeated.any() else None
-    if repeated.any(): left_out['repeated position'] = ids[repeated]
+    repeats = np.stack([ids[repeated], ids[first[back.reshape(-1)[repeated]]]], 1)
+    left_out['repeated position'] = ids[repeated]
     grid.reshape(-1)[cell[~repeated]] = ids[~repeated]
     return Grid3D(inlines.astype(np.int64), crosslines.astype(np.int64), grid, '', left_out, repeats)
 
@@ -171,6 +176,7 @@ def looks_float(
     words:np.ndarray, # (n,) int32 coordinates as read
 )->bool: # whether these are IEEE floats in disguise
     "Integers that are absurd as coordinates and sensible as floats."
+    if words.dtype != np.int32: return False
     given = words[(words != 0) & (words != UNKNOWN)]
     if not len(given) or np.abs(given.astype(np.int64)).min() < 2**29: return False
     floats = given.view(np.float32)
@@ -310,11 +316,11 @@ def weighed(
     out = []
     for c in found:
         inline, crossline = words[c.iline], words[c.xline]
-        if min(n_distinct(inline), n_distinct(crossline)) < 2 or too_many(inline, crossline): continue
+        if constant(inline) or constant(crossline) or too_many(inline, crossline): continue
         left_out = bad_traces(c, words)
-        if offsets_differ(inline, crossline, offset, left_out): continue
         grid = grid_of(inline, crossline, left_out, c.place)
-        if is_full(grid): out.append((c, grid))
+        if not is_full(grid): continue
+        if grid.repeats is None or not offsets_differ(inline, crossline, offset, left_out): out.append((c, grid))
     return out
 
 def too_many(inline, crossline)->bool:

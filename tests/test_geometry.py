@@ -1,0 +1,243 @@
+"""Where line numbers and coordinates stand, found by evidence; a few bad traces; joins of lines."""
+import numpy as np
+import pytest
+from reflection_connection.volume import VolumeError, open_volume, preflight
+from test_volume import segy
+
+N_IL, N_XL = 12, 40
+PLACES = [(189, 193), (9, 21), (5, 21), (5, 17), (221, 225), (193, 189), (233, 237), (213, 217)]
+
+
+def numbers(order='inline'):
+    "Inline and crossline of every trace of a small survey."
+    il, xl = np.meshgrid(100 + np.arange(N_IL), 300 + np.arange(N_XL), indexing='ij')
+    if order == 'crossline': il, xl = il.T, xl.T
+    return il.ravel(), xl.ravel()
+
+
+def amplitudes(il, xl, n_samples=16): return (il*1000. + xl)[:, None] + np.zeros(n_samples)
+
+
+def on_map(il, xl, spacing=25, turn=(.8, .6)):
+    "Coordinates of a survey that is turned on the map, as whole numbers."
+    along, beside = spacing*(xl - 300), spacing*(il - 100)
+    x, y = 450_000 + turn[0]*along - turn[1]*beside, 6_200_000 + turn[1]*along + turn[0]*beside
+    return np.round(x).astype(int), np.round(y).astype(int)
+
+
+def write(path, il, xl, at=(189, 193), xy=(181, 185), text=(), binary=(), **fields):
+    "A survey with its numbers where they are wanted, and a textual header."
+    x, y = on_map(il, xl)
+    words = {f'b{at[0]}': il, f'b{at[1]}': xl} | ({f'b{xy[0]}': x, f'b{xy[1]}': y} if xy else {})
+    segy(path, amplitudes(il, xl), **(words | fields))
+    head = bytearray(path.read_bytes())
+    card = ''.join(line.ljust(80) for line in text).ljust(3200)
+    head[:3200] = card.encode('cp037')
+    for byte, value in binary: head[byte - 1:byte + 1] = int(value).to_bytes(2, 'big')
+    path.write_bytes(head)
+    return path
+
+
+def is_the_survey(v):
+    assert v.inlines.tolist() == list(range(100, 112)) and v.crosslines.tolist() == list(range(300, 340))
+    assert np.array_equal(v.section('inline', 103)[0], 103_000 + np.arange(300, 340))
+    assert np.array_equal(v.section('crossline', 307)[0], 1000*np.arange(100, 112) + 307)
+
+
+@pytest.mark.parametrize('order', ['inline', 'crossline'])
+@pytest.mark.parametrize('at', [p for p in PLACES if p != (193, 189)], ids=str)
+def test_line_numbers_are_found(tmp_path, at, order):
+    v = open_volume(write(tmp_path/'a.sgy', *numbers(order), at=at))
+    is_the_survey(v)
+    assert v.problems == [] or all('interval' in p['problem'] for p in v.problems)
+    assert (at == (189, 193)) == (not any('line numbers taken' in n for n in v.notes))
+    assert at == (189, 193) or any(f'bytes {at[0]} and {at[1]}' in n for n in v.notes)
+
+
+@pytest.mark.parametrize('at,text', [
+    ((193, 189), 'C 2 INLINE NUMBER BYTES 193-196  CROSSLINE NUMBER BYTES 189-192'),
+    ((9, 13), 'C 2 INLINE BYTES 9-12   CROSSLINE BYTES 13-16'),
+    ((17, 13), 'C 2 INLINE: 17-20, XLINE: 13-16 (BYTES)'),
+    ((197, 201), 'C 2 Inline number : bytes 197-200   Xline number : bytes 201-204')], ids=str)
+def test_the_textual_header_is_believed(tmp_path, at, text):
+    v = open_volume(write(tmp_path/'a.sgy', *numbers(), at=at, text=[text]))
+    is_the_survey(v)
+    assert any('textual header' in n for n in v.notes)
+
+
+def test_a_textual_header_that_is_wrong_about_bytes(tmp_path):
+    v = open_volume(write(tmp_path/'a.sgy', *numbers(), at=(189, 193), text=['C 2 INLINE BYTES 9-12   CROSSLINE BYTES 21-24']))
+    is_the_survey(v)
+
+
+def test_exchanged_lines_by_their_ranges(tmp_path):
+    v = open_volume(write(tmp_path/'a.sgy', *numbers(), at=(193, 189), text=['C 2 First inline: 100  Last inline: 111']))
+    is_the_survey(v)
+    assert any('exchanged back' in n for n in v.notes)
+
+
+def test_the_caller_settles(tmp_path):
+    p = write(tmp_path/'a.sgy', *numbers(), at=(9, 21), text=['C 2 INLINE BYTES 9-12   CROSSLINE BYTES 21-24'])
+    v = open_volume(p, iline_byte=21, xline_byte=9)
+    assert (v.inlines[0], v.crosslines[0]) == (300, 100) and not any('line numbers' in n for n in v.notes)
+    assert not open_volume(p, iline_byte=189, xline_byte=193).has_geometry
+    is_the_survey(open_volume(p, iline_byte=9))
+
+
+@pytest.mark.parametrize('turn', [(1., 0.), (.8, .6)])
+def test_coordinates_where_line_numbers_belong(tmp_path, turn):
+    il, xl = numbers()
+    x, y = on_map(il - 99, xl - 299, turn=turn)
+    p = segy(tmp_path/'a.sgy', amplitudes(il, xl), b189=x, b193=y, b181=il, b185=xl)
+    v = open_volume(p)
+    is_the_survey(v)
+    assert np.allclose(v.xy('inline', 100)[0], [x[0], y[0]]) and any('look' in n or 'do not' in n for n in v.notes)
+
+
+def test_line_numbers_that_look_like_coordinates_are_a_problem(tmp_path):
+    il, xl = numbers()
+    v = open_volume(segy(tmp_path/'a.sgy', amplitudes(il, xl), b189=6_200_000 + 25*il, b193=450_000 + 25*xl))
+    assert v.has_geometry and any('look like coordinates' in p['problem'] and 'iline_byte=' in p['remedy'] for p in v.problems)
+
+
+# ---- a few bad traces
+def spoilt(kind):
+    "Numbers of a survey with a few bad traces; which of them are left out."
+    il, xl = numbers()
+    if kind == 'one repeated': order = np.r_[0:100, 99, 100:480]; return il[order], xl[order], [100], 'repeats'
+    if kind == 'a line repeated': order = np.r_[0:480, 40:80]; return il[order], xl[order], list(range(480, 520)), 'repeat'
+    if kind == 'padding at the end': return np.r_[il, [0]*30], np.r_[xl, [0]*30], list(range(480, 510)), 'zero trace headers'
+    if kind == 'padding at the start': return np.r_[0, il], np.r_[0, xl], [0], 'zero trace headers'
+    if kind == 'padding between': return np.insert(il, 200, [0]*5), np.insert(xl, 200, [0]*5), list(range(200, 205)), 'zero trace headers'
+    if kind == 'a slip': il = il.copy(); il[77] = 99999; return il, xl, [77], 'far off'
+    if kind == 'the largest': xl = xl.copy(); xl[77:79] = 2**31 - 1; return il, xl, [77, 78], 'far off'
+    if kind == 'minus one': return np.r_[il, [-9999]*20], np.r_[xl, [-9999]*20], list(range(480, 500)), 'far off'
+
+
+@pytest.mark.parametrize('kind', ['one repeated', 'a line repeated', 'padding at the end', 'padding at the start', 'padding between', 'a slip', 'the largest', 'minus one'])
+def test_a_few_bad_traces_cost_a_few_traces(tmp_path, kind):
+    il, xl, out, word = spoilt(kind)
+    x, y = on_map(il, xl)
+    x, y = (np.where((il == 0) & (xl == 0), 0, a) for a in (x, y))
+    p = segy(tmp_path/'a.sgy', amplitudes(il, xl), il=il, xl=xl, b181=x, b185=y)
+    v = open_volume(p)
+    assert v.inlines.tolist() == list(range(100, 112)) and v.crosslines.tolist() == list(range(300, 340))
+    assert sorted(int(i) for ids in v.left_out.values() for i in ids) == out
+    told = [q['problem'] for q in v.problems if 'left out' in q['problem']]
+    assert len(told) == 1 and word in told[0] and str(out[0]) in told[0] and str(len(out)) in told[0]
+    assert v.traces.shape == (len(il), 16)                                  # file order keeps them all
+    if 'repeat' not in kind: assert (v.section('inline', 105)[0] != 0).all() or kind in ('a slip', 'the largest')
+    assert sum(preflight(p)['geometry']['left_out'].values()) == len(out)
+
+
+def test_the_first_of_repeated_traces_is_kept(tmp_path):
+    il, xl = numbers()
+    order = np.r_[0:100, 99, 100:480]
+    a = amplitudes(il, xl)[order]
+    a[100] += 7
+    v = open_volume(segy(tmp_path/'a.sgy', a, il=il[order], xl=xl[order]))
+    assert np.array_equal(v.section('inline', 102)[0], 102_000 + np.arange(300, 340))
+    assert any('keeps trace 99' in p['problem'] for p in v.problems)
+
+
+# ---- no grid
+@pytest.mark.parametrize('evidence', ['coordinates', 'cdp', 'inline', 'to and fro'])
+def test_joins_of_lines_are_found(tmp_path, evidence):
+    il, xl = numbers()
+    x, y = on_map(il, np.where(il % 2, 639 - xl, xl) if evidence == 'to and fro' else xl)
+    words = dict(coordinates=dict(b181=x, b185=y), cdp=dict(b21=xl), inline=dict(b189=il)).get(evidence, dict(b181=x, b185=y))
+    v = open_volume(segy(tmp_path/'a.sgy', amplitudes(il, xl), **words))
+    assert not v.has_geometry and v.segments == [(40*k, 40*k + 40) for k in range(12)]
+    assert any('12 pieces' in p['problem'] and 'iline_byte=' in p['remedy'] for p in v.problems)
+
+
+def test_a_line_that_bends_is_one_piece(tmp_path):
+    n = np.arange(120)
+    x, y = np.minimum(n, 60)*10, np.maximum(n - 60, 0)*10
+    v = open_volume(segy(tmp_path/'a.sgy', np.ones((120, 16)), b21=1000 + 2*n, b181=400_000 + x, b185=5_000_000 + y))
+    assert v.segments == [(0, 120)] and v.problems == []
+    assert v.cdp('line', 0)[[0, -1]].tolist() == [1000, 1238]
+
+
+def test_shots_are_not_a_survey(tmp_path):
+    shots, channels = (a.ravel() for a in np.meshgrid(np.arange(12), np.arange(40), indexing='ij'))
+    with pytest.raises(VolumeError, match='prestack'):
+        open_volume(segy(tmp_path/'a.sgy', np.ones((480, 16)), b9=shots + 1, b13=channels + 1, b21=shots + channels, b37=100*channels))
+    with pytest.raises(VolumeError, match='prestack'):                      # every shot into the same spread: CDP numbers of a grid
+        open_volume(segy(tmp_path/'b.sgy', np.ones((480, 16)), b9=shots + 1, b21=channels + 1, b37=100*(channels - shots)))
+
+
+# ---- coordinates
+def test_coordinates_elsewhere(tmp_path):
+    il, xl = numbers()
+    v = open_volume(write(tmp_path/'a.sgy', il, xl, xy=(73, 77)))
+    assert np.allclose(v.xy('inline', 100)[0], [450_000, 6_200_000]) and any('bytes 73 and 77' in n for n in v.notes)
+    again = open_volume(write(tmp_path/'b.sgy', il, xl, xy=(73, 77), b181=xl, b185=il))          # line numbers in their place
+    assert np.allclose(again.xy('inline', 100)[0], [450_000, 6_200_000]) and any('again' in n for n in again.notes)
+    none = open_volume(write(tmp_path/'c.sgy', il, xl, xy=None, b181=xl, b185=il))
+    assert np.isnan(none.xy('inline', 100)).all() and any('line numbers again' in p['problem'] for p in none.problems)
+    small = open_volume(write(tmp_path/'d.sgy', il, xl, xy=None, b181=xl - 200, b185=il + 7))
+    assert any('look like line numbers' in p['problem'] for p in small.problems)
+    chosen = open_volume(write(tmp_path/'e.sgy', il, xl, xy=(73, 77), b181=il*7, b185=xl*9), x_byte=73, y_byte=77)
+    assert np.allclose(chosen.xy('inline', 100)[0], [450_000, 6_200_000])
+
+
+def test_floats_and_unknown_coordinates(tmp_path):
+    il, xl = numbers()
+    x, y = (np.float32(a + .25).view(np.int32) for a in on_map(il, xl))
+    v = open_volume(write(tmp_path/'a.sgy', il, xl, xy=None, b181=x, b185=y))
+    assert np.allclose(v.xy('inline', 100)[0], [450_000.25, 6_200_000.25], atol=.5) and any('floats' in n for n in v.notes)
+    x, y = on_map(il, xl)
+    x[5] = y[5] = -2**31
+    v = open_volume(write(tmp_path/'b.sgy', il, xl, xy=None, b181=x, b185=y))
+    xy = v.xy('inline', 100)
+    assert np.isnan(xy[5]).all() and np.isfinite(np.delete(xy, 5, 0)).all()
+
+
+def test_only_the_true_origin_lies_at_zero(tmp_path):
+    il, xl = numbers()
+    x, y = 25*(xl - 300), 25*(il - 100)
+    v = open_volume(write(tmp_path/'a.sgy', il, xl, xy=None, b181=x, b185=y))
+    assert v.xy('inline', 100)[0].tolist() == [0, 0]
+    lost_x, lost_y = x + 500_000, y + 500_000
+    lost_x[7] = lost_y[7] = 0
+    v = open_volume(write(tmp_path/'b.sgy', il, xl, xy=None, b181=lost_x, b185=lost_y))
+    assert np.isnan(v.xy('inline', 100)[7]).all()
+
+
+@pytest.mark.parametrize('code,scalar,words,unit', [
+    (2, -100, lambda lon, lat: (lon*3600*100, lat*3600*100), 'degrees'),
+    (3, -10_000, lambda lon, lat: (lon*1e4, lat*1e4), 'degrees'),
+    (4, -100, lambda lon, lat: tuple((np.floor(d)*1e4 + np.floor(d % 1*60)*100 + d*60 % 1*60)*100 for d in (lon, lat)), 'degrees'),
+    (1, -10_000, lambda lon, lat: (lon*1e4, lat*1e4), 'degrees')], ids=['seconds of arc', 'decimal degrees', 'degrees minutes seconds', 'unsaid'])
+def test_degrees(tmp_path, code, scalar, words, unit):
+    il, xl = numbers()
+    lon, lat = 4.5 + .0004*(xl - 300), 54.1 + .0002*(il - 100)
+    x, y = (np.round(a).astype(int) for a in words(lon, lat))
+    p = write(tmp_path/'a.sgy', il, xl, xy=None, b181=x, b185=y, b71=scalar)
+    raw = bytearray(p.read_bytes())
+    for k in range(480): raw[3600 + k*304 + 88:3600 + k*304 + 90] = code.to_bytes(2, 'big')
+    p.write_bytes(raw)
+    v = open_volume(p)
+    assert v.xy_unit == unit and np.allclose(v.xy('inline', 105), np.stack([lon, lat], 1)[200:240], atol=6e-5)
+    assert any('degrees' in n for n in v.notes) or any('degrees' in q['problem'] for q in v.problems)
+
+
+def test_units_of_coordinates(tmp_path):
+    il, xl = numbers()
+    assert open_volume(write(tmp_path/'a.sgy', il, xl, binary=[(3255, 1)])).xy_unit == 'm'
+    assert open_volume(write(tmp_path/'b.sgy', il, xl, binary=[(3255, 2)])).xy_unit == 'ft'
+    unsaid = write(tmp_path/'c.sgy', il, xl)
+    assert open_volume(unsaid).xy_unit is None and open_volume(unsaid, units='ft').xy_unit == 'ft'
+
+
+def test_doubtful_maps_are_told(tmp_path):
+    il, xl = numbers()
+    x, y = on_map(il, xl)
+    swapped = open_volume(write(tmp_path/'a.sgy', il, xl, xy=None, b181=y, b185=x, binary=[(3255, 1)]))
+    assert any('northing' in p['problem'] for p in swapped.problems)
+    tiny = open_volume(write(tmp_path/'b.sgy', il, xl, b71=-1000))
+    assert any('scalar' in p['problem'] for p in tiny.problems)
+    scattered = np.random.default_rng(0).permutation(480)
+    mixed = open_volume(write(tmp_path/'c.sgy', il, xl, xy=None, b181=x[scattered], b185=y))
+    assert any('do not lie on a regular grid' in p['problem'] for p in mixed.problems)
