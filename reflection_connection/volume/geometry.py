@@ -42,7 +42,7 @@ def astray(
     other:np.ndarray, # (n,) the number of the other kind
 )->np.ndarray: # (n,) bool
     "Traces whose number is far off the others, or between their steps, where it has hardly any position."
-    values, at = np.unique(numbers, return_inverse=True)
+    values, at = np.unique(numbers.astype(np.int64), return_inverse=True)
     if len(values) < 3 or np.ptp(np.diff(values)) == 0: return np.zeros(len(numbers), bool)
     positions = np.unique(pair_key(at.reshape(-1), other))
     breadth = np.bincount(positions >> 32, minlength=len(values))       # positions along each line
@@ -57,8 +57,9 @@ def _off_axis(values, breadth):
     step = max(1, int(np.median(steps)))
     cluster = np.cumsum(np.r_[0, steps > FAR*step])
     main = cluster == np.bincount(cluster, breadth).argmax()
-    common = np.bincount((values[main] % step).astype(np.int64), breadth[main]).argmax()
-    return ~main | (values % step != common)
+    residue, kind = np.unique(values % step, return_inverse=True)
+    common = np.bincount(kind.reshape(-1)[main], breadth[main], len(residue)).argmax()
+    return ~main | (kind.reshape(-1) != common)
 
 def padding(
     inline:np.ndarray, crossline:np.ndarray, x:np.ndarray, y:np.ndarray, # (n,) header words
@@ -292,7 +293,7 @@ def evenly(
     numbers:np.ndarray, # sorted distinct numbers
 )->bool:
     "Whether nine tenths of the steps between them are the same."
-    steps = np.diff(numbers)
+    steps = np.diff(numbers.astype(np.int64))
     return len(steps) < 2 or np.mean(steps == np.median(steps)) >= .9
 
 def is_full(grid:Grid3D)->bool:
