@@ -74,8 +74,9 @@ def layout_of(
     others = [dim for dim in dims if dim not in vertical]
     if len(vertical) != 1 or len(others) not in (1, 2): return None
     if len(others) == 1: return Layout(name, tuple(others), vertical[0], dropped)
-    across = tuple(dim for role in ('inline', 'crossline') for dim in others if roles[dim] == role)
-    return Layout(name, across, vertical[0], dropped) if len(across) == 2 and across[0] != across[1] else None
+    if {roles[dim] for dim in others} != {'inline', 'crossline'}: return None
+    across = tuple(sorted(others, key=lambda dim: roles[dim] == 'crossline'))
+    return Layout(name, across, vertical[0], dropped)
 
 # %% ../../nbs/volume/08_stores.ipynb #4877486b
 _USUAL = ('amplitude', 'data', 'seismic', 'amplitudes', 'amp')
@@ -93,7 +94,7 @@ def choose_variable(
     default = _attributes(ds).get('defaultvariablename')
     ranked = {_key(n): k for k, n in enumerate([default, *_USUAL] if default else _USUAL)}
     best = min(found, key=lambda f: ranked.get(_key(f.name), len(ranked)))
-    names = [f.name for f in found]
+    names = sorted(f.name for f in found)
     if _key(best.name) not in ranked: raise failure(path, f'{len(names)} variables that could be the traces: {", ".join(names)}',
         f'name one of them in the path: {Path(path).name}/{names[0]}')
     others = ', '.join(n for n in names if n != best.name)
