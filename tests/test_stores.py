@@ -11,8 +11,8 @@ import pytest
 import segyio
 
 from reflection_connection.cli import main
-from reflection_connection.volume.errors import command_line
 from reflection_connection.volume import VolumeError, open_volume, preflight, write_segy_like
+from reflection_connection.volume.errors import command_line
 
 xarray = pytest.importorskip('xarray', reason="pip install 'reflection_connection[mdio]'")
 zarr = pytest.importorskip('zarr', reason="pip install 'reflection_connection[mdio]'")
@@ -269,13 +269,13 @@ def test_the_usual_name_is_taken_and_the_others_are_named(tmp_path):
     for name in ('amplitude', 'data', 'Seismic'):
         v = open_volume(write(tmp_path/f'{name}.zarr', variable=name, units='ms', extra={'envelope': (('inline', 'crossline', 'time'), -CUBE)}))
         is_right(v)
-        assert f'variable {name} is read; envelope is there too' in said(v)
+        assert f'variable {name} is read; envelope can be named in the path' in said(v)
     v = open_volume(both(tmp_path/'b.zarr', dataset_attrs={'attributes': {'defaultVariableName': 'far'}}))
     assert np.array_equal(v.section('inline', 102), -CUBE[1].T)
 
 def test_groups_are_named(tmp_path):
     both(tmp_path/'a.zarr', group='stack')
-    with pytest.raises(VolumeError, match='no variables but 1 groups: stack; name one of them in the path: a.zarr/stack'): open_volume(tmp_path/'a.zarr')
+    with pytest.raises(VolumeError, match='no variables, only groups: stack; name one of them in the path: a.zarr/stack'): open_volume(tmp_path/'a.zarr')
     is_right(open_volume(tmp_path/'a.zarr'/'stack'/'near'))
 
 def test_an_array_by_itself(tmp_path):

@@ -119,4 +119,5 @@ class ArrayReader:
     def depth(self, kind): return 1
     def close(self): self.closed = True
     def xy(self, ids): return np.full((len(ids), 2), np.nan)
+    def cdp(self, ids): return None
     def identity(self): return [str((self.size, self.shape_, self.dtype.str)).encode()]

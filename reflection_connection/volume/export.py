@@ -127,8 +127,8 @@ def _trace_headers(
         return {b: word(h, b) for b in STARTS}
     ids, interval = np.arange(start, stop), round(v.dt*1000)
     delay, scalar = start_words(v.t0)
-    numbers = getattr(v.reader, 'trace_numbers', None)
-    h = {1: ids + 1, 21: ids + 1 if numbers is None else numbers[ids], 29: 1, 115: min(v.n_samples, 65535),
+    numbers = v.reader.cdp(ids)
+    h = {1: ids + 1, 21: ids + 1 if numbers is None else numbers, 29: 1, 115: min(v.n_samples, 65535),
          117: interval if interval < 65536 else 0, 109: delay, 215: scalar}
     if cells is not None:
         h[189] = v.inlines[cells[ids]//len(v.crosslines)]
