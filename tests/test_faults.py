@@ -231,7 +231,24 @@ for what, text in (('not JSON', '{'), ('a list', '[]'), ('without a shape', '{"z
 bad('a shape of 10**18', zc, 'a.zarr', zarr(lambda z: _edit(z/'amplitude'/'zarr.json', put('shape', v=[10**6, 10**6, 10**6]))))
 bad('chunks of random bytes', zc, 'a.zarr', zarr(lambda z: [p.write_bytes(b'xyz') for p in (z/'amplitude'/'c').rglob('*') if p.is_file()] and None))
 good('chunks that are missing', zc, 'no live sample, it says', lambda r, o: 'no live sample' in str(r['problems']), zarr(lambda z: shutil.rmtree(z/'amplitude'/'c')))
-bad('other dimensions', zc, 'whose last dimension is time or depth', zarr(dims=('a', 'b', 'c'))); bad('text in it', zc, 'whose last dimension', zarr(values=np.full((3, 4, 5), 'a')))
+bad('other dimensions', zc, 'dimensions that are known by name', zarr(dims=('a', 'b', 'c')))
+bad('text in it', zc, 'dimensions that are known by name', zarr(values=np.full((3, 4, 5), 'a')))
+ZARR_AXES = dict(inline=np.arange(3), crossline=np.arange(4), time=np.arange(5))
+bad('steps of 1 to 4 along time', zc, 'not evenly spaced', zarr(axes=ZARR_AXES | dict(time=np.array([0, 1, 2, 3, 7]))))
+bad('line numbers of 0.5', zc, 'something else than whole numbers', zarr(axes=ZARR_AXES | dict(inline=np.arange(3)/2)))
+def _two(o):
+    import xarray
+    cube = (('inline', 'crossline', 'time'), np.arange(60.).reshape(3, 4, 5))
+    xarray.Dataset(dict(near=cube, far=cube), ZARR_AXES).to_zarr(o/'a.zarr', mode='w', consolidated=False)
+bad('two volumes in it', zc, 'name one of them in the path: a.zarr/far', _two)
+good('two volumes in it, one named', 'check {o}/a.zarr/far --json', '12 traces of 5 samples', lambda r, o: (r['n_traces'], r['n_samples']) == (12, 5), _two)
+def _mdio_0(o):
+    import zarr as z
+    group = z.open_group(o/'a.zarr', mode='w', zarr_format=2)
+    group.create_group('data').create_array('chunked_012', shape=(3, 4, 5), dtype='f4')
+    group.create_group('metadata')
+bad('MDIO of version 0', zc, 'an MDIO store of version 0', _mdio_0)
+bad('an array by itself', zc, 'without named dimensions', lambda o: __import__('zarr').save_array(o/'a.zarr', np.ones((3, 4, 5))))
 bad('axis of NaN', zc, 'a.zarr', zarr(axes={'inline': np.arange(3), 'crossline': np.arange(4), 'time': np.full(5, np.nan)})); bad('line numbers of NaN', zc, 'a.zarr', zarr(axes={'inline': np.full(3, np.nan), 'crossline': np.arange(4), 'time': np.arange(5)}))
 bad('line numbers twice', zc, 'a.zarr', zarr(axes={'inline': np.array([1, 1, 2]), 'crossline': np.arange(4), 'time': np.arange(5)})); bad('line numbers of text', zc, 'a.zarr', zarr(axes={'inline': np.array(['a', 'b', 'c']), 'crossline': np.arange(4), 'time': np.arange(5)}))
 

@@ -374,7 +374,7 @@ def reader_of(
     except (OSError, ValueError) as e: raise failure(path, f'can not be opened ({getattr(e, "strerror", None) or e})', 'check the path') from e
     if stat.S_ISDIR(st.st_mode):
         p = Path(path)
-        if p.suffix.lower() in ('.mdio', '.zarr') or any((p/n).exists() for n in ('zarr.json', '.zgroup', '.zmetadata')): return ZarrReader(path, 0)
+        if p.suffix.lower() in ('.mdio', '.zarr') or any((p/n).exists() for n in ('zarr.json', '.zgroup', '.zmetadata', '.zarray')): return ZarrReader(path, 0)
         raise failure(path, 'a folder, not a volume', 'name a file in it (.sgy, .segy, .npy) or an .mdio/.zarr store')
     if not stat.S_ISREG(st.st_mode): raise failure(path, 'not a regular file', 'copy the data to a file first')
     if not st.st_size: raise failure(path, 'empty file (0 bytes)', 'copy or export it again')
