@@ -175,7 +175,7 @@ def _colours(im, live):
 
 def _decode(path, notes):
     "Pixels of a picture file."
-    with Image.open(path, formats=_READ) as im:
+    with open(path, 'rb') as file, Image.open(file, formats=_READ) as im:                # not by name: Pillow maps such TIFFs into memory, and garbles those that lie on their side
         if im.width * im.height > MAX_PIXELS: raise WindowError(f"{path.name}: {im.width} x {im.height} pixels is more than {MAX_PIXELS:,}: cut it into windows first")
         if getattr(im, 'n_frames', 1) > 1: raise WindowError(f"{path.name}: {im.n_frames} frames: expected a single image")
         im.load()

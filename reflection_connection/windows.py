@@ -593,17 +593,23 @@ def split_windows(frame:pd.DataFrame, valid:float=.2, test:float=.2, seed:int=0)
     return split_by_window(frame, valid, test, seed), 'window'
 
 # %% ../nbs/02_windows.ipynb #2bd2ca6d
-def _surveys(ids, table):
-    "Surveys of images from a table with columns id and survey; an id is a window's id, its file name, or that without its ending."
+def _called(id, source):
+    "What a table may call an image: its id, its file with or without class folder and ending."
+    file = Path(source); inside = f'{file.parent.name}/'
+    return [class_name(n) for n in (id, inside + file.name, inside + file.stem, file.name, file.stem)]
+
+def _surveys(ids, sources, table):
+    "Surveys of images from a table with columns id and survey."
     known = read_rows(table, ('id', 'survey')); name = Path(table).name
     if not {'id', 'survey'} <= set(known): raise WindowError(f"{table}: expected columns id and survey, got {', '.join(map(str, known))}")
     known = known[known.id.notna() & known.survey.notna()].assign(id=lambda t: t.id.map(class_name), survey=lambda t: t.survey.map(class_name)).drop_duplicates(['id', 'survey'])
     twice = known.id[known.id.duplicated()]
     if len(twice): raise WindowError(f"{name}: {twice.iloc[0]!r} is given two surveys, {' and '.join(known.survey[known.id == twice.iloc[0]])}: leave one out")
     of = known.set_index('id').survey
-    found = [next((of[k] for k in (i, Path(i).name, Path(i).stem) if k in of.index), None) for i in map(class_name, ids)]
+    of = of.to_dict()
+    found = [next((of[n] for n in _called(i, s) if n in of), None) for i, s in zip(ids, sources)]
     missing = [i for i, s in zip(ids, found) if s is None]
-    if missing and len(missing) == len(found): raise WindowError(f"{name}: none of its ids ({', '.join(map(str, of.index[:3]))}, …) is an image's name ({', '.join(ids[:3])}, …)")
+    if missing and len(missing) == len(found): raise WindowError(f"{name}: none of its ids ({', '.join([*of][:3])}, …) is an image's name ({', '.join(ids[:3])}, …)")
     if missing: print(f"{name}: no survey for {len(missing):,} of {len(found):,} images: {', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}", flush=True)
     return pd.array(found, dtype='string')
 
@@ -612,7 +618,7 @@ def _folder_windows(folder, table, merge_case=False):
     read = challenge_windows if is_challenge(folder) else image_windows
     frame, report = read(folder, merge_case=merge_case)
     for r in report.itertuples(): print(f'left out {r.file}: {r.problem}', flush=True)
-    if table: frame['survey'] = _surveys(frame.id.tolist(), table)
+    if table: frame['survey'] = _surveys(frame.id.tolist(), frame.source, table)
     return frame
 
 def synthetic_reader(
