@@ -433,7 +433,7 @@ def polygons(
     one = corners(polygon)
     out = [one] if one.ndim == 2 else [corners(p) for p in polygon] if isinstance(polygon, (list, tuple, np.ndarray)) and len(polygon) else [one]
     bad = next((p for p in out if p.ndim != 2 or p.shape[1] != 2 or len(p) < 3 or not np.isfinite(p).all()), None)
-    if bad is not None: raise SearchError(f"polygon has shape {bad.shape}: expected three or more finite corners x, y, or a list of such polygons")
+    if bad is not None: raise SearchError(f"polygon has shape {bad.shape}: expected three or more corners x, y, all finite, or a list of such polygons")
     return out
 
 def inside(

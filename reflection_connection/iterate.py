@@ -17,7 +17,7 @@ from .files import as_json, locked, read_arrays, read_json, read_table, tidy, wh
 from .evaluate import DISTANCES, evaluate_embeddings, leave_out_mask, paired_bootstrap
 from .embed import embed_table
 from .index import overlaps
-from .tables import class_name, read_rows
+from .tables import class_name, numbers, read_rows
 from .windows import WindowReader, data_fingerprint
 
 # %% auto #0
@@ -228,6 +228,7 @@ def _verdicts(
     said = [_verdict(v, classes) for v in table.verdict]
     for line, v, was in zip(table.index, said, table.verdict):
         if v is None: raise IterateError(f"{path}, line {line}: verdict {was!r} is none of accept, reject, {names}")
+    table = table.assign(**{c: numbers(table[c]) for c in ('probability', 'evidence', 'margin') if c in table})
     table = table.assign(verdict=said, neighbours=[str(n).split() for n in table.get('neighbours', pd.Series('', index=table.index)).fillna('')])
     table = table[table.verdict != '']
     if table.id.isna().any(): raise IterateError(f"{path}, line {table.index[table.id.isna()][0]}: a verdict without an id")
