@@ -44,6 +44,7 @@ def _point(text):
 
 _HW = dict(nargs=2, type=_positive, metavar=('H', 'W'))
 _DASK = ('--dask',), dict(metavar='ADDRESS', help="share the work out: address of a Dask scheduler, or 'local' for processes here")
+_MERGE = ('--merge-case',), dict(action='store_true', help='take class names that differ only by case or spacing for one')
 COMMANDS = {
     'synth': ("write synthetic data: labelled images in the challenge's layout, and a 3-D survey", [
         (('out',), dict(metavar='OUT', help='folder to write')),
@@ -73,7 +74,7 @@ COMMANDS = {
         (('--milvus',), dict(nargs='?', const='', metavar='URI', help='keep the windows in Milvus: address of a server, or nothing for a file DIR.db')), _DASK]),
     'search': ('where else does it look like this?', [
         (('index',), dict(metavar='DIR', help='index folder')),
-        (('--image',), dict(nargs='+', metavar='PNG', help='query: an image, or several')),
+        (('--image',), dict(nargs='+', metavar='PNG', help='query: an image (PNG, JPEG, TIFF, BMP, or amplitudes in .npy), or several')),
         (('--inline',), dict(type=int, metavar='N', help='query: a box on this inline')),
         (('--crossline',), dict(type=int, metavar='N', help='query: a box on this crossline')),
         (('--line',), dict(type=int, metavar='0', help='query: a box on a 2-D line')),
@@ -81,12 +82,12 @@ COMMANDS = {
         (('--box',), dict(nargs=4, type=int, metavar=('TOP', 'LEFT', 'BOTTOM', 'RIGHT'), help='sample and trace positions, half-open')),
         (('--volume',), dict(metavar='FILE', help='the volume of the box, when the index has several')),
         (('--labels',), dict(metavar='TABLE', help='labelled windows: gives hits a class guess, and is what --class goes by')),
-        (('--class',), dict(metavar='NAME', dest='label', help='query: windows of this class of --labels')),
+        (('--class',), dict(metavar='NAME', dest='label', help='query: windows of this class of --labels')), _MERGE,
         (('--like',), dict(nargs='+', default=[], metavar='ID', help='windows of the index that are meant too')),
         (('--unlike',), dict(nargs='+', default=[], metavar='ID', help='windows of the index that are not meant')),
         (('--k',), dict(type=_positive, default=10, metavar='K', help='hits')),
         (('--where',), dict(metavar='EXPR', help="filter, e.g. \"line > 1300 and time_ms < 2000\"")),
-        (('--polygon',), dict(metavar='CSV', help='only hits inside: columns x and y, one row a corner')),
+        (('--polygon',), dict(metavar='CSV', help='only hits inside: columns x and y (or easting and northing), one row a corner; several polygons are told apart by a column or an empty row')),
         (('--min-separation',), dict(type=int, default=2, metavar='N', help='hits within N line numbers of a better one are dropped')),
         (('--min-samples',), dict(type=int, default=0, metavar='N', help='and those whose centres are so near, and within N samples')),
         (('--min-confidence',), dict(type=_probability, metavar='P', help='drop hits of smaller probability')),
@@ -100,7 +101,7 @@ COMMANDS = {
         (('--sections',), dict(metavar='PATH', help='of a table: folder of its sections, or its volume')),
         (('--table',), dict(metavar='CSV', help='of a folder: columns id and survey')),
         (('--leave-out',), dict(choices=('survey', 'section', 'overlapping', 'none'), help="candidates a query does not see; default: survey where known")),
-        (('--exclude',), dict(nargs='+', default=[], metavar='CLASS', help='classes left out of the score')),
+        (('--exclude',), dict(nargs='+', default=[], metavar='CLASS', help='classes left out of the score')), _MERGE,
         (('--json',), dict(action='store_true', help='print JSON'))]),
     'submit': ("answer the challenge's queries", [
         (('--queries',), dict(required=True, metavar='DIR', help='folder of query images')),
@@ -112,7 +113,7 @@ COMMANDS = {
         (('--out',), dict(required=True, metavar='DIR', help='encoder folder to write')),
         (('--encoder',), dict(default='refcon-tiny', metavar='E', help='start: a bundled name, architecture (random weights), encoder folder, or hub name')),
         (('--volume',), dict(metavar='PATH', help='of a table: its volume, or the folder of its sections')),
-        (('--table',), dict(metavar='CSV', help='of a folder: columns id and survey')),
+        (('--table',), dict(metavar='CSV', help='of a folder: columns id and survey')), _MERGE,
         (('--what',), dict(choices=('auto', 'head', 'all'), default='auto', help='what learns; auto: the head where labels are few, else all weights')),
         (('--steps',), dict(type=_positive, default=300, metavar='N', help='optimiser steps, when all weights learn')),
         (('--loss',), dict(choices=('triplet', 'supcon'), default='supcon', help='triplet, or supervised contrastive')),
@@ -128,7 +129,7 @@ COMMANDS = {
         (('--out',), dict(required=True, metavar='DIR', help='folder of the loop: labels.parquet, review/, an encoder of each round')),
         (('--encoder',), dict(default='refcon-tiny', metavar='E', help='start: a bundled name, architecture (random weights), encoder folder, or hub name')),
         (('--volume',), dict(metavar='PATH', help='of a table: its volume, or the folder of its sections')),
-        (('--table',), dict(metavar='CSV', help='of a folder: columns id and survey')),
+        (('--table',), dict(metavar='CSV', help='of a folder: columns id and survey')), _MERGE,
         (('--window',), _HW | dict(default=(96, 96), help='of a volume: samples and traces')),
         (('--stride',), _HW | dict(default=(48, 48), help='of a volume: samples and traces')),
         (('--what',), dict(choices=('auto', 'head', 'all'), default='auto', help='what learns; auto: the head while labels are few')),
@@ -253,27 +254,19 @@ def _examples(a, searcher):
     for kind, number in kinds: out.append(searcher.arbitrary(number, a.box, a.volume) if kind == 'along' else searcher.box(kind, number, a.box, a.volume))
     return out
 
-def _polygon(path):
-    import pandas as pd
-    from reflection_connection.windows import WindowError, _read_table
-    table = _read_table(path)
-    if not {'x', 'y'} <= set(table): raise WindowError(f"{path}: expected columns x and y, got {', '.join(map(str, table))}")
-    corners = table[['x', 'y']].apply(pd.to_numeric, errors='coerce')
-    if corners.isna().any(axis=None): raise WindowError(f"{path}, line {int(corners.isna().any(axis=1).to_numpy().argmax()) + 2}: a corner that is not two numbers")
-    return corners.to_numpy()
-
 def search(a):
     from reflection_connection.index import SearchError
     from reflection_connection.search import MAPS, ClassQuestion, Question, Searcher
+    from reflection_connection.tables import read_polygon
     from reflection_connection.windows import load_windows
     searcher = Searcher.open(a.index, a.encoder); examples = _examples(a, searcher); unlike = [searcher.indexed(i) for i in a.unlike]; known = None
     if a.label and not a.labels: raise SearchError("--class needs --labels: a table or folder of labelled windows")
-    if a.labels: reader = load_windows(a.labels, a.volume or (searcher.sources[0] if len(searcher.sources) == 1 else None)); reader = reader.subset(reader.frame.label.notna().to_numpy(bool))
+    if a.labels: reader = load_windows(a.labels, a.volume or (searcher.sources[0] if len(searcher.sources) == 1 else None), merge_case=a.merge_case); reader = reader.subset(reader.frame.label.notna().to_numpy(bool))
     if a.labels and not len(reader): raise SearchError(f"--labels {a.labels}: no window in it has a label")
     if a.labels: known = searcher.encoder.embed(*reader.read()), reader.frame.label.to_numpy(str)
     if bool(a.label) == bool(examples): raise SearchError("nothing is asked, or too much: give either --class NAME with --labels, or --image PNG, a box, --like ID")
     question = ClassQuestion(searcher, *known, a.label) if a.label else Question(searcher, examples, unlike)
-    box = next((e.place for e in examples if e.place), {}); polygon = _polygon(a.polygon) if a.polygon else None
+    box = next((e.place for e in examples if e.place), {}); polygon = read_polygon(a.polygon) if a.polygon else None
     if a.map:
         if not searcher.sources: raise SearchError("--map needs a volume in the index: images have no geometry")
         note = f"LIKENESS TO {box['line_kind']} {box['line']} BOX {' '.join(map(str, a.box or []))}".upper() if box else f'LIKENESS TO {question.name}'.upper()
@@ -288,8 +281,9 @@ def search(a):
 def evaluate(a):
     from reflection_connection.encoder import Encoder
     from reflection_connection.run import ahead_table, score_encoder
+    from reflection_connection.tables import class_name
     from reflection_connection.windows import load_windows
-    found = score_encoder(Encoder.load(a.encoder), load_windows(a.source, a.sections, a.table), a.leave_out, a.exclude)
+    found = score_encoder(Encoder.load(a.encoder), load_windows(a.source, a.sections, a.table, merge_case=a.merge_case), a.leave_out, [class_name(c) for c in a.exclude])
     if a.json: return found
     e = found['encoder']; parts = [f"{e['n_queries'] + e['n_skipped']} windows, left out: {e['leave_out']}, chance {e['chance']['macro_map']:.3f}", ahead_table(found).to_string()]
     listed = lambda d: '  '.join(f"{k} {v['map']:.2f} ({v['n']})" for k, v in sorted(d.items(), key=lambda kv: kv[1]['map']))
@@ -317,7 +311,7 @@ def submit(a):
 def train(a):
     from reflection_connection.run import train_encoder
     from reflection_connection.train import rank
-    encoder, results = train_encoder(a.data, a.encoder, volume=a.volume, table=a.table, folder=a.out, seed=a.seed, what=a.what, steps=a.steps, loss=a.loss, mining=a.mining, lr=a.lr, gather=a.gather, accumulate=a.accumulate)
+    encoder, results = train_encoder(a.data, a.encoder, volume=a.volume, table=a.table, merge_case=a.merge_case, folder=a.out, seed=a.seed, what=a.what, steps=a.steps, loss=a.loss, mining=a.mining, lr=a.lr, gather=a.gather, accumulate=a.accumulate)
     if rank(): return ''                                                  # the first process answers
     if a.json: return results
     return f"{a.out}: {'head' if results['what'] == 'head' else 'all weights'} trained, validation macro mAP {results['before']:.3f} -> {results['after']:.3f} (split by {results['split']}, candidates left out: {results['leave_out']})"
@@ -326,7 +320,7 @@ def iterate(a):
     from reflection_connection.iterate import Rules
     from reflection_connection.run import iterate_labels, loop_windows
     rules = Rules(**{n: getattr(a, n) for n in ('min_probability', 'min_margin', 'cap') if getattr(a, n) is not None})
-    windows = loop_windows(a.data, a.volume, a.table, a.corpus, a.seed, grid=(a.window, a.stride))
+    windows = loop_windows(a.data, a.volume, a.table, corpus=a.corpus, seed=a.seed, merge_case=a.merge_case, grid=(a.window, a.stride))
     found = iterate_labels(windows, a.encoder, a.out, rules, a.rounds, a.patience, a.what, a.seed, a.verdicts); held = found['ledger'].current()
     if a.json: return dict(story=found['story'], encoder=str(found['encoder']), labels=held.to_dict('records'), suspects=found['suspects'].to_dict('records'), rounds=found['rounds'].astype(object).where(found['rounds'].notna(), None).to_dict('records'))
     doubts = ''.join(f"\nlook at {r.id}: labelled {r.label}, {r.second} is ahead" for r in found['suspects'].head(5).itertuples())

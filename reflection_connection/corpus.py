@@ -12,6 +12,7 @@ import pandas as pd
 from .files import tidy_file, whole_file, writing
 from .synthetic import synthetic_section
 from .volume import VolumeError, live_mask, open_volume
+from .tables import is_table
 from .windows import IMAGE_TYPES, WindowError, image_windows, load_windows, read_image, volume_windows, window_table
 
 # %% auto #0
@@ -66,6 +67,8 @@ def _spread_out(sources):
         elif s.is_dir():
             volumes = sorted(p for p in s.iterdir() if _is_volume(p))
             for p in volumes: yield p, 'volume', False
+            n = sum(p.suffix.lower() in IMAGE_TYPES for p in s.iterdir()) if volumes else 0
+            if n: print(f"{s}: {n:,} images beside volumes are not read: put them into a folder of their own", flush=True)
             if not volumes: yield s, 'images', True
         elif s.suffix.lower() in IMAGE_TYPES: raise WindowError(f"{s} is a single image: expected a folder of images")
         else: raise WindowError(f"{s}: expected a volume ({', '.join(VOLUME_TYPES)}), a folder of volumes, or a folder of images")
@@ -78,7 +81,7 @@ def open_sources(
     out = []
     for source in [sources] if isinstance(sources, (str, Path)) else sources:
         path = Path(source)
-        if path.suffix in ('.csv', '.parquet'): out.append(('table', load_windows(source).frame, True)); continue
+        if is_table(path): out.append(('table', load_windows(source).frame, True)); continue
         alone = path.is_file() and path.suffix.lower() not in IMAGE_TYPES                    # a volume, whatever its name ends in
         for found, kind, named in [(path, 'volume', True)] if alone else _spread_out([source]):
             out.append(('table', load_windows(found).frame, True) if kind == 'images' else ('volume', found.resolve(), named))
@@ -251,7 +254,7 @@ def _draw(self:Corpus, s, part, rng):
     if s.kind == 'images':
         whole = read_image(number); path = str(number); h, w = min(h, whole.shape[0]), min(w, whole.shape[1])
         top, left = rng.integers(whole.shape[0] - h + 1), rng.integers(whole.shape[1] - w + 1)
-        pixels = whole[top:top + h, left:left + w]; live = np.ones(pixels.shape, bool); kind, number = 'image', 0
+        pixels = whole[top:top + h, left:left + w]; live = np.isfinite(pixels); kind, number = 'image', 0
     else:
         v, path = self._volume(s.path), s.path
         h, w = min(h, v.n_samples), min(w, end - first)

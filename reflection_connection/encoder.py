@@ -19,7 +19,8 @@ from transformers import AutoConfig, AutoModel, CLIPVisionModel
 from transformers.models.resnet.modeling_resnet import ResNetConvLayer, ResNetShortCut
 from transformers.utils import logging
 from .files import event, file_sha256, read_json, read_steadily, reason, settle, whole_folder, write_json
-from .windows import Recipe, WindowError, read_image
+from .pictures import read_picture, tell
+from .windows import Recipe, WindowError
 
 # %% auto #0
 __all__ = ['ARCHITECTURES', 'POOLINGS', 'PRECISIONS', 'CACHED', 'FORMAT', 'MOST', 'EncoderError', 'random_backbone', 'ConvStem',
@@ -272,8 +273,12 @@ def _for_inference(module):
 # %% ../nbs/04_encoder.ipynb #cd4656ab
 from fastcore.basics import patch
 
-def _as_window(w):
-    return read_image(w) if isinstance(w, (str, os.PathLike)) else np.asarray(w)
+def _as_window(w, assumed):
+    "Pixels of a window or of an image's file; what was assumed about the file goes into `assumed`."
+    if not isinstance(w, (str, os.PathLike)): return np.asarray(w)
+    pixels, notes = read_picture(w)
+    for note in notes: assumed.setdefault(note, []).append(os.path.basename(w))
+    return pixels
 
 @patch
 def embed(self:Encoder,
@@ -287,9 +292,11 @@ def embed(self:Encoder,
 )->np.ndarray: # (N, D) float32, rows of unit length
     "Embed windows."
     if isinstance(images, (str, os.PathLike)): images = [images]
-    part = lambda v, i: v and v[i:i + batch_size]
-    batches = (self.recipe.batch([_as_window(w) for w in images[i:i + batch_size]], part(live, i), part(scales, i)) for i in range(0, len(images), batch_size))
-    return self.embed_batches(batches, len(images), device, progress, precision)
+    part, assumed = lambda v, i: v and v[i:i + batch_size], {}
+    batches = (self.recipe.batch([_as_window(w, assumed) for w in images[i:i + batch_size]], part(live, i), part(scales, i)) for i in range(0, len(images), batch_size))
+    z = self.embed_batches(batches, len(images), device, progress, precision)
+    tell(assumed)
+    return z
 
 @patch
 def embed_batches(self:Encoder,

@@ -15,7 +15,8 @@ from .files import locked, whole_file
 from .index import Index
 from .plot import DEAD, color_range
 from .search import HITS, MAPS, ClassQuestion, Question, Searcher, synthetic_references
-from .windows import WindowError, _read_table
+from .tables import WindowError, class_name, read_rows, whole_numbers
+from .windows import kind_of_line
 
 # %% auto #0
 __all__ = ['LONGEST', 'LABEL_COLUMNS', 'CMAPS', 'ACTIONS', 'MESSAGE', 'labels_beside', 'LabelTable', 'png', 'principal_axes',
@@ -38,20 +39,23 @@ class LabelTable:
         path, # .csv; read when it is there
     ):
         self.path, self._past = Path(path), []
-        if self.path.suffix != '.csv': raise WindowError(f"{self.path}: labels are kept in a .csv file")
+        if self.path.suffix.lower() != '.csv': raise WindowError(f"{self.path}: labels are kept in a .csv file")
         self.frame = self._read()
 
     def _read(self):
-        frame = _read_table(self.path) if self.path.is_file() else pd.DataFrame(columns=list(LABEL_COLUMNS))
+        frame = read_rows(self.path, LABEL_COLUMNS) if self.path.is_file() else pd.DataFrame(columns=list(LABEL_COLUMNS))
         if missing := [c for c in LABEL_COLUMNS if c not in frame]: raise WindowError(f"{self.path}: not a table that the explorer can add to: {', '.join(missing)} missing")
-        return frame.astype({'id': str})
+        self._form = frame.attrs                                                            # the file keeps its separator
+        frame = frame.assign(**{c: whole_numbers(frame, c, self.path) for c in ('line', 'top', 'left', 'height', 'width')})
+        frame = frame.assign(line_kind=frame.line_kind.map(kind_of_line, na_action='ignore'), label=frame.label.map(class_name, na_action='ignore'))
+        return frame.astype({'id': str}).reset_index(drop=True)
 
     def classes(self)->list: return sorted(self.frame.label.dropna().unique())
     def of(self, id:str): return next(iter(self.frame.label[self.frame.id == id]), None)
 
     def add(self, row:dict, label:str):
         "Label a window: a mapping with `LABEL_COLUMNS` but `label`."
-        label = ' '.join(''.join(c for c in ' '.join(str(label).split()) if c.isprintable() or c in '\u200c\u200d').split())       # no control characters; joiners are part of some scripts
+        label = class_name(' '.join(''.join(c for c in ' '.join(str(label).split()) if c.isprintable() or c in '\u200c\u200d').split()))       # no control characters; joiners are part of some scripts
         if not label: raise WindowError("a label needs a name: write the class, or choose one")
         if len(label) > LONGEST: raise WindowError(f"a label of {len(label)} characters: expected at most {LONGEST}")
         if label[0] in '=+-@': raise WindowError(f"a label cannot begin with {label[0]}: a spreadsheet that opens the table would compute it")
@@ -69,7 +73,7 @@ class LabelTable:
             frame = self._read(); mine = frame.id == id; was = frame[mine]
             if expected is not None and was.label.astype(str).tolist() != [expected]: raise WindowError(f"{id} has got another label meanwhile, from another page or by hand: label it anew instead")
             new = pd.concat([t for t in (frame[~mine], rows) if len(t)], ignore_index=True) if len(rows) or not mine.all() else frame[:0]
-            with whole_file(self.path, WindowError) as part: new.to_csv(part, index=False)
+            with whole_file(self.path, WindowError) as part: new.to_csv(part, index=False, sep=self._form.get('separator', ','), encoding='utf-8-sig' if self._form.get('encoding', 'utf-8') not in ('utf-8', 'cp1252') else 'utf-8')
         self.frame = new
         return was
 
@@ -318,7 +322,7 @@ def clear(self:Explorer):
 @patch
 def _learn(self:Explorer):
     "What labels teach: embeddings of labelled windows that lie on a volume of the index."
-    mine = self.table.frame[self.table.frame.source.isin(self.searcher.sources)] if self.table else ()
+    mine = self.table.frame[self.table.frame.source.isin(self.searcher.sources) & self.table.frame.label.notna()] if self.table else ()
     places = [(r.source, r.line_kind, int(r.line), (r.top, r.left, r.top + r.height, r.left + r.width)) for r in mine.itertuples()] if len(mine) else []
     for source, kind, line, box in set(places) - set(self._taught): self._taught[source, kind, line, box] = self.searcher.box(kind, line, box, source, beside=0).z     # each once
     self._known = (np.stack([self._taught[p] for p in places]), mine.label.to_numpy(str)) if places else None

@@ -20,7 +20,7 @@ from .windows import Grid, window_table
 
 # %% auto #0
 __all__ = ['METRICS', 'KINDS', 'FLOOR', 'FLAT_UP_TO', 'SCAN', 'FORMAT', 'LONGEST', 'HIT_COLUMNS', 'SearchError', 'free_memory',
-           'choose_kind', 'Index', 'read_meta', 'index_table', 'build_index', 'where', 'overlaps', 'inside',
+           'choose_kind', 'Index', 'read_meta', 'index_table', 'build_index', 'where', 'overlaps', 'polygons', 'inside',
            'best_distinct']
 
 # %% ../nbs/07_index.ipynb #5d4f650e
@@ -423,14 +423,26 @@ def overlaps(
     return (same & (both >= share * smaller)).fillna(False).to_numpy(bool)
 
 # %% ../nbs/07_index.ipynb #4260f8d1
+def polygons(
+    polygon, # (N, 2) corners, or several such polygons
+)->list: # of (N, 2) float64
+    "Polygons as a list, each with three or more finite corners."
+    def corners(p):
+        try: return np.asarray(p, float)
+        except (TypeError, ValueError): return np.empty(0)
+    one = corners(polygon)
+    out = [one] if one.ndim == 2 else [corners(p) for p in polygon] if isinstance(polygon, (list, tuple, np.ndarray)) and len(polygon) else [one]
+    bad = next((p for p in out if p.ndim != 2 or p.shape[1] != 2 or len(p) < 3 or not np.isfinite(p).all()), None)
+    if bad is not None: raise SearchError(f"polygon has shape {bad.shape}: expected three or more corners x, y, all finite, or a list of such polygons")
+    return out
+
 def inside(
     items:pd.DataFrame, # table of windows
-    polygon, # (N, 2) corners x, y on the map, N at least 3, in the unit of the coordinates
+    polygon, # (N, 2) corners x, y on the map, N at least 3, in the unit of the coordinates; or several such polygons
 )->np.ndarray: # (M,) bool; windows without coordinates are outside
-    "Windows whose centres lie in a polygon on the map."
-    corners = np.asarray(polygon, float)
-    if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3 or not np.isfinite(corners).all(): raise SearchError(f"polygon has shape {corners.shape}: expected three or more corners x, y")
-    return Outline(corners).contains_points(items[['x', 'y']].to_numpy(float, na_value=np.nan))
+    "Windows whose centres lie in a polygon on the map, or in any of several."
+    points = items[['x', 'y']].to_numpy(float, na_value=np.nan)
+    return np.any([Outline(corners).contains_points(points) for corners in polygons(polygon)], axis=0)
 
 def _distinct(frame, k, lines, samples):
     "Positions of the first k rows that show no earlier chosen one's place: boxes that overlap on lines at most `lines` apart, or centres at most `lines` and `samples` apart."

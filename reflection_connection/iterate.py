@@ -17,7 +17,8 @@ from .files import as_json, locked, read_arrays, read_json, read_table, tidy, wh
 from .evaluate import DISTANCES, evaluate_embeddings, leave_out_mask, paired_bootstrap
 from .embed import embed_table
 from .index import overlaps
-from .windows import WindowReader, data_fingerprint, _read_table
+from .tables import class_name, numbers, read_rows
+from .windows import WindowReader, data_fingerprint
 
 # %% auto #0
 __all__ = ['LEDGER', 'REVIEW', 'CONTRADICTED', 'IterateError', 'propose', 'fit_trust', 'trust', 'Rules', 'decide', 'Ledger',
@@ -203,27 +204,54 @@ def review(
     shown = pd.concat([decided[decided.decision == 'add'], decided[decided.decision != 'add'].sort_values('probability', ascending=False, kind='stable').head(refused)])
     shown = shown.assign(verdict='', neighbours=[' '.join(n) for n in shown.neighbours])[list(REVIEW)]
     path = Path(path); path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix not in ('.csv', '.parquet'): raise IterateError(f"{path}: a review is written as .csv or .parquet")
-    with whole_file(path, IterateError) as new: (shown.to_csv if path.suffix == '.csv' else shown.to_parquet)(new, index=False)
+    if path.suffix.lower() not in ('.csv', '.parquet'): raise IterateError(f"{path}: a review is written as .csv or .parquet")
+    with whole_file(path, IterateError) as new: (shown.to_csv if path.suffix.lower() == '.csv' else shown.to_parquet)(new, index=False)
     return path
 
-def take_back(
+def _verdict(text, classes):
+    "A verdict however it is written: 'accept', 'reject', a class, '' where there is none; None where it is something else."
+    text = '' if pd.isna(text) else class_name(text)
+    if text in classes: return text
+    word = text.casefold()
+    if word in ('', 'accept', 'reject'): return word
+    same = [c for c in classes if c.casefold() == word]
+    return same[0] if len(same) == 1 else None
+
+def _verdicts(
     path, # the table from `review`, with verdicts
+    classes, # class names that there are
+    shown=None, # ids that were shown; None: any
+)->pd.DataFrame: # id, label, neighbours, verdict: one row an id
+    "Verdicts of a table; what is unclear is refused with its id."
+    table = read_rows(path, REVIEW); names = ', '.join(sorted(classes))
+    if not {'id', 'label', 'verdict'} <= set(table): raise IterateError(f"{path}: expected columns id, label and verdict, got {', '.join(map(str, table))}")
+    said = [_verdict(v, classes) for v in table.verdict]
+    for line, v, was in zip(table.index, said, table.verdict):
+        if v is None: raise IterateError(f"{path}, line {line}: verdict {was!r} is none of accept, reject, {names}")
+    table = table.assign(**{c: numbers(table[c]) for c in ('probability', 'evidence', 'margin') if c in table})
+    table = table.assign(verdict=said, neighbours=[str(n).split() for n in table.get('neighbours', pd.Series('', index=table.index)).fillna('')])
+    table = table[table.verdict != '']
+    if table.id.isna().any(): raise IterateError(f"{path}, line {table.index[table.id.isna()][0]}: a verdict without an id")
+    if shown is not None and (unknown := [i for i in table.id if i not in shown]): raise IterateError(f"{path}: verdict on {unknown[0]}, which is not among the windows to be judged" + (f" (and {len(unknown) - 1} more such)" if len(unknown) > 1 else '') + ": leave it out")
+    for i, g in table.groupby('id', sort=False):
+        if g.verdict.nunique() > 1: raise IterateError(f"{path}: {i} has two verdicts, {' and '.join(g.verdict.unique())}: leave one out")
+    table = table.drop_duplicates('id').assign(label=lambda t: [_verdict(v, classes) for v in t.label])
+    lost = table[(table.verdict == 'accept') & ~table.label.isin(list(classes))]
+    if len(lost): raise IterateError(f"{path}, line {lost.index[0]}: {lost.id.iloc[0]} is accepted, but its label is none of {names}")
+    return table
+
+def take_back(
+    path, # the table from `review`, with verdicts: accept, reject or a class, in any case of letters
     ledger:Ledger, # gets them
     classes, # class names that there are
     round:int, # the round that was looked at
+    shown=None, # ids that were shown in it; None: any
 )->dict: # verdict -> how many
     "Read verdicts into the ledger."
-    table = _read_table(path)
-    if not {'id', 'label', 'verdict'} <= set(table): raise IterateError(f"{path}: expected columns id, label and verdict, got {', '.join(map(str, table))}")
-    said = table.verdict.fillna('').astype(str).str.strip(); known = set(classes) | {'', 'accept', 'reject'}
-    if not said.isin(known).all():
-        k = int((~said.isin(known)).to_numpy().argmax())
-        raise IterateError(f"{path}, line {k + 2}: verdict {said.iloc[k]!r} is none of accept, reject, {', '.join(sorted(classes))}")
-    table = table.assign(neighbours=[str(n).split() for n in table.get('neighbours', pd.Series('', index=table.index))]); new = ~said.isin(['', 'accept', 'reject'])
-    for verdict, rows, t in (('accept', said == 'accept', table), ('reject', said == 'reject', table), ('relabel', new, table.assign(label=np.where(new, said, table.label)))): ledger.write(t[rows.to_numpy()], verdict, round, 'hand', save=False)
-    if (said != '').any(): ledger._save()                    # all or none
-    return said[said != ''].value_counts().to_dict()
+    table = _verdicts(path, set(classes), shown); said = table.verdict; new = ~said.isin(['accept', 'reject'])
+    for verdict, rows, t in (('accept', said == 'accept', table), ('reject', said == 'reject', table), ('relabel', new, table.assign(label=said))): ledger.write(t[rows.to_numpy()], verdict, round, 'hand', save=False)
+    if len(said): ledger._save()                             # all or none
+    return said.value_counts().to_dict()
 
 # %% ../nbs/10_iterate.ipynb #1996d1a1
 def embed_once(

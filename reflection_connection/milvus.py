@@ -12,7 +12,7 @@ import pandas as pd
 from .embed import Shards, embed_sources, plan_windows, work_key
 from .encoder import Encoder
 from .files import locked, settle, whole_folder, write_json
-from .index import FORMAT, METRICS, Index, SearchError, _unit, best_distinct, inside, overlaps, read_meta, where
+from .index import FORMAT, METRICS, Index, SearchError, _unit, best_distinct, inside, overlaps, polygons, read_meta, where
 from .windows import COLUMNS, _TEXT, _WHOLE, Grid, window_table
 
 # %% auto #0
@@ -169,8 +169,8 @@ def hits(self:MilvusIndex,
     k:int=10, box=None, expression:str=None, min_separation:int=0, probability=None, min_probability:float=None, min_samples:int=0, polygon=None, # see `Index.hits`; `probability` is called with (distances, None)
 )->pd.DataFrame: # columns `index.HIT_COLUMNS` and more
     "Ranked, located hits without near duplicates."
-    if polygon is not None: inside(window_table([]), polygon)                    # refuses what is no polygon
-    near = '' if polygon is None else ' and '.join(f'{c} >= {float(min(v))!r} and {c} <= {float(max(v))!r}' for c, v in zip('xy', np.asarray(polygon, float).T))
+    corners = None if polygon is None else np.concatenate(polygons(polygon))     # refuses what is no polygon
+    near = '' if polygon is None else ' and '.join(f'{c} >= {float(min(v))!r} and {c} <= {float(max(v))!r}' for c, v in zip('xy', corners.T))
     def found(wanted):
         t = self.search(query[None], min(wanted, MOST), expression, near)[0]; more = len(t) == min(wanted, MOST) < MOST
         if polygon is not None: t = t[inside(t, polygon)]

@@ -17,9 +17,10 @@ from .encoder import ARCHITECTURES, Encoder, start_encoder
 from .files import MANIFEST, as_json, check_manifest, event, listen, locked, manifest, read_json, whole_file, write_json
 from .evaluate import BASELINES, DISTANCES, default_leave_out, evaluate_embeddings, few_shot_probe, leave_out_mask, paired_bootstrap, rank_metrics, results_table
 from .index import overlaps, read_meta
-from .iterate import LabelLoop, Rules, embed_once, join_labels, review, take_back
+from .iterate import REVIEW, LabelLoop, Rules, embed_once, join_labels, review, take_back
 from .plot import save_figure, show_hits
 from .train import rank
+from .tables import is_table, read_rows
 from .windows import Recipe, WindowReader, data_fingerprint, image_windows, labelled_table, load_windows, split_labelled, synthetic_reader, window_table
 
 # %% auto #0
@@ -434,6 +435,7 @@ def train_encoder(
     folder=None, # encoder folder to write
     seed:int=0,
     what:str='all', # 'all' weights; 'head', see `adapt_encoder`; 'auto': the head of a trained encoder where a class has fewer than `FEW` windows on average
+    merge_case:bool=False, # see `windows.load_windows`
     **settings, # of `siamese.SiameseConfig`
 )->tuple: # (encoder, {'before', 'after', 'what', 'leave_out', 'split', 'calibration'})
     "Fine-tune, calibrate and save an encoder. What validation does not find better than the start is thrown away. Of several processes the first writes."
@@ -441,11 +443,11 @@ def train_encoder(
     if folder is None: raise RunError("train_encoder needs a folder to write the encoder into")
     if what not in ('auto', 'head', 'all'): raise RunError(f"what is {what!r}: expected auto, head or all")
     config = SiameseConfig(seed=seed, **settings)
-    with ExitStack() if rank() else locked(folder, RunError): return _train(data, start, volume, table, Path(folder), seed, what, config)
+    with ExitStack() if rank() else locked(folder, RunError): return _train(data, start, (volume, table, seed, 80, merge_case), Path(folder), seed, what, config)
 
-def _train(data, start, volume, table, folder, seed, what, config):
+def _train(data, start, form, folder, seed, what, config):
     from reflection_connection.siamese import finetune
-    encoder, reader = start_encoder(start, seed), load_windows(data, volume, table, seed)
+    encoder, reader = start_encoder(start, seed), load_windows(data, *form)
     labelled = reader.subset((reader.frame.label.notna() & (reader.frame.split != 'test').fillna(True)).to_numpy(bool))
     if not len(labelled): raise RunError(f"{data}: no labelled windows: expected class folders or a table with labels")
     if what == 'head' or (what == 'auto' and start not in ARCHITECTURES and labelled.frame.label.value_counts().mean() < FEW):
@@ -572,11 +574,12 @@ def loop_windows(
     poison:float=0., # share of labels made wrong, to see what that does
     strangers:bool=False, # synthetic: only the unknown classes in the corpus, to see what that does
     grid:tuple=((96, 96), (48, 48)), # window and stride on volumes
+    merge_case:bool=False, # see `windows.load_windows`
 )->dict: # readers 'labelled', 'valid', 'test', 'corpus' (no labels), and 'truth': id -> class, None where it is not known
     "The windows of a label loop: none of one part overlaps one of another."
     rng, mine, unknown = np.random.default_rng(seed), np.random.default_rng([seed, draw]), set(unknown)
     if str(data) == 'synthetic': reader = synthetic_reader(per_class + (labels or 5) + valid + 50, seed, (64, 80), surveys)
-    else: reader = load_windows(data, volume, table, seed)
+    else: reader = load_windows(data, volume, table, seed, merge_case=merge_case)
     frame = reader.frame; _known(unknown, frame.label, 'unknown', 'classes'); _known(judged, frame.survey, 'judged', 'surveys')
     part = _parts(frame[~frame.label.isin(unknown)], rng, mine, labels, valid, judged, 50 if str(data) == 'synthetic' else 0).reindex(frame.index, fill_value='')
     if str(data) == 'synthetic': part[(part == '') & (frame.label.isin(unknown) | (not strangers))] = 'corpus'; pool = reader.subset((part == 'corpus').to_numpy())
@@ -628,6 +631,12 @@ def show_proposals(
     return show_hits(asked, [[dict(image=pixels[i], label=p.label) for i in p.neighbours] for p in some.itertuples()], k=3)
 
 # %% ../nbs/13_run.ipynb #44f8af33
+def _judged(folder, verdicts, last, corpus):
+    "Ids of the windows that rounds have shown: those of their review tables; where these have been written into, those of the corpus."
+    sheets = [folder/f'round{k}.csv' for k in range(1, last + 1)]
+    if any(s.is_file() and s.samefile(verdicts) for s in sheets if Path(verdicts).is_file()) or not sheets[-1].is_file(): return set(corpus.frame.id)
+    return {i for s in sheets if s.is_file() for i in read_rows(s, REVIEW).id} & set(corpus.frame.id)
+
 def iterate_labels(
     windows:dict, # from `loop_windows`
     start:str, # see `encoder.start_encoder`
@@ -655,7 +664,8 @@ def iterate_labels(
         loop = LabelLoop(fit_labels(start, what, seed, **settings), labelled, valid, corpus, folder, rules or Rules(), patience, leave_out, truth=truth, seed=seed, on_round=on_round)
         if verdicts:
             if len(loop.rounds) < 2: raise RunError(f"{folder}: no round has been made yet, so there is nothing to judge: run it without verdicts first")
-            print('verdicts:', take_back(verdicts, loop.ledger, set(labelled.frame.label), loop.rounds[-1]['round']), flush=True); loop.said = True
+            k = loop.rounds[-1]['round']
+            print('verdicts:', take_back(verdicts, loop.ledger, set(labelled.frame.label), k, _judged(folder/'review', verdicts, k, corpus)), flush=True); loop.said = True
         return loop.go(rounds)
 
 # %% ../nbs/13_run.ipynb #37ebc793
@@ -684,7 +694,7 @@ def threshold_rounds(
 # %% ../nbs/13_run.ipynb #dfee5bee
 def _query_table(path, source):
     if path.is_dir(): return image_windows(path)[0]
-    if path.suffix.lower() in ('.csv', '.parquet'): return labelled_table(path, source, labels=False)
+    if is_table(path): return labelled_table(path, source, labels=False)
     if not path.is_file(): raise RunError(f"{path}: no such table or folder of queries")
     return window_table([dict(id=path.name, source=str(path), line_kind='image', line=0, top=0, left=0, height=0, width=0)])
 

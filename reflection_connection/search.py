@@ -15,6 +15,7 @@ from .files import whole_file, whole_folder
 from .index import Index, SearchError
 from .milvus import open_milvus
 from .volume import Volume, live_mask, open_volume, write_segy_like
+from .tables import class_name
 from .windows import read_image, synthetic_reader
 
 # %% auto #0
@@ -111,7 +112,7 @@ def arbitrary(self:Searcher,
 @patch
 def image(self:Searcher, path)->Example:
     "A picture in a file."
-    pixels = read_image(path)
+    pixels = read_image(path, print)
     return Example(self.embed(pixels), pixels, Path(path).name)
 
 @patch
@@ -120,6 +121,7 @@ def indexed(self:Searcher,
 )->Example:
     "A window of the index."
     rows = np.flatnonzero(self.index.items.id == id)
+    if not len(rows): rows = np.flatnonzero([class_name(i) == class_name(id) for i in self.index.items.id])          # a Mac's names are in another Unicode form
     if not len(rows): raise SearchError(f"no window {id!r} in the index")
     r = self.index.items.iloc[rows[0]]
     return Example(self.index.embeddings(rows)[0], self.pixels(r), r.id, r[['source', 'line_kind', 'line', 'top', 'left', 'height', 'width']].to_dict())
@@ -176,7 +178,7 @@ class ClassQuestion:
         name:str, # the class that is meant
         few:int=3, # nearest labelled windows of a class that speak for it
     ):
-        labels = np.asarray(labels, dtype=str)
+        labels, name = np.array([class_name(v) for v in labels], dtype=str), class_name(name)
         if searcher.calibration is None: raise SearchError("this encoder has no calibration, so classes have no probabilities: train it with validation windows")
         if name not in labels: raise SearchError(f"no labelled window of class {name!r}: there are {', '.join(sorted(set(labels)))}")
         self.searcher, self.name, self._z, self._few = searcher, f'class {name}', z[labels == name], few

@@ -4,7 +4,7 @@
 
 # %% ../nbs/02_windows.ipynb #e3f8f598
 from __future__ import annotations
-import hashlib, json, multiprocessing, os
+import hashlib, json, multiprocessing, os, re
 from collections import OrderedDict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -14,26 +14,23 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from .files import reason
+from .pictures import IMAGE_TYPES, MAX_PIXELS, read_image, read_picture, tell
 from .synthetic import labelled_windows
+from .tables import TABLE_TYPES, WindowError, class_name, class_names, is_table, read_rows, row_at, whole_numbers
 from .volume import Volume, open_volume
 
 # %% auto #0
-__all__ = ['COLUMNS', 'IMAGE_TYPES', 'UNITS', 'MAX_PIXELS', 'CHALLENGE', 'MAX_SIDE', 'WindowError', 'window_table', 'locate',
-           'in_samples', 'line_windows', 'Grid', 'volume_windows', 'read_image', 'image_windows', 'challenge_folder',
-           'challenge_windows', 'labelled_table', 'WindowReader', 'data_fingerprint', 'Recipe', 'split_by_survey',
-           'split_by_block', 'split_gap', 'prove_disjoint', 'split_by_window', 'split_windows', 'synthetic_reader',
-           'load_windows', 'split_labelled', 'load_labelled', 'synthetic_pool']
+__all__ = ['COLUMNS', 'UNITS', 'CHALLENGE', 'SPLIT_NAMES', 'LABEL_FIELDS', 'MAX_SIDE', 'window_table', 'locate', 'in_samples',
+           'line_windows', 'Grid', 'volume_windows', 'image_windows', 'is_challenge', 'challenge_folder',
+           'challenge_windows', 'kind_of_line', 'labelled_table', 'WindowReader', 'data_fingerprint', 'Recipe',
+           'split_by_survey', 'split_by_block', 'split_gap', 'prove_disjoint', 'split_by_window', 'split_windows',
+           'synthetic_reader', 'load_windows', 'split_labelled', 'load_labelled', 'synthetic_pool']
 
 # %% ../nbs/02_windows.ipynb #2fd2a02e
 COLUMNS = ('id', 'source', 'survey', 'domain', 'line_kind', 'line', 'top', 'left', 'height', 'width',
            'il0', 'il1', 'xl0', 'xl1', 'time_ms', 'depth_m', 'x', 'y', 'live', 'label', 'split')
-IMAGE_TYPES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp')
 _TEXT = ('id', 'source', 'survey', 'domain', 'line_kind', 'label', 'split')
 _WHOLE = ('line', 'top', 'left', 'height', 'width', 'il0', 'il1', 'xl0', 'xl1')
-
-class WindowError(ValueError):
-    "A window, an image or a table of them that cannot be used; the message says which, why, and the remedy."
 
 def window_table(
     rows, # list of dicts or a DataFrame; columns that are missing are filled with NA
@@ -155,63 +152,92 @@ def volume_windows(
         f"on {lines} lines of up to {volume.n_samples} samples: choose a smaller window, other lines or a lower min_live")
     return window_table(pd.concat(tables, ignore_index=True))
 
-# %% ../nbs/02_windows.ipynb #d42da29d
-MAX_PIXELS, _READ = 64_000_000, ('PNG', 'JPEG', 'TIFF', 'BMP') # by what is in them; others that Pillow knows run programs of their own
-
-def read_image(
-    path, # PNG, JPEG, TIFF or BMP; gray, palette, RGB(A), 8 or 16 bit
-)->np.ndarray: # (height, width) float32 in [-1, 1]; mid-grey is 0
-    "Read one image as amplitudes. Raises `WindowError` for anything that is not a usable image."
-    path = Path(path)
-    try:
-        if path.exists() and not path.is_file(): raise WindowError(f"{path}: not a regular file: expected an image")      # a FIFO would wait for ever
-        with Image.open(path, formats=_READ) as im:
-            if im.width * im.height > MAX_PIXELS: raise WindowError(f"{path.name}: {im.width} x {im.height} pixels is more than {MAX_PIXELS:,}: cut it into windows first")
-            if getattr(im, 'n_frames', 1) > 1: raise WindowError(f"{path.name}: {im.n_frames} frames: expected a single image")
-            if im.mode in ('I;16', 'I;16B', 'I;16L', 'I'): pixels, top = np.asarray(im, dtype=np.float32), 65535.
-            elif im.mode == 'F': raise WindowError(f"{path.name}: floating-point image: save amplitudes as .npy instead")
-            else: pixels, top = np.asarray(im.convert('RGBA').convert('RGB').convert('L') if im.mode in ('P', 'PA', 'LA', 'RGBA') else im.convert('L'), dtype=np.float32), 255.
-    except FileNotFoundError as e: raise WindowError(f"{path}: no such image") from e
-    except WindowError: raise
-    except Exception as e: # decoders fail in as many ways as images are damaged
-        raise WindowError(f"{path.name}: not a readable image ({reason(e, path)})") from e
-    if min(pixels.shape) < 2: raise WindowError(f"{path.name}: {pixels.shape[1]} x {pixels.shape[0]} pixels is too small for a window")
-    if pixels.max() == pixels.min(): raise WindowError(f"{path.name}: every pixel has the same value: nothing to compare")
-    return (pixels / top * 2 - 1).astype(np.float32)
-
 # %% ../nbs/02_windows.ipynb #1f1f1775
 def _image_row(path, label, split):
-    "Table row of one image, read once to know that it is usable."
+    "(table row of one image, what was assumed): it is read once to know that it is usable."
     try: str(path).encode()
     except UnicodeEncodeError as e: raise WindowError(f"{ascii(path.name)}: a name that is not Unicode text: rename it") from e
-    h, w = read_image(path).shape
+    pixels, notes = read_picture(path)
+    h, w = pixels.shape
     return dict(id=path.name, source=str(path), domain='image', line_kind='image', line=0, top=0, left=0, height=h, width=w,
-                live=1., label=label, split=split)
+                live=float(np.isfinite(pixels).mean()), label=label, split=split), notes
+
+def _picture_files(folder, deep=False):
+    "Files of a folder that are images by their endings; `deep`: those of the folders in it."
+    inside = [Path(at)/f for at, _, files in os.walk(folder) for f in files] if deep else folder.iterdir()
+    return sorted(p for p in inside if p.suffix.lower() in (*IMAGE_TYPES, '.npy') and not p.name.startswith('.') and (deep or p.is_file()))
+
+def _folders(folder): return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith('.'))
+
+def _misplaced(folder, classes):
+    "Rows of the report: images that lie beside class folders, and in folders inside them."
+    out, loose = [], _picture_files(folder) if classes else []
+    if loose: out.append((loose[0].name, (f'with {len(loose) - 1:,} more images ' if len(loose) > 1 else '') + 'beside the class folders: not read; move it into one'))
+    for d in classes:
+        for deeper in _folders(d):
+            n = len(_picture_files(deeper, deep=True))
+            if n: out.append((f'{d.name}/{deeper.name}', f'a folder inside a class folder: its {n:,} images are not read; move them up'))
+        if not any(d.iterdir()): out.append((d.name, 'a class folder without images'))
+    return [dict(zip(('file', 'problem'), row)) for row in out]
+
+def _images(folder, split, bad):
+    "(rows, report) of `image_windows`."
+    folder = Path(folder)
+    if bad not in ('skip', 'refuse'): raise WindowError(f"bad is {bad!r}: expected 'skip' or 'refuse'")
+    if not folder.is_dir(): raise WindowError(f"{folder}: no such folder")
+    classes = _folders(folder)
+    files = [(p, class_name(d.name)) for d in classes for p in sorted(d.iterdir())] if classes else [(p, None) for p in sorted(folder.iterdir())]
+    rows, report, assumed = [], _misplaced(folder, classes), {}
+    for path, label in files:
+        if path.name.startswith('.') or path.is_dir(): continue
+        try:
+            row, notes = _image_row(path, label, split)
+            rows.append(row)
+            for note in notes: assumed.setdefault(note, []).append(f'{folder.name}/{path.relative_to(folder)}')
+        except WindowError as e: report.append({'file': str(path.relative_to(folder)), 'problem': str(e)})
+    if report and bad == 'refuse': raise WindowError(f"{folder}: {len(report)} unusable files, first: {report[0]['problem']}; remove them or skip them with bad='skip'")
+    if not rows: raise WindowError(f"{folder}: no usable image" + (f"; first of {len(report)} problems: {report[0]['file']}: {report[0]['problem'].removeprefix(report[0]['file'] + ': ')}" if report else ": expected image files or class folders with image files"))
+    tell(assumed)
+    same = {}
+    for d in classes: same.setdefault(class_name(d.name), []).append(d.name)
+    for name, twins in same.items():
+        if len(twins) > 1: print(f"{folder.name}: {len(twins)} folders are named {name!r} in different Unicode forms: one class", flush=True)
+    return rows, report
+
+def _numbered(rows):
+    "Rows with ids of their own: files of one name are told apart by their folders."
+    names = pd.Series([r['id'] for r in rows])
+    return [r | {'id': f"{Path(r['source']).parent.name}/{r['id']}"} for r in rows] if names.duplicated().any() else rows
+
+def _one_form(frame, where, merge_case):
+    "The labels that there are in one form."
+    some = frame.label.notna()
+    if some.any(): frame.loc[some, 'label'] = class_names(frame.label[some], where, merge_case, 'images')
+    return frame
 
 def image_windows(
     folder, # a folder of images, or of class folders with images
     split:str=None, # put into the column `split`
     bad:str='skip', # what to do with unusable files: 'skip' or 'refuse'
+    merge_case:bool=False, # classes whose names differ only by case or spacing are one
 )->tuple: # (table of windows, report: DataFrame with columns file, problem)
     "Images of `folder`; the names of its sub-folders, if it has any, become labels."
-    folder = Path(folder)
-    if bad not in ('skip', 'refuse'): raise WindowError(f"bad is {bad!r}: expected 'skip' or 'refuse'")
-    if not folder.is_dir(): raise WindowError(f"{folder}: no such folder")
-    classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith('.'))
-    files = [(p, d.name) for d in classes for p in sorted(d.iterdir())] if classes else [(p, None) for p in sorted(folder.iterdir())]
-    rows, report = [], []
-    for path, label in files:
-        if path.name.startswith('.') or path.is_dir(): continue
-        try: rows.append(_image_row(path, label, split))
-        except WindowError as e: report.append({'file': str(path.relative_to(folder)), 'problem': str(e)})
-    if report and bad == 'refuse': raise WindowError(f"{folder}: {len(report)} unusable files, first: {report[0]['problem']}; remove them or skip them with bad='skip'")
-    if not rows: raise WindowError(f"{folder}: no usable image" + (f"; first of {len(report)} problems: {report[0]['problem']}" if report else ": expected image files or class folders with image files"))
-    names = pd.Series([r['id'] for r in rows])
-    if names.duplicated().any(): rows = [r | {'id': f"{r['label']}/{r['id']}"} for r in rows]
-    return window_table(rows), pd.DataFrame(report, columns=['file', 'problem'])
+    rows, report = _images(folder, split, bad)
+    return _one_form(window_table(_numbered(rows)), Path(folder).name, merge_case), pd.DataFrame(report, columns=['file', 'problem'])
 
 # %% ../nbs/02_windows.ipynb #d1e6c1a5
 CHALLENGE = 'thinkonward/reflection-connection'
+SPLIT_NAMES = {'train': 'train', 'training': 'train', 'val': 'valid', 'valid': 'valid', 'validation': 'valid', 'test': 'test', 'testing': 'test'}
+
+def _parts_of(folder)->dict: # folder -> split
+    "The folders of the challenge's layout."
+    names = SPLIT_NAMES | {'image_corpus': 'corpus', 'query': 'query'}
+    found = {d: names[d.name.casefold()] for d in _folders(Path(folder)) if d.name.casefold() in names}
+    return dict(sorted(found.items(), key=lambda kv: ('train', 'valid', 'test', 'corpus', 'query').index(kv[1])))
+
+def is_challenge(folder)->bool:
+    "Whether a folder has the challenge's layout."
+    return 'train' in _parts_of(folder).values()
 
 def challenge_folder(
     name=CHALLENGE, # a folder in the challenge's layout, or the data set's name on the Hugging Face hub
@@ -228,38 +254,80 @@ def challenge_folder(
         except HFValidationError as e: raise WindowError(f"{name}: no such folder, and not a data set's name") from e
         except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, HTTPError, OSError) as e:
             raise WindowError(f"{name}: no such folder, and the Hugging Face hub cannot be reached: check the network, or give a local folder") from e
-    if not (folder/'train').is_dir(): raise WindowError(f"{folder}: no folder train/: expected train/<Class>/*.png, and test/, image_corpus/, query/ beside it")
+    if 'train' not in _parts_of(folder).values(): raise WindowError(f"{folder}: no folder train/: expected train/<Class>/*.png, and test/, image_corpus/, query/ beside it")
     return folder
+
+def _unread(folder):
+    "Rows of the report: images and folders beside those of the layout."
+    out, loose = [], _picture_files(folder)
+    if loose: out.append((loose[0].name, (f'with {len(loose) - 1:,} more images ' if len(loose) > 1 else '') + 'beside train/: not read; move it into a class folder'))
+    for d in _folders(folder):
+        n = len(_picture_files(d, deep=True)) if d not in _parts_of(folder) else 0
+        if n: out.append((f'{d.name}/', f'none of train, valid, test, image_corpus, query: its {n:,} images are not read'))
+    return pd.DataFrame(out, columns=['file', 'problem'])
 
 def challenge_windows(
     folder, # folder in the challenge's layout
     bad:str='skip', # unusable files: 'skip' or 'refuse'
-)->tuple: # (table with split train, test, corpus, query; report)
+    merge_case:bool=False, # classes whose names differ only by case or spacing are one
+)->tuple: # (table with split train, valid, test, corpus, query; report)
     "The whole challenge as one table."
-    folder, tables, reports = Path(folder), [], []
-    for sub, split in (('train', 'train'), ('test', 'test'), ('image_corpus', 'corpus'), ('query', 'query')):
-        if not (folder/sub).is_dir(): continue
-        frame, report = image_windows(folder/sub, split, bad)
-        tables.append(frame); reports.append(report.assign(file=sub + '/' + report.file))
-    frame = pd.concat(tables, ignore_index=True)
-    frame['id'] = [f"{s}/{i}" for s, i in zip(frame.split, frame.id)]
-    return window_table(frame), pd.concat(reports, ignore_index=True)
+    folder, tables, reports, seen = Path(folder), [], [_unread(Path(folder))], set()
+    for sub, split in _parts_of(folder).items():
+        rows, report = _images(sub, split, bad)
+        mark = sub.name if split in seen else split                    # val/ beside validation/
+        tables.append(pd.DataFrame(_numbered(rows)).assign(id=lambda t: f'{mark}/' + t.id)); seen.add(split)
+        reports.append(pd.DataFrame([r | {'file': f"{sub.name}/{r['file']}"} for r in report], columns=['file', 'problem']))
+    frame = window_table(pd.concat(tables, ignore_index=True))
+    return _one_form(frame, folder.name, merge_case), pd.concat(reports, ignore_index=True)
 
 # %% ../nbs/02_windows.ipynb #6861503d
-def _read_table(path):
-    path = Path(path)
-    if not path.is_file(): raise WindowError(f"{path}: no such table")
-    try: return pd.read_parquet(path) if path.suffix == '.parquet' else pd.read_csv(path)
-    except Exception as e: # pandas and pyarrow fail in as many ways as tables are damaged
-        raise WindowError(f"{path.name}: not a readable {'Parquet' if path.suffix == '.parquet' else 'CSV'} table ({(str(e).splitlines() or [type(e).__name__])[0][:80]})") from e
+LABEL_FIELDS = (*COLUMNS, 'section', 'row0', 'row1', 'col0', 'col1')
+_KINDS = {'inline': 'inline', 'iline': 'inline', 'il': 'inline', 'crossline': 'crossline', 'xline': 'crossline', 'xl': 'crossline', 'line': 'line', '2d': 'line', 'image': 'image'}
 
-def _whole(raw, column, path):
-    "A column of whole numbers as int64; names the first row that has none."
-    try: found = pd.to_numeric(raw[column], errors='coerce').astype(float).to_numpy() if raw[column].dtype.kind not in 'bMm' else np.full(len(raw), np.nan)
-    except (TypeError, ValueError): found = np.full(len(raw), np.nan)
-    bad = ~(np.isfinite(found) & (found == np.floor(found)) & (np.abs(found) < 2**53))
-    if bad.any(): raise WindowError(f"{path.name}: row {int(bad.argmax()) + 1}: {column} is {str(raw[column].iloc[int(bad.argmax())])[:40]!r}: expected a whole number")
-    return found.astype(np.int64)
+def kind_of_line(text)->str:
+    "A kind of line however it is written: Inline, In-line, XLINE."
+    return _KINDS.get(''.join(c for c in str(text).casefold() if c not in ' _-'), str(text))
+
+def _rectangles(path, labels, merge_case):
+    "Rows of a table with whole numbers for places, kinds of lines as the code calls them and labels in one form; numbered from 0."
+    path, raw = Path(path), read_rows(path, LABEL_FIELDS)
+    if raw.columns.duplicated().any(): raise WindowError(f"{path.name}: column {raw.columns[raw.columns.duplicated()][0]!r} occurs twice: leave one out")
+    if {'row0', 'row1', 'col0', 'col1'} <= set(raw):
+        row0, row1, col0, col1 = (whole_numbers(raw, c, path) for c in ('row0', 'row1', 'col0', 'col1'))
+        raw = raw.assign(top=row0, left=col0, height=row1 - row0, width=col1 - col0)
+    need = {'top', 'left', 'height', 'width', *(['label'] if labels else [])} - set(raw.columns)
+    if need: raise WindowError(f"{path.name}: columns {sorted(need)} are missing: expected line_kind, line, top, left, height, width, label or section, row0, row1, col0, col1, label; got {', '.join(map(str, raw))[:200]}")
+    raw = raw.assign(line_kind=raw.get('line_kind', 'line'), line=raw.get('line', 0))
+    raw = raw.assign(**{c: whole_numbers(raw, c, path) for c in ('line', 'top', 'left', 'height', 'width')})
+    for c in ('line_kind', 'id'):
+        if c in raw and raw[c].isna().any(): raise WindowError(f"{path.name}: {row_at(raw, int(raw[c].isna().to_numpy().argmax()))} has no {c}")
+    raw['line_kind'] = raw.line_kind.map(kind_of_line).astype(str)
+    if 'split' in raw: raw['split'] = [s if pd.isna(s) else SPLIT_NAMES.get(str(s).strip().casefold(), str(s)) for s in raw.split]
+    if 'label' in raw: raw['label'] = class_names(raw.label, path.name, merge_case) if labels else raw.label.map(lambda v: class_name(v), na_action='ignore')
+    return raw.reset_index(drop=True)
+
+def _listed(groups):
+    "The first few of groups of rows, as 'row 1 (Salt) and row 7 (Fault)'."
+    some = [' and '.join(f'row {k + 1} ({v})' for k, v in g.items()) for g in groups[:3]]
+    return '; '.join(some) + ('; …' if len(groups) > 3 else '')
+
+def _said_once(frame, name):
+    "Windows without repeated rectangles: one label twice counts once, two labels count as none; both are said."
+    place = frame.groupby(['source', 'line_kind', 'line', 'top', 'left', 'height', 'width'], sort=False, dropna=False).ngroup()
+    labels = frame.label.groupby(place).nunique()
+    torn = place.isin(labels.index[labels > 1]) & frame.label.notna()
+    if torn.any():
+        groups = [g for _, g in frame.label[torn].groupby(place[torn], sort=False)]
+        print(f"{name}: {len(groups):,} rectangles have two labels and are left out: {_listed(groups)}: decide which is right", flush=True)
+    order = frame.label.isna().sort_values(kind='stable').index                   # a row with a label before one without
+    again = place[order].duplicated().reindex(frame.index) & ~place.isin(labels.index[labels > 1])
+    if again.any():
+        k = frame.index[again][0]
+        print(f"{name}: {int(again.sum()):,} rows repeat a rectangle, which counts once: first row {k + 1}, as row {place.index[place == place[k]][0] + 1}", flush=True)
+    kept = frame[~place.isin(labels.index[labels > 1]) & ~again]
+    if len(frame) and not len(kept): raise WindowError(f"{name}: every rectangle has two labels: {_listed(groups)}: decide which is right")
+    return kept
 
 def _find_source(name, folder):
     for p in [Path(name), folder/name, *(folder/f'{name}{s}' for s in ('.npy', '.sgy', '.segy', '.mdio')), *((folder/'sections'/f'{name}.npy'),)]:
@@ -267,25 +335,18 @@ def _find_source(name, folder):
     raise WindowError(f"{name}: no such volume or section in {folder}")
 
 def labelled_table(
-    path, # CSV or Parquet, see above
+    path, # a table of text or Parquet, see above
     source=None, # the volume that rows lie on when they name none, or the folder that holds their sections
-    labels:bool=True, # False: rectangles need no label
+    labels:bool=True, # False: rectangles need no label, and may be there twice
+    merge_case:bool=False, # class names that differ only by case or spacing are one
 )->pd.DataFrame: # table of windows with labels and coordinates
     "Read a table of labelled rectangles and locate every one on its volume."
-    raw, path = _read_table(path).reset_index(drop=True), Path(path)
-    if raw.columns.duplicated().any(): raise WindowError(f"{path.name}: column {raw.columns[raw.columns.duplicated()][0]!r} occurs twice: leave one out")
-    if {'row0', 'row1', 'col0', 'col1'} <= set(raw):
-        row0, row1, col0, col1 = (_whole(raw, c, path) for c in ('row0', 'row1', 'col0', 'col1')); raw = raw.assign(top=row0, left=col0, height=row1 - row0, width=col1 - col0)
-    need = {'top', 'left', 'height', 'width', *(['label'] if labels else [])} - set(raw.columns)
-    if need: raise WindowError(f"{path.name}: columns {sorted(need)} are missing: expected line_kind, line, top, left, height, width, label or section, row0, row1, col0, col1, label")
+    path, raw = Path(path), _rectangles(path, labels, merge_case)
     place = Path(source) if source else path.parent
     name = raw['source'] if 'source' in raw else raw['section'] if 'section' in raw else pd.Series(str(place), index=raw.index)
     out = [n for n in name.astype(str).unique() if '..' in Path(n).parts and not Path(n).is_absolute()] if {'source', 'section'} & set(raw) else []
     if out: raise WindowError(f"{path.name}: {out[0]!r} leads out of the folder that it is looked up in: give the volume's whole path, or a name below that folder")
-    raw = raw.assign(source=name.astype(str), line_kind=raw.get('line_kind', 'line'), line=raw.get('line', 0)); raw = raw.assign(**{c: _whole(raw, c, path) for c in ('line', 'top', 'left', 'height', 'width')})
-    for c in ('line_kind', 'id'):
-        if c in raw and raw[c].isna().any(): raise WindowError(f"{path.name}: row {int(raw[c].isna().to_numpy().argmax()) + 1} has no {c}")
-    raw['line_kind'] = raw.line_kind.astype(str)
+    raw = raw.assign(source=name.astype(str))
     tables = []
     for (src, kind, line), rows in raw.groupby(['source', 'line_kind', 'line'], sort=False, observed=True):
         found = _find_source(src, place if place.is_dir() else place.parent); found = found.resolve() if '..' in found.parts else found
@@ -301,6 +362,7 @@ def labelled_table(
         volume.close()
     if not tables: raise WindowError(f"{path.name}: no rows")
     frame = pd.concat(tables).sort_index()
+    if labels: frame = _said_once(frame, path.name)
     if 'id' not in raw: frame['id'] = [f"{path.stem}:{i}" for i in frame.index]
     return window_table(frame)
 
@@ -346,7 +408,7 @@ class WindowReader:
         source, kind, line, top, left, height, width = self._places[i]
         if kind == 'image':
             pixels = read_image(source)
-            return pixels, np.ones(pixels.shape, bool), 1.
+            return pixels, np.isfinite(pixels), 1.
         section, live = self._section(source, kind, line); box = slice(top, top + height), slice(left, left + width)
         return section[box], live[box], self.volume(source).scale() if self.scale else 1.
 
@@ -531,14 +593,32 @@ def split_windows(frame:pd.DataFrame, valid:float=.2, test:float=.2, seed:int=0)
     return split_by_window(frame, valid, test, seed), 'window'
 
 # %% ../nbs/02_windows.ipynb #2bd2ca6d
-def _folder_windows(folder, table):
+def _called(id, source):
+    "What a table may call an image: its id, its file with or without class folder and ending."
+    file = Path(source); inside = f'{file.parent.name}/'
+    return [class_name(n) for n in (id, inside + file.name, inside + file.stem, file.name, file.stem)]
+
+def _surveys(ids, sources, table):
+    "Surveys of images from a table with columns id and survey."
+    known = read_rows(table, ('id', 'survey')); name = Path(table).name
+    if not {'id', 'survey'} <= set(known): raise WindowError(f"{table}: expected columns id and survey, got {', '.join(map(str, known))}")
+    known = known[known.id.notna() & known.survey.notna()].assign(id=lambda t: t.id.map(class_name), survey=lambda t: t.survey.map(class_name)).drop_duplicates(['id', 'survey'])
+    twice = known.id[known.id.duplicated()]
+    if len(twice): raise WindowError(f"{name}: {twice.iloc[0]!r} is given two surveys, {' and '.join(known.survey[known.id == twice.iloc[0]])}: leave one out")
+    of = known.set_index('id').survey
+    of = of.to_dict()
+    found = [next((of[n] for n in _called(i, s) if n in of), None) for i, s in zip(ids, sources)]
+    missing = [i for i, s in zip(ids, found) if s is None]
+    if missing and len(missing) == len(found): raise WindowError(f"{name}: none of its ids ({', '.join([*of][:3])}, …) is an image's name ({', '.join(ids[:3])}, …)")
+    if missing: print(f"{name}: no survey for {len(missing):,} of {len(found):,} images: {', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}", flush=True)
+    return pd.array(found, dtype='string')
+
+def _folder_windows(folder, table, merge_case=False):
     "Windows of a folder in the challenge's layout or of class folders; `table` adds surveys by id."
-    frame, report = challenge_windows(folder) if (folder/'train').is_dir() else image_windows(folder)
+    read = challenge_windows if is_challenge(folder) else image_windows
+    frame, report = read(folder, merge_case=merge_case)
     for r in report.itertuples(): print(f'left out {r.file}: {r.problem}', flush=True)
-    if table:
-        known = _read_table(table)
-        if not {'id', 'survey'} <= set(known): raise WindowError(f"{table}: expected columns id and survey, got {', '.join(known.columns)}")
-        frame['survey'] = frame.id.map(lambda i: Path(i).stem).map(known.drop_duplicates('id').set_index('id').survey).astype('string')
+    if table: frame['survey'] = _surveys(frame.id.tolist(), frame.source, table)
     return frame
 
 def synthetic_reader(
@@ -552,19 +632,32 @@ def synthetic_reader(
     arrays, frame = labelled_windows(per_class, seed, shape, surveys=surveys, **options)
     return WindowReader(window_table(frame.assign(source='synthetic', domain='time', line_kind='image', line=0, top=0, left=0, height=shape[0], width=shape[1], live=1.)), arrays=list(arrays))
 
+_EXPECTED = f"expected 'synthetic', a folder of images, or a table ({', '.join(TABLE_TYPES)})"
+
+def _no_such(data):
+    "What is said of data that are neither a folder nor a table; None where they may be a data set on the hub."
+    path = Path(data)
+    if path.suffix.lower() in IMAGE_TYPES and path.exists(): return f"{data}: a single image: expected a folder of images"
+    if path.exists(): return f"{data}: neither a folder nor a table by its ending: {_EXPECTED}"
+    owner, _, name = str(data).partition('/')
+    hub = re.fullmatch(r'\w[\w.\-]*/\w[\w.\-]*', str(data)) and not re.search(r'\.[A-Za-z]{2,7}$', name) and not Path(owner).exists()
+    return None if hub else f"{data}: no such file or folder: {_EXPECTED}"
+
 def load_windows(
-    data, # 'synthetic', a folder of images, or a CSV/Parquet table of rectangles
+    data, # 'synthetic', a folder of images, or a table of rectangles (text or Parquet)
     volume=None, # for a table: the volume that its rectangles lie on, or the folder with their sections
-    table=None, # for a folder of images: a CSV with columns id and survey
+    table=None, # for a folder of images: a table with columns id and survey
     seed:int=0, # of synthetic windows
     per_class:int=80, # synthetic windows a class
+    merge_case:bool=False, # class names that differ only by case or spacing are one
 )->WindowReader:
     "Windows with labels, wherever they come from; `split` is filled only where the folders say it."
     if str(data) == 'synthetic': return synthetic_reader(per_class, seed)
     path = Path(data)
-    if path.is_dir(): return WindowReader(_folder_windows(path, table))
-    if path.suffix in ('.csv', '.parquet'): return WindowReader(labelled_table(path, volume))
-    return WindowReader(_folder_windows(challenge_folder(data), table))
+    if path.is_dir(): return WindowReader(_folder_windows(path, table, merge_case))
+    if is_table(path): return WindowReader(labelled_table(path, volume, merge_case=merge_case))
+    if said := _no_such(data): raise WindowError(said)
+    return WindowReader(_folder_windows(challenge_folder(data), table, merge_case))
 
 def split_labelled(
     reader:WindowReader, # its column `split` is filled
@@ -584,9 +677,9 @@ def split_labelled(
     if few: print(f"left out for want of training windows: {', '.join(few)}", flush=True)
     return reader.subset(~reader.frame.label.isin(few).to_numpy(bool)), how
 
-def load_labelled(data, volume=None, table=None, seed:int=0, per_class:int=80)->tuple: # (WindowReader with split filled, how it was split)
+def load_labelled(data, volume=None, table=None, seed:int=0, per_class:int=80, merge_case:bool=False)->tuple: # (WindowReader with split filled, how it was split)
     "`load_windows` and `split_labelled`."
-    return split_labelled(load_windows(data, volume, table, seed, per_class), seed, data)
+    return split_labelled(load_windows(data, volume, table, seed, per_class, merge_case), seed, data)
 
 # %% ../nbs/02_windows.ipynb #a985e530
 def _pool_chunk(
