@@ -333,7 +333,7 @@ def run_notebook(
     if executed.resolve() == notebook.resolve(): raise RunError(f"the run would overwrite {notebook}: choose another folder with --out")
     with locked(executed, RunError), whole_file(executed, RunError) as new:
         if was := _other_parameters(executed, known, given):
-            changes = ', '.join(f'{name} was {str(value)[:40]}' for name, value in was.items())
+            changes = ', '.join(f'{name} was {repr(value)[:40]}' for name, value in was.items())
             print(f"{folder} holds a run with other parameters ({changes}): this one takes its place", file=sys.stderr, flush=True)
         error = _execute(notebook, new, given, cwd)
         made = nbformat.read(new, as_version=4); made.metadata.papermill['output_path'] = str(executed); new.write_text(without_secrets(nbformat.writes(made)), encoding='utf-8')
