@@ -315,7 +315,7 @@ def _execute(
         try: papermill.execute_notebook(str(notebook), str(new), parameters=given, cwd=cwd, **streams, **private, **_kernel(notebook))
         except papermill.PapermillExecutionError as e: return e
         except (DeadKernelError, RuntimeError) as e: # jupyter_client has no class of its own for a kernel that does not start
-            raise RunError(without_secrets(f"{Path(notebook).name}: its kernel did not start, or died, perhaps for want of memory ({' '.join(str(e).split())[:200]})")) from e
+            raise RunError(without_secrets(f"{Path(notebook).name}: its kernel did not start, or died; it may have run out of memory ({' '.join(str(e).split())[:200]})")) from e
 
 def run_notebook(
     notebook, # see `find_notebook`

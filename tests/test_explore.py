@@ -239,7 +239,7 @@ def test_behind_a_base_url(browser, survey, strips):
 
 def test_a_closed_page_frees_its_kernel(browser, survey):
     "Within the stated time, and a quarter of it; a page that is open keeps its own, although nobody touches it."
-    keep = 12
+    keep = 20
     with Served(survey/'index', '--keep', str(keep)) as served:
         stays = opened(browser, served.url); first = served.kernels(); assert len(first) == 1
         closed = [opened(browser, served.url) for _ in range(2)]; assert len(served.kernels()) == 3
