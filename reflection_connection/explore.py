@@ -432,7 +432,8 @@ def _voila_settings(
     limits = dict(tornado_settings={'websocket_max_message_size': MESSAGE})
     page = dict(show_tracebacks=True, file_allowlist=[])
     kernels = dict(cull_idle_timeout=keep, cull_interval=max(1, keep//4), cull_connected=False)
-    return {'Voila': server | paths | limits, 'VoilaConfiguration': page, 'MappingKernelManager': kernels}
+    login = dict(cookie_name=f'refcon-explore-{port}') # the usual name is that of JupyterHub's own cookie, behind the same host
+    return {'Voila': server | paths | limits, 'VoilaConfiguration': page, 'MappingKernelManager': kernels, 'IdentityProvider': login}
 
 
 # %% ../nbs/12_explore.ipynb #735dc97d

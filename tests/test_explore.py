@@ -77,9 +77,9 @@ def browser(chromium):
         b = p.chromium.launch(executable_path=chromium, args=FLAGS); yield b; b.close()
 
 
-def opened(browser, url):
+def opened(browser, url, *cookies):
     "The page, once the explorer is drawn; what its console says is kept in `page.said`."
-    page = browser.new_page(viewport={'width': 1360, 'height': 1100}); page.said = []; page.on('pageerror', lambda e: page.said.append(str(e)))
+    page = browser.new_page(viewport={'width': 1360, 'height': 1100}); page.context.add_cookies(list(cookies)); page.said = []; page.on('pageerror', lambda e: page.said.append(str(e)))
     page.goto(url, timeout=90_000); page.wait_for_selector('.rc-section', timeout=90_000); told(page, 'drag a rectangle'); return page
 
 
@@ -229,7 +229,8 @@ def test_behind_a_base_url(browser, survey, strips):
             address = f'http://127.0.0.1:{outer}/user/ann/proxy/8866/'
             body = urllib.request.urlopen(address, timeout=10).read().decode()
             assert 'refcon' not in body.lower() and 'token' in body.lower()
-            page = opened(browser, f'{address}?token={token}')
+            hub = {'name': f'username-127-0-0-1-{outer}', 'value': 'of the hub', 'domain': '127.0.0.1', 'path': '/user/ann/'}
+            page = opened(browser, f'{address}?token={token}', hub)
             drag(page, '.rc-section', (.4, .4), (.7, .7)); told(page, 'hits in')
             asked = page.evaluate("performance.getEntriesByType('resource').map(e => e.name)")
             here = [u for u in asked if u.startswith(f'http://127.0.0.1:{outer}/')]
