@@ -1,26 +1,49 @@
-"Package metadata and requirements come from settings.ini."
+"Package metadata and requirements come from settings.ini, run notebooks from nbs."
 from configparser import ConfigParser
 from pathlib import Path
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 parser = ConfigParser(delimiters=['='])
-parser.read('settings.ini', encoding='utf-8')
+if not parser.read('settings.ini', encoding='utf-8'): raise SystemExit('settings.ini is missing: it holds the metadata and the requirements')
 cfg = parser['DEFAULT']
 words = lambda key: cfg.get(key, '').split()
+
+
+class WithNotebooks(build_py):
+    "Puts the run notebooks into the package, so that `refcon run run_training` works without a checkout."
+    def run(self):
+        super().run()
+        if self.editable_mode: return                     # a checkout: they are beside the package
+        folder = Path(self.build_lib)/cfg['lib_name']/'notebooks'
+        folder.mkdir(parents=True, exist_ok=True)
+        for notebook in Path(cfg['nbs_path']).glob('run_*.ipynb'): self.copy_file(str(notebook), str(folder/notebook.name))
+
 
 setup(
     name=cfg['lib_name'],
     version=cfg['version'],
     description=cfg['description'],
-    long_description=Path('README.md').read_text(encoding='utf-8') if Path('README.md').is_file() else '',
+    long_description=Path('README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
-    license='MIT',
     author=cfg['author'],
-    author_email=cfg['author_email'],
-    url=cfg['git_url'],
     keywords=cfg['keywords'],
-    classifiers=['Intended Audience :: Science/Research', 'Programming Language :: Python :: 3'],
+    classifiers=[
+        'Development Status :: 3 - Alpha',
+        'Framework :: Jupyter',
+        'Intended Audience :: Science/Research',
+        'Natural Language :: English',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3.11',
+        'Topic :: Scientific/Engineering',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+        'Topic :: Scientific/Engineering :: Visualization',
+    ],
+    cmdclass={'build_py': WithNotebooks},
     packages=find_packages(include=['reflection_connection*']),
+    include_package_data=False,                           # what is listed here, not what MANIFEST.in puts into the source distribution
     package_data={'reflection_connection': ['encoders/*/*', 'static/*']},
     python_requires=f">={cfg['min_python']}",
     install_requires=words('requirements'),

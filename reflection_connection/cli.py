@@ -4,8 +4,10 @@
 
 # %% ../nbs/14_cli.ipynb #bf0f69fb
 from __future__ import annotations
-import argparse, contextlib, json, os, sys, time
+import argparse, contextlib, json, os, re, select, sys, time
+from urllib.parse import unquote, urlsplit
 from pathlib import Path
+from . import __version__
 
 # %% auto #0
 __all__ = ['COMMANDS', 'parser', 'synth', 'check', 'embed', 'index', 'search', 'evaluate', 'submit', 'train', 'iterate',
@@ -13,7 +15,14 @@ __all__ = ['COMMANDS', 'parser', 'synth', 'check', 'embed', 'index', 'search', '
 
 # %% ../nbs/14_cli.ipynb #85bbd487
 class _Parser(argparse.ArgumentParser):
-    "A parser whose errors are one line."
+    "A parser whose errors are one line, and for which what begins as a negative number is one: -1e-3, or -3,4."
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self._negative_number_matcher = re.compile(r'-\.?\d')
+
+    def _print_message(self, message, file=None): # argparse hides that nobody could read it
+        (file or sys.stderr).write(message or '')
+
     def error(self, message): self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 def _positive(text):
@@ -119,7 +128,7 @@ COMMANDS = {
         (('--loss',), dict(choices=('triplet', 'supcon'), default='supcon', help='triplet, or supervised contrastive')),
         (('--mining',), dict(choices=('all', 'semihard', 'hard', 'random'), default='semihard', help='of triplets')),
         (('--lr',), dict(type=_RATE, default=1e-3, metavar='R', help='highest learning rate')),
-        (('--gather',), dict(action='store_true', help='of several processes (torchrun --no-python refcon train …): compare the windows of all of them, not only those of each')),
+        (('--gather',), dict(action='store_true', help='of several processes (torchrun --no-python refcon train ...): compare the windows of all of them, not only those of each')),
         (('--accumulate',), dict(type=_positive, default=1, metavar='N', help='batches whose gradients make a step')),
         (('--seed',), dict(type=_SEED, default=0, metavar='S', help='of weights and batches')),
         (('--json',), dict(action='store_true', help='print JSON'))]),
@@ -141,11 +150,11 @@ COMMANDS = {
         (('--verdicts',), dict(metavar='CSV', help='review table with verdicts on the last round, to go on from')),
         (('--seed',), dict(type=_SEED, default=0, metavar='S')),
         (('--json',), dict(action='store_true', help='print JSON'))]),
-    'pretrain': ('pretrain an encoder on unlabelled volumes or images; torchrun --no-python refcon pretrain … for several processes', [
+    'pretrain': ('pretrain an encoder on unlabelled volumes or images; torchrun --no-python refcon pretrain ... for several processes', [
         (('sources',), dict(nargs='+', metavar='SOURCE', help="volume, folder of volumes, folder of images, or 'synthetic'")),
         (('--out',), dict(required=True, metavar='DIR', help='encoder folder to write')),
         (('--objective',), dict(choices=('mae', 'dinov2'), default='dinov2', help='masked autoencoder, or student and teacher')),
-        (('--encoder',), dict(default='vitc-pico', metavar='E', help='start: architecture (vitc-pico, vit-tiny, vitmae-small, …: random weights), encoder folder, or hub name')),
+        (('--encoder',), dict(default='vitc-pico', metavar='E', help='start: architecture (vitc-pico, vit-tiny, vitmae-small, ...: random weights), encoder folder, or hub name')),
         (('--size',), dict(type=_positive, default=64, metavar='N', help='input side in pixels, for random weights')),
         (('--steps',), dict(type=_positive, default=600, metavar='N', help='optimiser steps')),
         (('--batch',), dict(type=_positive, default=32, metavar='N', help='windows a step, over all processes')),
@@ -165,7 +174,9 @@ COMMANDS = {
         (('--labels',), dict(metavar='CSV', help='where labels are kept; default: DIR_labels.csv')),
         (('--allow-labels',), dict(action='store_true', help='labels and maps may be written; else the page is read-only')),
         (('--port',), dict(type=_between(1, 65535), metavar='N', help='default: a free one')),
-        (('--encoder',), dict(metavar='E', help='where the encoder of the index lies now'))]),
+        (('--encoder',), dict(metavar='E', help='where the encoder of the index lies now')),
+        (('--base-url',), dict(default='/', metavar='PATH', help='behind JupyterHub or a reverse proxy: the path of the page there, e.g. /user/ann/proxy/8866/')),
+        (('--keep',), dict(type=_between(1, 86400), default=120, metavar='SECONDS', help='a closed page keeps its memory so long, and may come back; default: 120'))]),
     'rerun': ('do a finished run again, from nothing, and say where the results differ (exit code 1 where they do)', [
         (('run',), dict(metavar='RUN', help='run folder')),
         (('--out',), dict(metavar='DIR', help='run folder of the repetition; default: RUN-again')),
@@ -173,14 +184,15 @@ COMMANDS = {
         (('--tolerance',), dict(type=float, default=0., metavar='R', help='relative difference of numbers that counts as none; other machines round otherwise')),
         (('--json',), dict(action='store_true', help='print JSON'))]),
     'run': ('run a notebook headless, its parameters checked first', [
-        (('notebook',), dict(metavar='NOTEBOOK', help='e.g. nbs/run_training.ipynb')),
-        (('-p',), dict(nargs=2, action='append', default=[], dest='parameters', metavar=('NAME', 'VALUE'), help='a parameter of the notebook')),
+        (('notebook',), dict(metavar='NOTEBOOK', help='a path, or the name of a bundled notebook: run_training, run_pretraining, run_iterative, run_evaluation, run_search, run_bundled_encoder')),
+        (('-p',), dict(nargs=2, action='append', default=[], dest='parameters', type=lambda text: text.removeprefix(_LITERAL), metavar=('NAME', 'VALUE'), help='a parameter of the notebook; repeat it for several. Whatever stands there is the value, also with a minus')),
         (('--out',), dict(metavar='DIR', help='run folder'))]),
 }
 
 def parser()->argparse.ArgumentParser:
     "The parser of `refcon`."
     top = _Parser(prog='refcon', description='Where else does it look like this? Look-alike search on seismic images and volumes.')
+    top.add_argument('--version', action='version', version=f'refcon {__version__}')
     subs = top.add_subparsers(dest='command', metavar='COMMAND', required=True)
     for name, (about, arguments) in COMMANDS.items():
         sub = subs.add_parser(name, help=about, description=about[0].upper() + about[1:] + '.')
@@ -338,7 +350,8 @@ def pretrain(a):
 
 def explore(a):
     from reflection_connection.explore import serve
-    serve(a.index, a.port or 0, a.labels, a.allow_labels, a.encoder, ready=lambda url: print(f'{url}\nopen it in a browser; Ctrl-C ends it', file=sys.stderr, flush=True))
+    ready = lambda url: print(f'{url}\nopen it in a browser; Ctrl-C ends it', file=sys.stderr, flush=True)
+    serve(a.index, a.port or 0, a.labels, a.allow_labels, a.encoder, ready, base_url=a.base_url, keep=a.keep)
     return ''
 
 def run(a):
@@ -357,22 +370,115 @@ def rerun(a):
     listed = lambda t: '\n' + '\n'.join(f'  {r.what}: {r.before} -> {r.now}' for r in t.itertuples())
     return f"{out}: {n} results compared, {len(results) or 'none'} differ{listed(results) if len(results) else ''}" + (f"\ncircumstances that differ:{listed(circumstances)}" if len(circumstances) else ''), int(len(results) > 0)
 
+# %% ../nbs/14_cli.ipynb #5ab1c0e5
+_LITERAL = '\0' # put before a value so that it cannot be taken for an option; no argument of a process can hold it
+_PLACES = ('file', 'source', 'sources', 'index', 'out', 'encoder', 'image', 'volume', 'labels', 'polygon', 'map',
+           'sections', 'table', 'queries', 'corpus', 'data', 'verdicts', 'run', 'notebook') # arguments that are paths
+
+def _literal_values(argv):
+    "Arguments of `refcon run`, in which values of -p are marked."
+    out, own = list(argv), ('-p', '--out', '-v', '--verbose', '-h', '--help')
+    if out[:1] != ['run']: return out
+    at = 1
+    while at < len(out):
+        if out[at] == '-p' and at + 2 < len(out) and out[at + 2] not in own: out[at + 2] = _LITERAL + out[at + 2]
+        at += 3 if out[at] == '-p' else 1
+    return out
+
+def _place(text):
+    "A path as the program needs it; refuses an address."
+    if address := re.match(r'([A-Za-z][A-Za-z0-9+.-]+)://', text):
+        if address[1].lower() == 'file': raise ValueError(f"{text} is an address: give the path alone, {unquote(urlsplit(text).path)}")
+        raise ValueError(f"{text} is an address: files and folders are read and written on this machine only; copy it here first and give its path")
+    return os.path.expanduser(text) if text.startswith('~') and not os.path.lexists(text) else text
+
+def _here(args):
+    "Arguments in which paths are paths on this machine."
+    for name in _PLACES:
+        value = getattr(args, name, None)
+        if isinstance(value, str): setattr(args, name, _place(value))
+        elif isinstance(value, list): setattr(args, name, [_place(v) for v in value])
+    return args
+
+def _not_utf8(argv)->str:
+    "What is wrong with a name that this locale cannot hand on to the libraries, which write and read UTF-8."
+    encoding = sys.getfilesystemencoding()
+    garbled = [a for a in argv if not a.isascii()] if encoding.lower() not in ('utf-8', 'utf8') else []
+    if not garbled: return ''
+    shown = os.fsencode(garbled[0]).decode(errors='replace')
+    return f"{shown}: a name that is not ASCII needs a UTF-8 locale, and this one is {encoding}: set LC_ALL=C.UTF-8, without PYTHONUTF8=0"
+
+
+# %% ../nbs/14_cli.ipynb #5ab1c0e8
+_CUT_SHORT = 141 # the exit code that shells give to a program whose reader went away
+
+def _open_streams():
+    "Make standard output take every character, and let there be one where the caller closed it."
+    for name in ('stdout', 'stderr'):
+        if getattr(sys, name) is None: setattr(sys, name, open(os.devnull, 'w', encoding='utf-8'))
+    if hasattr(sys.stdout, 'reconfigure'): sys.stdout.reconfigure(errors='backslashreplace')
+
+def _reader_is_gone():
+    "Whether standard output or error is a pipe that nobody reads any more."
+    pipes = select.poll()
+    for stream in (sys.__stdout__, sys.__stderr__):
+        with contextlib.suppress(AttributeError, ValueError, OSError): pipes.register(stream.fileno(), select.POLLERR)
+    return any(event & select.POLLERR for _, event in pipes.poll(0))
+
+def _unwritten(
+    error:OSError, # of writing the answer
+)->int: # exit code
+    "Say that the answer could not be written, unless nobody wants to read it."
+    if isinstance(error, BrokenPipeError): return _CUT_SHORT
+    print(f"refcon: the answer could not be written ({error.strerror})", file=sys.stderr)
+    return 2
+
+def _end_output(
+    code:int, # exit code so far
+)->int: # exit code
+    "Write what is left; where that fails, forget it, so that the interpreter does not complain at its end."
+    for stream in (sys.stdout, sys.stderr):
+        try: stream.flush()
+        except OSError as e:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+            code = _unwritten(e)
+    return code
+
+
 # %% ../nbs/14_cli.ipynb #d2aaeba0
-def main(argv=None)->int: # exit code
-    "Run `refcon`."
-    args = parser().parse_args(argv)
+def _run_command(args)->int: # exit code
+    "Run a command, and say in one line what went wrong."
     command = {'synth': synth, 'check': check, 'embed': embed, 'index': index, 'search': search, 'evaluate': evaluate, 'submit': submit, 'train': train, 'pretrain': pretrain, 'iterate': iterate, 'explore': explore, 'run': run, 'rerun': rerun}[args.command]
     from reflection_connection.files import listen, timed
     if args.verbose: os.environ['REFCON_VERBOSE'] = '1'                                 # a run's notebook is a process of its own
     try:
+        args = _here(args)
         with contextlib.redirect_stdout(sys.stderr), listen(sys.stderr) if args.verbose else contextlib.nullcontext(), timed(f'refcon.{args.command}'): answer = command(args)
         answer, code = answer if isinstance(answer, tuple) else (answer, 0)
         if answer != '': print(answer if isinstance(answer, str) else json.dumps(answer, indent=1, allow_nan=False))
         return code
     except (ValueError, OSError) as e:
+        if isinstance(e, BrokenPipeError) and _reader_is_gone(): raise
         if type(e).__module__.split('.')[0] not in ('reflection_connection', 'builtins'): raise
         print(f"refcon {args.command}: {' '.join(str(e).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"refcon {args.command}: interrupted", file=sys.stderr)
         return 130
+
+def main(argv=None)->int: # exit code
+    "Run `refcon`."
+    argv = sys.argv[1:] if argv is None else list(argv)
+    _open_streams()
+    args, code = None, 0
+    try:
+        if garbled := _not_utf8(argv): parser().error(garbled)
+        args = parser().parse_args(_literal_values(argv))
+    except SystemExit as e: code = e.code                                             # --help, --version, wrong arguments
+    except OSError as e: code = _unwritten(e)
+    try: code = _run_command(args) if args else code
+    except BrokenPipeError: code = _CUT_SHORT
+    return _end_output(code)
+

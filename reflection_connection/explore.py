@@ -4,7 +4,8 @@
 
 # %% ../nbs/12_explore.ipynb #de250be3
 from __future__ import annotations
-import base64, io, json, secrets, signal, socket, subprocess, sys, tempfile, threading, time, urllib.error, urllib.request
+import base64, io, json, os, re, secrets, signal, socket, subprocess, sys, tempfile, threading, time, urllib.error, urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 import anywidget, nbformat, traitlets
 import matplotlib
@@ -19,8 +20,8 @@ from .tables import WindowError, class_name, read_rows, whole_numbers
 from .windows import kind_of_line
 
 # %% auto #0
-__all__ = ['LONGEST', 'LABEL_COLUMNS', 'CMAPS', 'ACTIONS', 'MESSAGE', 'labels_beside', 'LabelTable', 'png', 'principal_axes',
-           'Explorer', 'serve']
+__all__ = ['LONGEST', 'LABEL_COLUMNS', 'CMAPS', 'ACTIONS', 'LOOPBACK', 'KEEP', 'MESSAGE', 'labels_beside', 'LabelTable', 'png',
+           'principal_axes', 'Explorer', 'serve']
 
 # %% ../nbs/12_explore.ipynb #dcfc6421
 LONGEST = 200 # characters of a label
@@ -391,17 +392,77 @@ def cancel(self:Explorer):
     "Stop what is being written."
     self._stop.set()
 
+# %% ../nbs/12_explore.ipynb #5ab1c0de
+LOOPBACK = ('127.0.0.1', 'localhost', '::1')
+
+def _no_proxy(
+    environment, # of a process, e.g. `os.environ`
+)->dict: # the same, in which loopback is asked without a proxy
+    "What a child process needs so that only the world outside is reached through a proxy."
+    given = environment.get('no_proxy') or environment.get('NO_PROXY') or ''
+    hosts = [h.strip() for h in given.split(',') if h.strip()]
+    direct = ','.join(dict.fromkeys([*hosts, *LOOPBACK]))
+    return dict(environment) | {'no_proxy': direct, 'NO_PROXY': direct}
+
+def _answers(url):
+    "Whether anything is answered at `url`, on loopback; no token is sent."
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(url, timeout=2): return True
+    except urllib.error.HTTPError: return True
+    except OSError: return False
+
+
+# %% ../nbs/12_explore.ipynb #5ab1c0e1
+KEEP = 120 # seconds that the kernel of a closed page is kept
+
+def _base_url(
+    path, # e.g. /user/ann/proxy/8866
+)->str: # with a slash at both ends
+    "The path at which a proxy serves the page."
+    base = f"/{str(path).strip('/')}/" if str(path).strip('/') else '/'
+    if not re.fullmatch(r"(/[\w.~%@:+=,-]+)*/", base, re.ASCII) or '..' in base.split('/'):
+        raise WindowError(f"base URL {path!r}: expected the path alone, e.g. /user/ann/proxy/8866/")
+    return base
+
+def _voila_settings(
+    port:int, token:str, # where it listens, and what it asks for
+    base:str='/', # see `_base_url`
+    keep:int=KEEP, # seconds that the kernel of a closed page is kept
+)->dict: # Voila's configuration
+    "How Voila serves the page."
+    server = dict(ip='127.0.0.1', port=port, port_retries=0, token=token, open_browser=False)
+    paths = dict(base_url=base, server_url='/')
+    limits = dict(tornado_settings={'websocket_max_message_size': MESSAGE})
+    page = dict(show_tracebacks=True, file_allowlist=[])
+    kernels = dict(cull_idle_timeout=keep, cull_interval=max(1, keep//4), cull_connected=False)
+    login = dict(cookie_name=f'refcon-explore-{port}') # the usual name is that of JupyterHub's own cookie, behind the same host
+    return {'Voila': server | paths | limits, 'VoilaConfiguration': page, 'MappingKernelManager': kernels, 'IdentityProvider': login}
+
+
 # %% ../nbs/12_explore.ipynb #735dc97d
 MESSAGE = 1_000_000 # bytes that the page may send at once; its largest messages name the windows of a lasso
 _SERVER = fr"""
-import logging, re
+import logging, re, sys
+from jupyter_server._tz import utcnow
+from jupyter_server.services.kernels.kernelmanager import MappingKernelManager
 from tornado.web import Application
 from voila.app import Voila
 listen, make = Application.listen, logging.getLogRecordFactory()
+find, leave, base = Application.find_handler, MappingKernelManager.notify_disconnect, sys.argv.pop()
 def record(*what, **more):
     line = make(*what, **more); line.msg, line.args = re.sub(r'token=[\w-]+', 'token=[hidden]', line.getMessage()), (); return line
 logging.setLogRecordFactory(record)            # addresses in log lines hold the token
 Application.listen = lambda self, *where, **options: listen(self, *where, max_body_size={MESSAGE}, **options)
+def find_handler(self, request, **more):       # with the base URL or without it: proxies differ
+    inner = request.path[len(base) - 1:] if request.path.startswith(base) else '/' if request.path == base[:-1] else request.path
+    request.path, request.uri = inner, base + inner[1:] + (f'?{{request.query}}' if request.query else '')
+    return find(self, request, **more)
+Application.find_handler = find_handler
+def notify_disconnect(self, kernel_id):        # the time of a closed page counts from here
+    leave(self, kernel_id)
+    if kernel_id in self._kernels: self._kernels[kernel_id].last_activity = utcnow()
+MappingKernelManager.notify_disconnect = notify_disconnect
 Voila.launch_instance()
 """
 
@@ -413,12 +474,56 @@ def _own_port(port):
         except OSError as e: raise WindowError(f"port {port} cannot be had ({e.strerror}): leave --port out for a free one") from e
         return s.getsockname()[1]
 
-def _answers(url):
-    "Whether anything is answered at `url`; no token is sent."
-    try:
-        with urllib.request.urlopen(url, timeout=2): return True
-    except urllib.error.HTTPError: return True
-    except OSError: return False
+def _page(
+    folder, # written to
+    **arguments, # of `Explorer`
+)->Path: # the notebook
+    "The notebook of one cell that Voila shows."
+    given = ', '.join(f'{name}={value!r}' for name, value in arguments.items())
+    cell = nbformat.v4.new_code_cell(f'from reflection_connection.explore import Explorer\nExplorer({given})')
+    kernel = {'kernelspec': {'display_name': 'Python 3', 'language': 'python', 'name': 'python3'}}
+    path = Path(folder)/'explore.ipynb'
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=kernel), path)
+    return path
+
+def _wait_until_up(server, url, log, patience):
+    "Return when the server answers; raise what it said when it does not."
+    end = time.monotonic() + patience
+    while server.poll() is not None or not _answers(url):
+        if server.poll() is not None or time.monotonic() > end:
+            log.seek(0)
+            last = (log.read().strip().splitlines() or ['no message'])[-1]
+            raise WindowError(f"the page's server did not start at {url}: {last[:200]}")
+        time.sleep(.2)
+
+@contextmanager
+def _served(
+    folder, page, # where its files lie; notebook
+    settings:dict, # of `_voila_settings`
+    patience:float, # seconds to wait for the server
+):
+    "Voila, while the block lasts."
+    base, port, config = settings['Voila']['base_url'], settings['Voila']['port'], folder/'voila.json'
+    config.touch(0o600)
+    config.write_text(json.dumps(settings))
+    command = [sys.executable, '-c', _SERVER, str(page), f'--config={config}', '--no-browser', base]
+    with open(folder/'log', 'w+') as log:
+        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder, env=_no_proxy(os.environ))
+        try:
+            _wait_until_up(server, f'http://127.0.0.1:{port}{base}', log, patience)
+            yield server
+        finally:
+            server.terminate()
+            try: server.wait(10)
+            except subprocess.TimeoutExpired: server.kill(); server.wait()
+
+def _explorable(index, labels, allow_labels, encoder):
+    "Refuse what the page could not show, before a server is started."
+    searcher = Searcher.open(index, encoder)
+    if searcher.store: raise WindowError("the windows of this index are in Milvus, and the explorer colours all of them: it needs an index in memory")
+    if not searcher.sources: raise WindowError("the index has no volume: the explorer shows sections; search images with refcon search")
+    for source in searcher.sources: searcher.volume(source)
+    if labels or allow_labels: LabelTable(labels or labels_beside(index))
 
 def serve(
     index, # folder of an index over volumes
@@ -426,32 +531,18 @@ def serve(
     labels=None, allow_labels:bool=False, encoder=None, # see `Explorer`
     ready=print, # called with the page's address when it can be opened
     patience:float=60., # seconds to wait for the server
+    base_url:str='/', # path at which a reverse proxy or JupyterHub serves the page
+    keep:int=KEEP, # seconds that the kernel of a closed page is kept
 ):
     "Serve the explorer on loopback until interrupted or terminated. Raises `SearchError` for an index that cannot be opened, `WindowError` when the server does not start."
-    searcher = Searcher.open(index, encoder)
-    if searcher.store: raise WindowError("the windows of this index are in Milvus, and the explorer colours all of them: it needs an index in memory")
-    if not searcher.sources: raise WindowError("the index has no volume: the explorer shows sections; search images with refcon search")
-    for source in searcher.sources: searcher.volume(source)
-    if labels or allow_labels: LabelTable(labels or labels_beside(index))
+    base = _base_url(base_url)
+    _explorable(index, labels, allow_labels, encoder)
+    absolute = lambda p: str(Path(p).resolve()) if p and Path(p).exists() else p
+    if threading.current_thread() is threading.main_thread(): signal.signal(signal.SIGTERM, signal.default_int_handler)     # so that the server goes too
     with tempfile.TemporaryDirectory(prefix='refcon-explore-') as folder:
-        token, port, folder = secrets.token_urlsafe(24), _own_port(port), Path(folder); absolute = lambda p: str(Path(p).resolve()) if p and Path(p).exists() else p
-        arguments = dict(index=absolute(index), labels=labels and str(Path(labels).resolve()), allow_labels=allow_labels, encoder=absolute(encoder))
-        cell = 'from reflection_connection.explore import Explorer\nExplorer(' + ', '.join(f'{k}={v!r}' for k, v in arguments.items()) + ')'
-        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)], metadata={'kernelspec': {'display_name': 'Python 3', 'language': 'python', 'name': 'python3'}}), folder/'explore.ipynb')
-        settings = folder/'voila.json'; settings.touch(0o600)
-        settings.write_text(json.dumps({'Voila': {'token': token, 'ip': '127.0.0.1', 'port': port, 'port_retries': 0, 'open_browser': False, 'tornado_settings': {'websocket_max_message_size': MESSAGE}}, 'VoilaConfiguration': {'show_tracebacks': True, 'file_allowlist': []}}))
-        with open(folder/'log', 'w+') as log:
-            if threading.current_thread() is threading.main_thread(): signal.signal(signal.SIGTERM, signal.default_int_handler)     # so that the server below goes too
-            server = subprocess.Popen([sys.executable, '-c', _SERVER, str(folder/'explore.ipynb'), f'--config={settings}', '--no-browser'], stdout=log, stderr=subprocess.STDOUT, cwd=folder)
-            try:
-                url, end = f'http://127.0.0.1:{port}/', time.monotonic() + patience
-                while server.poll() is not None or not _answers(url):
-                    if server.poll() is not None or time.monotonic() > end:
-                        log.seek(0); raise WindowError(f"the page's server did not start on port {port}: {(log.read().strip().splitlines() or ['no message'])[-1][:200]}")
-                    time.sleep(.2)
-                ready(f'{url}?token={token}'); server.wait()
-                raise WindowError("the page's server has stopped by itself")
-            finally:
-                server.terminate()
-                try: server.wait(10)
-                except subprocess.TimeoutExpired: server.kill(); server.wait()
+        token, port = secrets.token_urlsafe(24), _own_port(port)
+        page = _page(folder, index=absolute(index), labels=labels and str(Path(labels).resolve()), allow_labels=allow_labels, encoder=absolute(encoder))
+        with _served(Path(folder), page, _voila_settings(port, token, base, keep), patience) as server:
+            ready(f'http://127.0.0.1:{port}{base}?token={token}')
+            server.wait()
+            raise WindowError("the page's server has stopped by itself")

@@ -4,7 +4,7 @@
 
 # %% ../nbs/13_run.ipynb #3d6e91ab
 from __future__ import annotations
-import ast, base64, copy, hashlib, html, importlib.metadata, json, os, platform, shutil, subprocess, sys, tempfile, time, weakref
+import ast, base64, copy, hashlib, html, importlib.metadata, importlib.resources, json, os, platform, shutil, subprocess, sys, tempfile, time, weakref
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -24,25 +24,47 @@ from .tables import is_table, read_rows
 from .windows import Recipe, WindowReader, data_fingerprint, image_windows, labelled_table, load_windows, split_labelled, synthetic_reader, window_table
 
 # %% auto #0
-__all__ = ['TYPES', 'PACKAGES', 'FEW', 'STRENGTHS', 'RunError', 'notebook_parameters', 'typed', 'check_parameters', 'git_commit',
-           'environment', 'Run', 'secrets', 'without_secrets', 'run_notebook', 'differences', 'rerun',
-           'validation_score', 'compare', 'ahead_table', 'keeps_its_promise', 'score_encoder', 'calibrate', 'prepare',
-           'candidates_rule', 'train_encoder', 'adapt_encoder', 'adapt_in_turn', 'loop_windows', 'fit_labels',
-           'show_proposals', 'iterate_labels', 'threshold_rounds', 'questions', 'class_shares', 'judge_search',
-           'pretraining_corpus', 'start_pretraining', 'pretrain_encoder', 'probe', 'seeds_table']
+__all__ = ['TYPES', 'YES', 'NO', 'EXPECTED', 'PACKAGES', 'FEW', 'STRENGTHS', 'RunError', 'bundled_notebooks', 'find_notebook',
+           'notebook_parameters', 'typed', 'check_parameters', 'git_commit', 'environment', 'Run', 'secrets',
+           'without_secrets', 'run_notebook', 'differences', 'rerun', 'validation_score', 'compare', 'ahead_table',
+           'keeps_its_promise', 'score_encoder', 'calibrate', 'prepare', 'candidates_rule', 'train_encoder',
+           'adapt_encoder', 'adapt_in_turn', 'loop_windows', 'fit_labels', 'show_proposals', 'iterate_labels',
+           'threshold_rounds', 'questions', 'class_shares', 'judge_search', 'pretraining_corpus', 'start_pretraining',
+           'pretrain_encoder', 'probe', 'seeds_table']
 
 # %% ../nbs/13_run.ipynb #94b71158
 class RunError(ValueError):
     "A run that cannot start or go on; the message says why and what to do."
 
 TYPES = {'int': int, 'float': float, 'str': str, 'bool': bool}
+YES, NO = ('true', 'yes', 'on', '1'), ('false', 'no', 'off', '0')
+EXPECTED = {
+    'int': 'int, a whole number such as 1000',
+    'float': 'float, a number with a decimal point such as 0.5',
+    'str': 'str, text',
+    'bool': f"bool, one of {', '.join(YES + NO)}",
+}
+
+def bundled_notebooks()->dict: # name -> path
+    "The run notebooks that come with the package: inside it where it was installed, beside it in a checkout."
+    package = Path(str(importlib.resources.files('reflection_connection')))
+    folder = next((f for f in (package/'notebooks', package.parent/'nbs') if f.is_dir()), package)
+    return {p.stem: p for p in sorted(folder.glob('run_*.ipynb'))}
+
+def find_notebook(
+    notebook, # a path, or the name of a bundled notebook, e.g. run_training
+)->Path: # a path; whether anything is there is not asked
+    "A file of this name comes first."
+    path = Path(notebook)
+    if path.is_file() or len(path.parts) != 1: return path
+    return bundled_notebooks().get(path.name.removesuffix('.ipynb'), path)
 
 def notebook_parameters(
-    notebook, # path of a run notebook
+    notebook, # see `find_notebook`
 )->dict: # name -> {'type', 'default', 'help'}, in the notebook's order
     "Typed defaults of the cell tagged `parameters`."
-    notebook = Path(notebook)
-    if not notebook.is_file(): raise RunError(f"{notebook}: no such notebook")
+    notebook = find_notebook(notebook)
+    if not notebook.is_file(): raise RunError(f"{notebook}: no such notebook; give a path, or the name of a bundled one: {', '.join(bundled_notebooks())}")
     import nbformat                                                     # a second, which trainings do not need
     try: cells = nbformat.read(notebook, as_version=4).cells
     except Exception as e: # nbformat fails in as many ways as a notebook can be none
@@ -66,14 +88,14 @@ def typed(name:str, value, kind:str):
     if isinstance(value, bool) or not isinstance(value, str):
         if type(value) is TYPES[kind] or (kind == 'float' and type(value) is int): return TYPES[kind](value)
     elif kind == 'str': return value
-    elif kind == 'bool' and value.lower() in ('true', 'false', 'yes', 'no', '1', '0'): return value.lower() in ('true', 'yes', '1')
+    elif kind == 'bool' and value.lower() in YES + NO: return value.lower() in YES
     elif kind in ('int', 'float'):
         try: return TYPES[kind](value)
         except ValueError: pass
-    raise RunError(f"parameter {name} is {value!r}: expected {kind}")
+    raise RunError(f"parameter {name} is {value!r}: expected {EXPECTED[kind]}")
 
 def check_parameters(
-    notebook, # path of a run notebook
+    notebook, # see `find_notebook`
     given:dict, # name -> value; text is converted to the parameter's type
 )->dict: # name -> typed value, only those given
     "Refuse unknown names and wrong types before anything starts."
@@ -223,6 +245,43 @@ def finish(self:Run, title:str, story:str='')->Path: # report.html
     manifest(self.folder, (f'{self.notebook}.ipynb', 'log.jsonl', 'wandb', 'checkpoints'), RunError); event('run.finished', seconds=seconds); self._held.close()
     return self.folder/'report.html'
 
+# %% ../nbs/13_run.ipynb #5ab1c0e2
+def _startable(kernel:str)->bool:
+    "Whether a kernel of this name is installed, and its program is there."
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+    try: program = KernelSpecManager().get_kernel_spec(kernel).argv[0]
+    except (NoSuchKernel, ValueError, OSError, IndexError): return False
+    return shutil.which(program) is not None
+
+def _kernel(
+    notebook, # path of a run notebook
+)->dict: # arguments for papermill
+    "The kernel that a notebook names, or this Python's where it cannot be started."
+    import nbformat
+    about = nbformat.read(notebook, as_version=4).metadata
+    spec, info = (v if isinstance(v := about.get(k), dict) else {} for k in ('kernelspec', 'language_info'))
+    language, name = str(spec.get('language') or info.get('name') or 'python'), spec.get('name')
+    if 'python' not in language.lower():
+        raise RunError(f"{Path(notebook).name} is written in {language[:40]} (kernel {str(name)[:80]}): expected a notebook in Python")
+    if isinstance(name, str) and _startable(name): return dict(kernel_name=name, language='python')
+    asked = f"asks for the kernel {name[:80]!r}, which is not installed here" if isinstance(name, str) else 'names no kernel'
+    print(f"{Path(notebook).name} {asked}: running it with {sys.executable}", file=sys.stderr, flush=True)
+    return dict(kernel_name='python3', language='python')
+
+def _other_parameters(
+    executed:Path, # notebook of an earlier run, perhaps
+    known:dict, # see `notebook_parameters`
+    given:dict, # parameters of this run
+)->dict: # name -> earlier value, of those that differ; `out` does not count
+    "How an earlier run in the same folder was asked."
+    if not executed.is_file(): return {}
+    try: recorded = dict(json.loads(executed.read_bytes())['metadata']['papermill']['parameters'])
+    except (ValueError, KeyError, TypeError): return {}                                   # not from papermill
+    default = {name: about['default'] for name, about in known.items() if name != 'out'}
+    was, now = ({name: asked.get(name, value) for name, value in default.items()} for asked in (recorded, given))
+    return {name: was[name] for name in default if repr(was[name]) != repr(now[name])}
+
+
 # %% ../nbs/13_run.ipynb #639127d2
 def secrets()->dict: # value -> name
     "Keys, tokens and passwords in the environment, by their names."
@@ -240,28 +299,46 @@ class _Blotted:
     def write(self, text): return self.stream.write(without_secrets(text))
     def flush(self): self.stream.flush()
 
+def _execute(
+    notebook, new, # paths: what is executed, and what it becomes
+    given:dict, # parameters
+    cwd, # see `run_notebook`
+):
+    "Execute with papermill; returns the error of a cell that failed."
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from traitlets.config import Config
+    streams = dict(stdout_file=_Blotted(sys.stdout), stderr_file=_Blotted(sys.stderr), progress_bar=False)
+    with tempfile.TemporaryDirectory(prefix='refcon-') as sockets:
+        private = {}
+        if os.name == 'posix' and len(sockets) < 80: # sockets that nobody else on the machine can open
+            private['config'] = Config({'KernelManager': {'transport': 'ipc', 'ip': f'{sockets}/kernel'}})
+        try: papermill.execute_notebook(str(notebook), str(new), parameters=given, cwd=cwd, **streams, **private, **_kernel(notebook))
+        except papermill.PapermillExecutionError as e: return e
+        except (DeadKernelError, RuntimeError) as e: # jupyter_client has no class of its own for a kernel that does not start
+            raise RunError(without_secrets(f"{Path(notebook).name}: its kernel did not start, or died; it may have run out of memory ({' '.join(str(e).split())[:200]})")) from e
+
 def run_notebook(
-    notebook, # path of a run notebook
+    notebook, # see `find_notebook`
     given:dict=None, # parameters by name
     out=None, # run folder; the notebook's own default when not given
     cwd=None, # folder that the notebook's relative paths go from; default: the present one
 )->Path: # the executed notebook
     "Execute a run notebook headless. Raises `RunError` for what the user did wrong and when a cell fails."
-    import nbformat, papermill
-    from traitlets.config import Config
-    given = dict(given or {}) | ({'out': str(out)} if out else {})
+    import nbformat
+    notebook, given = find_notebook(notebook), dict(given or {}) | ({'out': str(out)} if out else {})
     known, given = notebook_parameters(notebook), check_parameters(notebook, given)
     folder = Path(given.get('out') or (known['out']['default'] if 'out' in known else '.'))
     if folder.exists() and not folder.is_dir(): raise RunError(f"{folder} is a file: expected a folder to write the run into")
-    executed = folder/Path(notebook).name
-    if executed.resolve() == Path(notebook).resolve(): raise RunError(f"the run would overwrite {notebook}: choose another folder with --out")
-    error = None
-    with locked(executed, RunError), whole_file(executed, RunError) as new, tempfile.TemporaryDirectory(prefix='refcon-') as sockets:
-        private = {'config': Config({'KernelManager': {'transport': 'ipc', 'ip': f'{sockets}/kernel'}})} if os.name == 'posix' and len(sockets) < 80 else {}       # sockets that nobody else on the machine can open
-        try: papermill.execute_notebook(str(notebook), str(new), parameters=given, progress_bar=False, stdout_file=_Blotted(sys.stdout), stderr_file=_Blotted(sys.stderr), cwd=cwd, **private)
-        except papermill.PapermillExecutionError as e: error = e
+    executed = folder/notebook.name
+    if executed.resolve() == notebook.resolve(): raise RunError(f"the run would overwrite {notebook}: choose another folder with --out")
+    with locked(executed, RunError), whole_file(executed, RunError) as new:
+        if was := _other_parameters(executed, known, given):
+            changes = ', '.join(f'{name} was {repr(value)[:40]}' for name, value in was.items())
+            print(f"{folder} holds a run with other parameters ({changes}): this one takes its place", file=sys.stderr, flush=True)
+        error = _execute(notebook, new, given, cwd)
         made = nbformat.read(new, as_version=4); made.metadata.papermill['output_path'] = str(executed); new.write_text(without_secrets(nbformat.writes(made)), encoding='utf-8')
-    if error: raise RunError(without_secrets(f"{Path(notebook).name} stopped in cell {error.cell_index}: {error.ename}: {error.evalue} (all of it is in {executed})")) from error
+    if error: raise RunError(without_secrets(f"{notebook.name} stopped in cell {error.cell_index}: {error.ename}: {error.evalue} (all of it is in {executed})")) from error
     return executed
 
 # %% ../nbs/13_run.ipynb #1e4b6c1c

@@ -1,5 +1,9 @@
 "The command line from outside: right answers and located hits. What a user can get wrong is in test_faults.py."
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,3 +168,78 @@ def test_real_crossline(refcon, shared, encoder_folder, tmp_path):
     assert not any(abs(h['top'] - 704) < 40 and abs(h['left'] - 200) < 40 for h in hits), 'the query must not find itself'
     with segyio.open(tmp_path/'m.sgy') as made, segyio.open(path) as source:
         assert made.tracecount == source.tracecount and (made.samples == source.samples).all() and (made.ilines == source.ilines).all()
+
+
+REFCON = str(Path(sys.executable).with_name('refcon'))
+
+def unread(*argv, stream='stdout', **environment):
+    "`refcon … | true`: (exit code, what it says elsewhere), where nobody reads a stream."
+    read, write = os.pipe(); os.close(read)
+    streams = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE} | {stream: write}
+    try: done = subprocess.run([REFCON, *map(str, argv)], **streams, text=True, env={k: v for k, v in os.environ.items() if k != 'PYTHONUNBUFFERED'} | environment, timeout=300)
+    finally: os.close(write)
+    return done.returncode, done.stderr or done.stdout or ''
+
+
+@pytest.mark.parametrize('unbuffered', [{}, {'PYTHONUNBUFFERED': '1'}], ids=['buffered', 'unbuffered'])
+def test_a_closed_pipe_ends_quietly(work, unbuffered):
+    "As other Unix tools end: with 141, and without a word."
+    for argv in (['--help'], ['index', '--help'], ['--version'], ['check', work/'survey'/'survey.sgy'], ['check', work/'survey'/'survey.sgy', '--json'], ['check', '--json', work/'nope.sgy']):
+        code, said = unread(*argv, **unbuffered)
+        if argv[-1] == work/'nope.sgy': assert code == 2 and 'nope.sgy' in said                       # nothing was to be read
+        else: assert (code, said) == (141, ''), argv
+    assert unread('check', work/'nope.sgy', stream='stderr', **unbuffered) == (141, '')
+    assert unread('nonsense', stream='stderr', **unbuffered) == (141, '')
+
+
+def test_progress_that_nobody_reads(work, encoder_folder, tmp_path):
+    "`refcon index … 2>&1 | head -1`"
+    assert unread('index', work/'survey'/'survey.sgy', '--encoder', encoder_folder, '--out', tmp_path/'i', '--window', 64, 64, '--every', 6, stream='stderr') == (141, '')
+
+
+@pytest.mark.skipif(not Path('/dev/full').exists(), reason='no /dev/full on this system')
+def test_an_answer_that_cannot_be_written(work):
+    for argv in (['--help'], ['check', work/'survey'/'survey.sgy']):
+        with open('/dev/full', 'w') as full: done = subprocess.run([REFCON, *map(str, argv)], stdout=full, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and 'No space left on device' in done.stderr, done.stderr
+
+
+def test_streams_that_are_not_there(work):
+    for closed, code in (('>&-', 0), ('2>&-', 0), ('>&- 2>&-', 0)):
+        assert subprocess.run(f'"{REFCON}" check "{work}/survey/survey.sgy" {closed}', shell=True).returncode == code
+        assert subprocess.run(f'"{REFCON}" --help {closed}', shell=True).returncode == code
+
+
+def test_version(refcon):
+    from reflection_connection import __version__
+    done = refcon('--version'); assert (done.returncode, done.stdout) == (0, f'refcon {__version__}\n')
+
+
+def test_terminals_that_know_ascii_alone(refcon, work, tmp_path):
+    "Names are printed with replacements; help has nothing to replace."
+    from reflection_connection.cli import COMMANDS, parser
+    path = tmp_path/'Übersicht Größe.sgy'; path.write_bytes((work/'survey'/'survey.sgy').read_bytes())
+    for more in (dict(PYTHONIOENCODING='ascii'), dict(LC_ALL='C'), dict(LC_ALL='POSIX')):
+        done = refcon('check', path, **more); assert done.returncode == 0, done.stderr
+        if 'PYTHONIOENCODING' in more: assert '\\xdcbersicht Gr\\xf6\\xdfe.sgy' in done.stdout
+    legacy = dict(LC_ALL='POSIX', PYTHONCOERCECLOCALE='0', PYTHONUTF8='0')
+    done = refcon('check', path, **legacy)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and 'set LC_ALL=C.UTF-8' in done.stderr and '\\xdcbersicht' in done.stderr
+    assert refcon('check', work/'survey'/'survey.sgy', **legacy).returncode == 0
+    commands = next(a for a in parser()._actions if a.dest == 'command').choices
+    assert parser().format_help().isascii() and all(commands[name].format_help().isascii() for name in COMMANDS)
+
+
+def test_paths_that_the_shell_left_as_they_are(refcon, work, tmp_path):
+    home = dict(HOME=str(work/'survey'))
+    assert refcon('check', '~/survey.sgy', **home).returncode == 0
+    assert refcon('search', '~/index', '--image=~/q.png', **dict(HOME=str(work))).stderr.startswith(f'refcon search: {work}/q.png')
+    for name, why in (('s3://bucket/a.sgy', 'copy it here first'), ('https://host/a.sgy', 'copy it here first'), ('file:///data/a%20b.sgy', 'give the path alone, /data/a b.sgy')):
+        for argv in (['check', name], ['index', work/'survey'/'survey.sgy', name, '--encoder', 'refcon-tiny', '--out', tmp_path/'i'], ['search', work/'index', '--image', name]):
+            done = refcon(*argv); assert done.returncode == 2 and why in done.stderr and name in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_numbers_below_zero_are_no_options():
+    from reflection_connection.cli import parser
+    asked = parser().parse_args(['search', 'i', '--along', '-3,4', '-1.5,-2', '--box', '-5', '0', '8', '8', '--min-samples', '-1'])
+    assert asked.along == [(-3., 4.), (-1.5, -2.)] and asked.box == [-5, 0, 8, 8] and asked.min_samples == -1

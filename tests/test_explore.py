@@ -1,7 +1,10 @@
 "The explorer in a real browser: draw a box, get hits, follow one, refine, label, reload; screenshots are kept in runs/screenshots."
+import contextlib
 import os
 import re
 import shutil
+import socket
+import socketserver
 import subprocess
 import sys
 import threading
@@ -11,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from conftest import ROOT
@@ -47,15 +51,23 @@ def survey(tmp_path_factory):
 
 class Served:
     "`refcon explore` as a person starts it."
-    def __init__(self, index, *options):
-        self.process = subprocess.Popen([str(Path(sys.executable).with_name('refcon')), 'explore', str(index), *options], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    def __init__(self, index, *options, **environment):
+        self.process = subprocess.Popen([str(Path(sys.executable).with_name('refcon')), 'explore', str(index), *options], cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ | environment)
         self.lines = []; threading.Thread(target=lambda: self.lines.extend(iter(self.process.stderr.readline, '')), daemon=True).start(); end = time.time() + 120
-        while not (found := re.search(r'http://127\.0\.0\.1:\d+/\?token=\S+', ''.join(self.lines))):
+        while not (found := re.search(r'http://127\.0\.0\.1:\d+/\S*\?token=\S+', ''.join(self.lines))):
             assert self.process.poll() is None and time.time() < end, ''.join(self.lines)[-2000:]
             time.sleep(.1)
         self.url = found.group()
     def __enter__(self): return self
     def __exit__(self, *_): self.process.terminate(); self.process.wait(30)
+
+    def kernels(self):
+        "Process ids of the pages' kernels."
+        found = set()
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if 'ipykernel_launcher' in ' '.join(child.cmdline()): found.add(child.pid)
+        return found
 
 
 @pytest.fixture(scope='module')
@@ -65,10 +77,10 @@ def browser(chromium):
         b = p.chromium.launch(executable_path=chromium, args=FLAGS); yield b; b.close()
 
 
-def opened(browser, url):
+def opened(browser, url, *cookies):
     "The page, once the explorer is drawn; what its console says is kept in `page.said`."
-    page = browser.new_page(viewport={'width': 1360, 'height': 1100}); page.said = []; page.on('pageerror', lambda e: page.said.append(str(e)))
-    page.goto(url); page.wait_for_selector('.rc-section', timeout=90_000); told(page, 'drag a rectangle'); return page
+    page = browser.new_page(viewport={'width': 1360, 'height': 1100}); page.context.add_cookies(list(cookies)); page.said = []; page.on('pageerror', lambda e: page.said.append(str(e)))
+    page.goto(url, timeout=90_000); page.wait_for_selector('.rc-section', timeout=90_000); told(page, 'drag a rectangle'); return page
 
 
 def told(page, text, timeout=30_000):
@@ -173,3 +185,68 @@ def test_read_only_and_token(browser, survey):
 def test_what_cannot_be_explored(refcon, survey, tmp_path):
     for arguments, why in (((tmp_path,), 'no index there'), ((survey/'index', '--labels', tmp_path/'a.txt'), '.csv'), ((survey/'index', '--port', 'x'), 'not a whole number')):
         done = refcon('explore', *arguments); assert done.returncode == 2 and why in done.stderr and 'Traceback' not in done.stderr
+
+
+def test_loopback_is_not_asked_through_a_proxy(survey):
+    "Where a company's proxy is set, which does not know this machine: the page comes up, and its kernel asks loopback directly too."
+    nowhere = 'http://127.0.0.1:9'
+    with Served(survey/'index', **{name: nowhere for name in ('http_proxy', 'HTTP_PROXY', 'https_proxy', 'ALL_PROXY')}, NO_PROXY='intranet') as served:
+        server = psutil.Process(served.process.pid).children()[0].environ()
+        for name in ('no_proxy', 'NO_PROXY'): assert server[name] == 'intranet,127.0.0.1,localhost,::1'
+        assert server['http_proxy'] == nowhere                                                       # the world outside is still asked through it
+
+
+@contextlib.contextmanager
+def reverse_proxy(inner, strips):
+    "A reverse proxy before port `inner`, at the path /user/ann/proxy/8866/, which it may take away; its port."
+    def hand_on(source, target, change=lambda part: part):
+        with contextlib.suppress(OSError):
+            while part := source.recv(1 << 16): target.sendall(change(part))
+        for s in (source, target):
+            with contextlib.suppress(OSError): s.shutdown(socket.SHUT_RDWR)
+
+    class Pass(socketserver.BaseRequestHandler):
+        def handle(self):
+            shorter = lambda part: re.sub(rb'^([A-Z]+ )/user/ann/proxy/8866', rb'\1', part) if strips else part
+            with socket.create_connection(('127.0.0.1', inner)) as explorer:
+                threading.Thread(target=hand_on, args=(explorer, self.request), daemon=True).start()
+                hand_on(self.request, explorer, shorter)
+
+    class Proxy(socketserver.ThreadingTCPServer): daemon_threads, block_on_close = True, False
+
+    with Proxy(('127.0.0.1', 0), Pass) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        try: yield proxy.server_address[1]
+        finally: proxy.shutdown()
+
+
+@pytest.mark.parametrize('strips', [False, True], ids=['path-left', 'path-taken-away'])
+def test_behind_a_base_url(browser, survey, strips):
+    "JupyterHub and reverse proxies: the page is drawn, and a box is answered, at the proxy's path; without the token nothing is."
+    with Served(survey/'index', '--base-url', '/user/ann/proxy/8866') as served:
+        port, token = re.search(r':(\d+)/user/ann/proxy/8866/\?token=(\S+)', served.url).groups()
+        with reverse_proxy(int(port), strips) as outer:
+            address = f'http://127.0.0.1:{outer}/user/ann/proxy/8866/'
+            body = urllib.request.urlopen(address, timeout=10).read().decode()
+            assert 'refcon' not in body.lower() and 'token' in body.lower()
+            hub = {'name': f'username-127-0-0-1-{outer}', 'value': 'of the hub', 'domain': '127.0.0.1', 'path': '/user/ann/'}
+            page = opened(browser, f'{address}?token={token}', hub)
+            drag(page, '.rc-section', (.4, .4), (.7, .7)); told(page, 'hits in')
+            asked = page.evaluate("performance.getEntriesByType('resource').map(e => e.name)")
+            here = [u for u in asked if u.startswith(f'http://127.0.0.1:{outer}/')]
+            assert len(here) > 5 and all(u.startswith(address) for u in here), here
+            assert page.said == []; page.close()
+
+
+def test_a_closed_page_frees_its_kernel(browser, survey):
+    "Within the stated time, and a quarter of it; a page that is open keeps its own, although nobody touches it."
+    keep = 20
+    with Served(survey/'index', '--keep', str(keep)) as served:
+        stays = opened(browser, served.url); first = served.kernels(); assert len(first) == 1
+        closed = [opened(browser, served.url) for _ in range(2)]; assert len(served.kernels()) == 3
+        for page in closed: page.close()
+        time.sleep(keep/2); assert len(served.kernels()) == 3                                       # it may come back
+        end = time.time() + keep + 30
+        while served.kernels() != first: assert time.time() < end, 'kernels of closed pages are left'; time.sleep(.5)
+        time.sleep(2*keep); assert served.kernels() == first
+        drag(stays, '.rc-section', (.4, .4), (.7, .7)); told(stays, 'hits in'); assert stays.said == []; stays.close()

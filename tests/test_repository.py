@@ -95,12 +95,3 @@ def test_modules_import_only_modules_above():
             base = package[:len(package) + 1 - len(dots)] if dots.startswith('.') else []
             other = '.'.join([*base, module])
             assert order.index(other) < i, f'{name} imports {other}, which is below it'
-
-
-def test_sdist_and_wheel_hold_the_package_alone(tmp_path):
-    subprocess.run([sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--disable-pip-version-check', '-w', str(tmp_path), str(ROOT)], check=True, capture_output=True)
-    import zipfile
-    names = zipfile.ZipFile(next(tmp_path.glob('*.whl'))).namelist()
-    assert 'reflection_connection/cli.py' in names and not any(n.startswith(('tests', 'nbs', 'shared')) for n in names)
-    bundled = {p.relative_to(ROOT).as_posix() for p in (ROOT/'reflection_connection'/'encoders').glob('*/*')}
-    assert bundled <= set(names) and {'reflection_connection/static/explore.js', 'reflection_connection/static/explore.css'} <= set(names)

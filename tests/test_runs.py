@@ -153,3 +153,82 @@ def test_bundled_encoder_run(refcon, tmp_path):
     first = json.loads((tmp_path/'run'/'metrics.json').read_text()); assert 0 < first['synthetic']['macro_map'] < 1
     shipped = Encoder.load(tmp_path/'run'/'shipped'); assert shipped.name == 'refcon-tiny' and shipped.calibration
     done = refcon(*arguments, timeout=900); assert 'train: taken from' in done.stderr and json.loads((tmp_path/'run'/'metrics.json').read_text()) == first
+
+
+CODE = """from pathlib import Path
+Path(out).mkdir(parents=True, exist_ok=True)
+(Path(out)/'v.txt').write_text(repr((n, flag, x, text)), encoding='utf-8')"""
+
+def tiny(path, code=CODE, **kernelspec):
+    "A notebook that writes its parameters to v.txt."
+    import nbformat
+    lines = ["out: str = 'runs/tiny'", 'n: int = 3', 'flag: bool = False', 'x: float = 0.5', "text: str = ''"]
+    cells = [nbformat.v4.new_code_cell('\n'.join(lines), metadata={'tags': ['parameters']}), nbformat.v4.new_code_cell(code)]
+    kernel = {'name': 'python3', 'display_name': 'Python 3', 'language': 'python'} | kernelspec
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={'kernelspec': kernel}), path)
+    return path
+
+
+def test_values_are_those_given(refcon, tmp_path):
+    "Also where they begin with a minus. Asked otherwise in the same folder, it says what was there."
+    book, out = tiny(tmp_path/'tiny.ipynb'), tmp_path/'r'
+    done = refcon('run', book, '-p', 'n', '-3', '-p', 'x', '-1e-3', '-p', 'flag', 'on', '-p', 'text', '--k "a" é', '--out', out)
+    assert done.returncode == 0, done.stderr
+    assert (out/'v.txt').read_text(encoding='utf-8') == repr((-3, True, -.001, '--k "a" é'))
+    done = refcon('run', book, '-p', 'n', '1_000', '-p', 'x', '-inf', '--out', out)
+    assert done.returncode == 0 and (out/'v.txt').read_text(encoding='utf-8') == repr((1000, False, float('-inf'), ''))
+    assert f"{out} holds a run with other parameters (n was -3, flag was True, x was -0.001, text was '--k \"a\" é')" in done.stderr
+
+
+@pytest.mark.parametrize('given, why', [(('n', '1,000'), 'a whole number such as 1000'), (('n', '1e3'), 'a whole number'), (('x', '0,5'), 'a decimal point such as 0.5'), (('x', '-'), 'a number with a decimal point'),
+                                        (('flag', 'maybe'), 'one of true, yes, on, 1, false, no, off, 0'), (('flag', '2'), 'one of true'), (('n', '--out', 'r'), 'expected 2 arguments')])
+def test_values_that_are_none(refcon, tmp_path, given, why):
+    done = refcon('run', tiny(tmp_path/'tiny.ipynb'), '-p', *given)
+    assert done.returncode == 2 and why in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_kernel_of_another_machine(refcon, tmp_path):
+    "Its name is unknown here, or its program is gone: this Python runs the notebook, and says so."
+    import json
+    done = refcon('run', tiny(tmp_path/'a.ipynb', name='conda-env-geo-py'), '--out', tmp_path/'a')
+    assert done.returncode == 0 and f"a.ipynb asks for the kernel 'conda-env-geo-py', which is not installed here: running it with {sys.executable}" in done.stderr
+    gone = tmp_path/'jupyter'/'kernels'/'gone'; gone.mkdir(parents=True)
+    (gone/'kernel.json').write_text(json.dumps(dict(argv=['/nowhere/python', '-f', '{connection_file}'], display_name='gone', language='python')))
+    done = refcon('run', tiny(tmp_path/'b.ipynb', name='gone'), '--out', tmp_path/'b', JUPYTER_PATH=str(tmp_path/'jupyter'))
+    assert done.returncode == 0 and "asks for the kernel 'gone'" in done.stderr, done.stderr
+    done = refcon('run', tiny(tmp_path/'c.ipynb', name='ir', language='R'), '--out', tmp_path/'c')
+    assert done.returncode == 2 and 'c.ipynb is written in R (kernel ir): expected a notebook in Python' in done.stderr
+
+
+def test_a_kernel_that_dies_is_one_line(refcon, tmp_path):
+    done = refcon('run', tiny(tmp_path/'a.ipynb', 'import os\nos.kill(os.getpid(), 9)'), '--out', tmp_path/'a')
+    assert done.returncode == 2 and 'Traceback' not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith('refcon run: a.ipynb: its kernel did not start, or died')
+
+
+def test_where_nothing_can_be_written_but_the_run(refcon, tmp_path):
+    "Without a usable home, caches or temporary folder, in an ASCII locale; names with spaces and letters of other alphabets."
+    nowhere = {n: '/proc/none' for n in ('HOME', 'XDG_CACHE_HOME', 'XDG_CONFIG_HOME', 'XDG_DATA_HOME', 'XDG_RUNTIME_DIR', 'TMPDIR')}
+    done = refcon('run', tiny(tmp_path/'my runs é'/'a b.ipynb'), '-p', 'text', 'é', '--out', tmp_path/'my runs é'/'out 1', **nowhere, LC_ALL='C')
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path/'my runs é'/'out 1'/'v.txt').read_text(encoding='utf-8') == "(3, False, 0.5, 'é')"
+
+
+def test_a_second_one_at_the_same_time_is_refused(refcon, tmp_path):
+    from reflection_connection.files import locked
+    with locked(tmp_path/'r'/'tiny.ipynb'): done = refcon('run', tiny(tmp_path/'tiny.ipynb'), '--out', tmp_path/'r')
+    assert done.returncode == 2 and 'is being written by another process' in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_bundled_notebooks_are_found_by_name(tmp_path, monkeypatch):
+    "All of them are in the help; a file of the same name comes first."
+    from reflection_connection.cli import parser
+    from reflection_connection.run import bundled_notebooks, find_notebook
+    monkeypatch.chdir(tmp_path)
+    found = bundled_notebooks(); assert {p.name for p in found.values()} == {p.name for p in (ROOT/'nbs').glob('run_*.ipynb')}
+    commands = next(a for a in parser()._actions if a.dest == 'command').choices
+    help = ' '.join(commands['run'].format_help().split())
+    for name, path in found.items(): assert name in help and find_notebook(name) == find_notebook(f'{name}.ipynb') == path
+    (tmp_path/'run_training').mkdir(); assert find_notebook('run_training') == found['run_training']
+    tiny(tmp_path/'run_training.ipynb'); assert find_notebook('run_training.ipynb') == Path('run_training.ipynb')
