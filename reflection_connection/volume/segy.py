@@ -24,7 +24,9 @@ _MAGIC = {b'\x89PNG': 'a PNG image', b'\xff\xd8\xff': 'a JPEG image', b'\x1f\x8b
 _MAX_SAMPLES = 1_000_000    # per trace; more is a corrupt header, not a survey
 STARTS = sorted(int(v) for v in segyio.tracefield.keys.values())
 WIDTH = {a: b - a for a, b in zip(STARTS, STARTS[1:] + [241])}   # 1-based byte -> 2 or 4 bytes
-GEOMETRY_WORDS = dict(ffid=9, tracf=13, cdp=21, offset=37, scalar=71, units=89, delay=109)  # what geometry needs beside lines and coordinates
+GEOMETRY_WORDS = dict( # what geometry and the sample axis need beside lines and coordinates
+    ffid=9, tracf=13, cdp=21, kind=29, offset=37, scalar=71, units=89, lag_a=105, lag_b=107, delay=109, interval=117,
+    time_scalar=215)
 
 def number(
     head:bytes, # file bytes
