@@ -8,60 +8,137 @@ __all__ = ['write_segy_like']
 # %% ../../nbs/volume/11_export.ipynb #ec66a787
 import os
 import re
+import struct
 from pathlib import Path
 import numpy as np
 import segyio
 from ..files import whole_file
-from .core import Volume
+from .axis import SCALARS, extended_interval
+from .core import Volume, open_volume
 from .errors import VolumeError, failure
 from .segy import STARTS, word
-from .textual import codec, text_lines
+from .textual import codec, named_bytes, text_lines
+from .vertical import AXIS_WORDS, domain_evidence, intervals_said, starts_said
 
 # %% ../../nbs/volume/11_export.ipynb #126c723e
-def _provenance(
+def _spare_line(
+    lines:list, # the textual header
+)->int: # its position
+    "The last empty line; else the last that says nothing of the axis or of header bytes."
+    empty = [i for i, line in enumerate(lines) if not re.sub(r'^C\s*\d*', '', line).strip()]
+    if empty: return empty[-1]
+    telling = (domain_evidence, intervals_said, starts_said, named_bytes)
+    mute = [i for i, line in enumerate(lines[:39]) if not any(said([line]) for said in telling)]
+    return mute[-1] if mute else 38
+
+def _with_line(
     text:bytes, # 3200 bytes of ASCII
-    note:str, # what to say
+    words:str, # what to say
 )->bytes: # 3200 bytes
-    "The textual header with `note` on its last empty line, or on line 39."
-    free = [i for i, s in enumerate(text_lines(text)) if not re.sub(r'^C\s*\d*', '', s).strip()]
-    i = free[-1] if free else 38
-    line = f'C{i + 1:2d} reflection_connection: {" ".join(note.split())}'.encode('ascii', 'replace')[:80].ljust(80)
+    "The textual header with `words` on a line that can be spared."
+    i = _spare_line(text_lines(text))
+    line = f'C{i + 1:2d} {" ".join(words.split())}'.encode('ascii', 'replace')[:80].ljust(80)
     return text[:80*i] + line + text[80*i + 80:]
 
+# %% ../../nbs/volume/11_export.ipynb #b1bb98cc
+def _set_by_hand(
+    v:Volume, # the source
+)->set: # of dt, t0, domain, units
+    "What the caller said of the axis that the headers do not say; for other formats than SEG-Y, all of it."
+    options = {'dt', 't0', 'domain', 'units'}
+    if v.format != 'segy': return options
+    if not options & set(v.opening): return set()
+    with open_volume(v.path, **{name: value for name, value in v.opening.items() if name not in options}) as plain:
+        same = dict(dt=plain.dt == v.dt, t0=plain.t0 == v.t0, domain=plain.domain == v.domain, units=plain.unit == v.unit)
+    return {name for name in options if not same[name]}
+
+def _interval_word(
+    v:Volume, # the source
+)->int: # 16 bits, signed as segyio has them; 0 for an interval that does not fit
+    "The interval in thousandths."
+    us = round(v.dt*1000)
+    return 0 if us > 65535 else us - 65536 if us > 32767 else us
+
+def _exact_interval(
+    v:Volume, # the source
+    by_hand:set, # from `_set_by_hand`
+)->float: # µs; 0 where 16 bits hold it
+    "The interval that only the double of revision 2 can hold."
+    if 'dt' not in by_hand: return extended_interval(v.reader)
+    us = v.dt*1000
+    return 0. if abs(us - round(us)) < 1e-6*us and round(us) < 65536 else us
+
+def _start_words(
+    v:Volume, # the source
+    scalar:int=0, # the scalar of times that the source has
+)->tuple: # delay and scalar of times
+    "The first sample as trace headers hold it."
+    believed = scalar if abs(scalar) in SCALARS else 0
+    for s in (believed, 0, -10, -100, -1000):
+        delay = v.t0/s if s > 0 else v.t0*max(1, -s)
+        if abs(delay) < 32768 and abs(delay - round(delay)) < 1e-6: return round(delay), s
+    s = next((s for s in (1, 10, 100, 1000) if abs(v.t0)/s < 32767.5), 10000)
+    return round(v.t0/s), s
+
+def _axis_line(
+    v:Volume, # the source
+)->str: # for the textual header; the reader believes it before any other
+    "The axis in words."
+    return f'{AXIS_WORDS}: {v.domain}, first sample {v.t0:g} {v.unit}, z interval {v.dt:g} {v.unit}'
+
+# %% ../../nbs/volume/11_export.ipynb #8ac28ddf
 def _file_headers(
     v:Volume, # the source
     f:segyio.SegyFile, # the new file
     note:str, # provenance
+    by_hand:set, # what the caller said of the axis
 ):
-    "Write textual, binary and extended headers: the source's, but for IEEE floats in big-endian order."
+    "Write textual, binary and extended headers: the source's, but for IEEE floats in big-endian order and an axis set by hand."
     if v.format == 'segy':
         with v.reader.file() as src: (text, *extended), head = src.text[:], dict(src.bin)
         if codec(v.reader.head) != 'cp037': text = v.reader.head[:3200]
         f.text[1:], f.bin = extended, head
+        if by_hand: text = _with_line(text, _axis_line(v))
     else:
         f.bin.update({3213: 0, 3215: 0})
         text = segyio.tools.create_text_header({1: v.name[:76], 2: f'DOMAIN: {v.domain.upper()}  INTERVAL: {v.dt:g} {v.unit}',
                                                3: 'INLINE: 189  CROSSLINE: 193  CDP X: 181  CDP Y: 185'}).encode('ascii', 'replace')
-    f.text[0] = _provenance(text, note)
+    f.text[0] = _with_line(text, f'reflection_connection: {note}')
     short = v.n_samples < 65536                                                   # else the count goes where revision 2 has it
     f.bin.update({3221: v.n_samples if short else 0, 3225: 5, 3505: len(f.text) - 1, 3261: 0, 3265: 0, 3269: 0 if short else v.n_samples, 3289: 0, 3293: 0})
-    if not short: f.bin.update({3501: 2})
-    if abs(v.dt*1000 - f.bin[3217]) > .5: f.bin.update({3217: round(v.dt*1000) if v.dt < 32 else 0})
+    if not short or _exact_interval(v, by_hand): f.bin.update({3501: 2})
+    if 'dt' in by_hand or not f.bin[3217]: f.bin.update({3217: _interval_word(v)})
+    lengths = v.unit if v.format != 'segy' else v.opening.get('units')
+    if lengths in ('m', 'ft'): f.bin.update({3255: 2 if lengths == 'ft' else 1})
 
 def _trace_headers(
     v:Volume, # the source
     start:int, stop:int, # traces
     cells:np.ndarray, # (n_traces,) flat grid position of each trace, or None
+    by_hand:set, # what the caller said of the axis
 )->dict: # 1-based byte -> number, or one for each trace
-    "A SEG-Y's own trace headers; for other volumes, numbers, coordinates in cm, interval, start."
+    "A SEG-Y's own trace headers; for other volumes, numbers, coordinates in cm. An axis set by hand is written."
+    h, scalar = {}, 0
     if v.format == 'segy':
-        h = v.reader.headers(start, stop)
-        return {b: word(h, b) for b in STARTS}
-    ids, dt, t0 = np.arange(start, stop), round(v.dt*1000), round(v.t0)
-    h = {1: ids + 1, 21: ids + 1, 29: 1, 115: min(v.n_samples, 65535), 117: dt if dt < 32768 else 0, 109: t0 if abs(t0) < 32768 else 0}
+        words = v.reader.headers(start, stop)
+        h, scalar = {b: word(words, b) for b in STARTS}, int(word(v.reader.headers(0, 1), 215)[0])
+    if 'dt' in by_hand: h[117] = _interval_word(v)
+    if 't0' in by_hand: h[109], h[215] = _start_words(v, scalar)
+    if v.format == 'segy': return h
+    ids = np.arange(start, stop)
+    h |= {1: ids + 1, 21: ids + 1, 29: 1, 115: min(v.n_samples, 65535)}
     if cells is not None: h.update({189: v.inlines[cells[ids]//len(v.crosslines)], 193: v.crosslines[cells[ids] % len(v.crosslines)]})
     xy = np.nan_to_num(v.reader.xy(ids))*100; unit = 100 if np.abs(xy).max(initial=0) < 2**31 else 1
     return {**h, 71: -unit, 181: np.round(xy[:, 0]*unit/100).astype(np.int64), 185: np.round(xy[:, 1]*unit/100).astype(np.int64)}
+
+def _write_extended_interval(
+    path, # the new file, closed
+    us:float, # interval in µs
+):
+    "Put the interval where revision 2 keeps it as a double, which segyio does not write."
+    with open(path, 'r+b') as f:
+        f.seek(3272)
+        f.write(struct.pack('>d', us))
 
 # %% ../../nbs/volume/11_export.ipynb #3941d699
 def write_segy_like(
@@ -75,16 +152,19 @@ def write_segy_like(
     IEEE float, big endian. Bounded memory: one item at a time. Raises `VolumeError` where it can't write, `ValueError` for wrong or non-finite values."""
     v, path = volume, Path(path)
     if path.exists() and v.path.exists() and os.path.samefile(path, v.path): raise failure(path, 'is the source itself', 'choose another name')
+    by_hand = _set_by_hand(v)
     spec = segyio.spec()
     spec.format, spec.samples, spec.tracecount = 5, np.arange(v.n_samples), v.n_traces
     if v.format == 'segy': spec.ext_headers = (v.reader.first - 3600)//3200
     try:
-        with whole_file(path, VolumeError) as new, segyio.create(new, spec) as f:
-            os.truncate(new, 3600 + 3200*(len(f.text) - 1) + v.n_traces*(240 + 4*v.n_samples))         # zeros where nothing comes
-            _file_headers(v, f, note)
-            _write_trace_headers(v, f)
-            for ids, values in items:
-                for i, column in _checked(v, ids, values): f.trace[i] = column
+        with whole_file(path, VolumeError) as new:
+            with segyio.create(new, spec) as f:
+                os.truncate(new, 3600 + 3200*(len(f.text) - 1) + v.n_traces*(240 + 4*v.n_samples))         # zeros where nothing comes
+                _file_headers(v, f, note, by_hand)
+                _write_trace_headers(v, f, by_hand)
+                for ids, values in items:
+                    for i, column in _checked(v, ids, values): f.trace[i] = column
+            if us := _exact_interval(v, by_hand): _write_extended_interval(new, us)
     except (UnicodeError, OverflowError) as e: raise failure(path, f'can not be written ({e})', 'shorten the note') from e
     return path
 
@@ -96,7 +176,7 @@ def _checked(v, ids, values):
     if not np.isfinite(values[:, ids >= 0]).all(): raise ValueError('values have NaN or infinities: fill them before writing')
     return zip(ids[ids >= 0].tolist(), np.ascontiguousarray(values[:, ids >= 0].T, np.float32))
 
-def _write_trace_headers(v, f):
+def _write_trace_headers(v, f, by_hand):
     "All trace headers, some thousands at a time."
     cells, step = None, 1 << 14
     if v.format != 'segy' and v.has_geometry:
@@ -104,5 +184,5 @@ def _write_trace_headers(v, f):
         cells[v.reader.grid[v.reader.grid >= 0]] = np.flatnonzero(v.reader.grid >= 0)
     for a in range(0, v.n_traces, step):
         stop = min(a + step, v.n_traces)
-        h = {b: x for b, x in _trace_headers(v, a, stop, cells).items() if np.any(x)}      # the file has zeros
+        h = {b: x for b, x in _trace_headers(v, a, stop, cells, by_hand).items() if np.any(x)}      # the file has zeros
         for i, row in enumerate(zip(*(np.broadcast_to(x, stop - a).tolist() for x in h.values())), a): f.header[i] = dict(zip(h, row))
