@@ -188,7 +188,7 @@ def width_at(
 def word(
     h:np.ndarray, # (n, 240) trace headers
     byte:int, # 1-based
-    wide_from:int=241, # see `width_at`
+    wide_from:int=241, # see `width_at`; words named in `GEOMETRY_WORDS` keep the standard's width
 )->np.ndarray: # (n,)
     "One header word of some traces."
     width = width_at(byte, wide_from)
@@ -198,12 +198,13 @@ def word(
 @patch
 def columns(self:SegyReader,
     fields:dict, # name -> 1-based header byte
-    wide_from:int=241, # see `width_at`
+    wide_from:int=241, # see `width_at`; words named in `GEOMETRY_WORDS` keep the standard's width
 )->dict: # name -> (n_traces,) int32 or int16
     "Header words of all traces, in one pass over the file (segyio's `attributes` takes one for each word)."
     step = 1 << 14
-    cols = {name: np.empty(self.n_traces, f'i{width_at(byte, wide_from)}') for name, byte in fields.items()}
+    wide = {name: 241 if name in GEOMETRY_WORDS else wide_from for name in fields}
+    cols = {name: np.empty(self.n_traces, f'i{width_at(byte, wide[name])}') for name, byte in fields.items()}
     for start in range(0, self.n_traces, step):
         h = self.headers(start, min(start + step, self.n_traces))
-        for name, byte in fields.items(): cols[name][start:start + len(h)] = word(h, byte, wide_from)
+        for name, byte in fields.items(): cols[name][start:start + len(h)] = word(h, byte, wide[name])
     return cols
