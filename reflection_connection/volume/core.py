@@ -234,7 +234,7 @@ def setup(self:SegyReader,
     self._place(c, words, asked)
     self._cdp = None if constant(c['cdp']) else c['cdp']
     self.segments = [(0, self.n_traces)] if self.grid is not None else self._segments(c, words)
-    self.axis = sample_axis(self, c['delay'], asked)
+    self.axis = sample_axis(self, c, asked)
     return self
 
 def survey(

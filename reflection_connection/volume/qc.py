@@ -62,9 +62,6 @@ def preflight(
         xy = r.xy(spread(v.n_traces, 100_000)); xy = xy[np.isfinite(xy).all(1)]
         amp = _amplitudes(v, 4_000_000)
         problems = v.problems + _amplitude_problems(amp)
-        if r.axis.evidence.startswith('textual header says both'): problems.append(problem(f'time or depth? {r.axis.evidence}; time is assumed',
-                "pass domain='time' or domain='depth'"))
-        if v.domain == 'time' and r.axis.evidence.startswith('assumed') and v.dt > 8: problems.append(problem(f'an interval of {v.dt:g} is long for two-way time in ms', "if this is depth, pass domain='depth'"))
         return dict(file=str(v.path), format=v.format, sample_format=r.sample_format,
                 endian={'>': 'big', '<': 'little'}.get(getattr(r, 'endian', ''), None),
                     n_traces=v.n_traces, n_samples=v.n_samples, geometry=geometry, interval=v.dt, unit=v.unit, domain=v.domain,

@@ -24,7 +24,9 @@ _MAGIC = {b'\x89PNG': 'a PNG image', b'\xff\xd8\xff': 'a JPEG image', b'\x1f\x8b
 _MAX_SAMPLES = 1_000_000    # per trace; more is a corrupt header, not a survey
 STARTS = sorted(int(v) for v in segyio.tracefield.keys.values())
 WIDTH = {a: b - a for a, b in zip(STARTS, STARTS[1:] + [241])}   # 1-based byte -> 2 or 4 bytes
-GEOMETRY_WORDS = dict(ffid=9, tracf=13, cdp=21, offset=37, scalar=71, units=89, delay=109)  # what geometry needs beside lines and coordinates
+GEOMETRY_WORDS = dict( # what geometry and the sample axis need beside lines and coordinates
+    ffid=9, tracf=13, cdp=21, kind=29, offset=37, scalar=71, units=89, lag_a=105, lag_b=107, delay=109, interval=117,
+    time_scalar=215)
 
 def number(
     head:bytes, # file bytes
@@ -186,7 +188,7 @@ def width_at(
 def word(
     h:np.ndarray, # (n, 240) trace headers
     byte:int, # 1-based
-    wide_from:int=241, # see `width_at`
+    wide_from:int=241, # see `width_at`; words named in `GEOMETRY_WORDS` keep the standard's width
 )->np.ndarray: # (n,)
     "One header word of some traces."
     width = width_at(byte, wide_from)
@@ -196,12 +198,13 @@ def word(
 @patch
 def columns(self:SegyReader,
     fields:dict, # name -> 1-based header byte
-    wide_from:int=241, # see `width_at`
+    wide_from:int=241, # see `width_at`; words named in `GEOMETRY_WORDS` keep the standard's width
 )->dict: # name -> (n_traces,) int32 or int16
     "Header words of all traces, in one pass over the file (segyio's `attributes` takes one for each word)."
     step = 1 << 14
-    cols = {name: np.empty(self.n_traces, f'i{width_at(byte, wide_from)}') for name, byte in fields.items()}
+    wide = {name: 241 if name in GEOMETRY_WORDS else wide_from for name in fields}
+    cols = {name: np.empty(self.n_traces, f'i{width_at(byte, wide[name])}') for name, byte in fields.items()}
     for start in range(0, self.n_traces, step):
         h = self.headers(start, min(start + step, self.n_traces))
-        for name, byte in fields.items(): cols[name][start:start + len(h)] = word(h, byte, wide_from)
+        for name, byte in fields.items(): cols[name][start:start + len(h)] = word(h, byte, wide[name])
     return cols

@@ -16,7 +16,7 @@ from .axis import scaled
 from .errors import failure, problem
 from .layout import Layout, all_attributes, choose_variable, dimension_role, mapping_of, name_key, role_of
 from .units import Unit, stated_unit, unit_of
-from .vertical import VerticalFacts, vertical_axis
+from .levels import VerticalFacts, vertical_axis
 
 # %% ../../nbs/volume/08_stores.ipynb #113905a7
 _PAIRS = (('cdpx', 'cdpy'), ('ensemblex', 'ensembley'), ('x', 'y'), ('xcoord', 'ycoord'), ('coordx', 'coordy'),
