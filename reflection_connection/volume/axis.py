@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from .errors import problem
 from .geometry import scaled
-from .segy import SegyReader, number, word
+from .layout import number
+from .segy import SegyReader, word
 from .textual import domain_of, text_lines
 
 # %% ../../nbs/volume/06_axis.ipynb #0becd7b0
