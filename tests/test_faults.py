@@ -596,7 +596,7 @@ def test_fuzz_segy(scratch, changes):
         json.dumps(preflight(path), allow_nan=False)
         with open_volume(path) as v:
             assert v.traces[:].shape == (v.n_traces, v.n_samples) and v.n_traces*v.n_samples <= len(raw) and len(v.axis) == v.n_samples and np.isfinite([v.t0, v.dt]).all() and v.dt > 0
-            if v.has_geometry: assert v.shape[:2] == (len(v.inlines), len(v.crosslines)) and (v.reader.grid >= 0).sum() == v.n_traces
+            if v.has_geometry: assert v.shape[:2] == (len(v.inlines), len(v.crosslines)) and (v.reader.grid >= 0).sum() + sum(map(len, v.left_out.values())) == v.n_traces
             for kind in ('inline', 'crossline', 'line'):
                 for number in v.lines(kind)[:2]: assert v.section(kind, int(number)).shape == (v.n_samples, len(v.across(kind, int(number)))) == v.live(kind, int(number)).shape
     except VolumeError as e: one_line(e); assert 'f.sgy' in str(e)
