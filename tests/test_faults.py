@@ -100,25 +100,31 @@ def put(*keys, v=None):
 def less(key): return lambda d: d.pop(key) and None
 
 
+def _insert(path, at, more): b = path.read_bytes(); path.write_bytes(b[:at] + more + b[at:])
+
+
 # ---- the corpus
 check = 'check {o}/a.sgy --json'
 group('SEG-Y cut short or grown')                                # 20 traces of 20 samples: 10,000 bytes
 for where, cut, says in (('nothing is left', 0, 'empty file'), ('after one byte', 1, '1 bytes, shorter than'), ('in the textual header', 1000, 'shorter than'), ('in the binary header', 3300, 'shorter than'), ('after the headers', 3600, 'no traces'),
         ('in the first trace header', 3700, 'truncated in its first trace'), ('in the first trace', 3850, 'truncated in its first trace'), ('in a later trace header', 5000, 'truncated'), ('in a later trace', 5400, 'truncated'), ('one byte short', 9999, 'truncated')):
     bad(where, check, says, sgy(cut))
-for where, more in (('one byte long', b'\0'), ('a trace header too many', bytes(240)), ('a second file behind it', bytes(3600))): bad(where, check, 'truncated, or traces of varying length', sgy(more=more))
+for where, more in (('one byte long', b'\0'), ('a trace header too many', bytes(240)), ('a second file behind it', bytes(3600))): bad(where, check, 'truncated, or', sgy(more=more))
 good('a whole trace too many', check, '21 traces', lambda r, o: r['n_traces'] == 21, sgy(more=bytes(320)))
 bad('became shorter while open', 'library: section', 'it became shorter while open', sgy(), call=lambda o, p: _shorten(o/'a.sgy'))
 
 group('SEG-Y with wrong headers')
 for code in (0, 4, 7, 15, 99, 257, -5): bad(f'sample format {code}', check, f'format {code}' if code in (4, 7, 15) else f'format code {code}', sgy(put={3225: w(code)}))
-bad('sample format of another width', check, 'a.sgy', sgy(put={3225: w(6)}))
+good('sample format of another width', check, '20 traces of IEEE float, it says', lambda r, o: (r['n_traces'], r['n_samples'], r['geometry']['mode']) == (20, 20, 'grid') and 'Canadian practice' in str(r['problems']), sgy(put={3225: w(6)}))
 bad('format code of the other byte order', check, 'a.sgy', sgy(put={3225: b'\5\0'}))
-bad('no samples in either header', check, 'zero samples', sgy(put={3221: w(0)} | {3600 + 320*k + 115: w(0) for k in range(20)}))
+good('no samples in either header', check, '20 samples, found by the trace headers, it says', lambda r, o: (r['n_traces'], r['n_samples'], r['geometry']['mode']) == (20, 20, 'grid') and 'from the file size and the trace headers' in str(r['problems']), sgy(put={3221: w(0)}))
+bad('no samples in either header, and nothing in the trace headers', check, 'zero samples', sgy(tr_dt=0, put={3221: w(0)}))
 good('no samples in the binary header, some in the traces', check, '20 samples, from the trace header', lambda r, o: r['n_samples'] == 20, sgy(put={3221: w(0)} | {3600 + 320*k + 115: w(20) for k in range(20)}))
-bad('65,535 samples', check, 'truncated', sgy(put={3221: b'\xff\xff'}))
-bad('one sample of twenty', check, 'truncated', sgy(put={3221: w(1)}))
-bad('2 billion samples in a revision-2 header', check, 'absurd sample count', sgy(put={3501: w(0x200), 3269: w(2**31 - 1, 4), 3221: w(0)}))
+good('65,535 samples', check, '20 samples, found by the trace headers, it says', lambda r, o: (r['n_traces'], r['n_samples'], r['geometry']['mode']) == (20, 20, 'grid') and 'from the file size and the trace headers' in str(r['problems']), sgy(put={3221: b'\xff\xff'}))
+bad('65,535 samples, and nothing in the trace headers', check, 'truncated', sgy(tr_dt=0, put={3221: b'\xff\xff'}))
+good('one sample of twenty', check, '20 samples, found by the trace headers, it says', lambda r, o: (r['n_traces'], r['n_samples'], r['geometry']['mode']) == (20, 20, 'grid') and 'from the file size and the trace headers' in str(r['problems']), sgy(put={3221: w(1)}))
+good('2 billion samples in a revision-2 header', check, '20 samples, found by the trace headers, it says', lambda r, o: (r['n_traces'], r['n_samples'], r['geometry']['mode']) == (20, 20, 'grid') and 'from the file size and the trace headers' in str(r['problems']), sgy(put={3501: w(0x200), 3269: w(2**31 - 1, 4), 3221: w(0)}))
+bad('2 billion samples in a revision-2 header, and nothing in the trace headers', check, 'absurd sample count', sgy(tr_dt=0, put={3501: w(0x200), 3269: w(2**31 - 1, 4), 3221: w(0)}))
 good('a negative count in a revision-2 header', check, '20 samples', lambda r, o: r['n_samples'] == 20, sgy(put={3501: w(0x200), 3269: w(-5, 4)}))
 good('2 billion more trace headers in a revision-2 header', check, '20 traces, the number is not believed', lambda r, o: r['n_traces'] == 20, sgy(put={3501: w(0x200), 3507: w(2**31 - 1, 4)}))
 good('32,767 extended headers that are not there', check, 'none there, it says', lambda r, o: 'none there' in str(r['problems']), sgy(put={3505: w(32767)}))
@@ -136,6 +142,15 @@ good('textual header of random bytes', check, '20 traces', lambda r, o: r['n_tra
 good('256 bits of the amplitudes flipped', check, '20 traces, all numbers finite or counted', lambda r, o: r['n_traces'] == 20, sgy(put={3600 + 320*k + 241 + 4*j: bytes([255 - k]) for k in range(16) for j in range(2)}))
 good('every header word at its largest', check, 'an open file in trace order', lambda r, o: r['n_traces'] == 20 and r['geometry']['mode'] == 'trace-order', sgy(put={3600 + 320*k + 1: b'\x7f\xff'*57 + w(20) + b'\x7f\xff'*62 for k in range(20)}))
 good('every header word at its smallest', check, 'an open file in trace order', lambda r, o: r['n_traces'] == 20 and r['geometry']['mode'] == 'trace-order', sgy(put={3600 + 320*k + 1: b'\x80\x00'*57 + w(20) + b'\x80\x00'*62 for k in range(20)}))
+
+for promised in (-1, 0, 2, 5):
+    good(f'two extended textual headers, {promised} promised', check, '20 traces, no text among them', lambda r, o: (r['n_traces'], r['geometry']['mode']) == (20, 'grid'), both(sgy(put={3505: w(promised)}), lambda o: _insert(o/'a.sgy', 3600, ''.join(t.ljust(3200) for t in ('((SEG: Location Data ver 1.0))', '((SEG: EndText))')).encode('cp037'))))
+good('two data trailer stanzas', check, '20 traces, no text among them', lambda r, o: (r['n_traces'], r['geometry']['mode']) == (20, 'grid'), sgy(put={3501: w(0x200), 3529: w(2, 4)}, more=('((SEG: Source))'.ljust(3200)*2).encode('cp037')))
+bad('a tape label in front', check, '128-byte tape label', both(sgy(), lambda o: _insert(o/'a.sgy', 0, b'   1SY1.0RECORD     0'.ljust(128))))
+bad('Seismic Unix', check, 'Seismic Unix', both(sgy(b29=1 << 16, b115=20), lambda o: (o/'a.sgy').write_bytes((o/'a.sgy').read_bytes()[3600:])))
+bad('a failed download', check, 'an HTML page', file('a.sgy', '<!DOCTYPE html><html><head><title>Virus scan warning</title></head>'))
+for name, begins in (('ZGY', b'VBS\0'), ('OpenVDS', b'VDS\0'), ('netCDF', b'CDF\1')): bad(name, check, name, file('a.sgy', begins + bytes(5000)))
+bad('nothing but zeros', check, 'zero bytes', file('a.sgy', bytes(10_000)))
 
 group('Sample formats and byte orders')
 VALUES = np.arange(20*20).reshape(20, 20) % 97 + 1
@@ -629,7 +644,7 @@ def test_fuzz_segy(scratch, changes):
         json.dumps(preflight(path), allow_nan=False)
         with open_volume(path) as v:
             assert v.traces[:].shape == (v.n_traces, v.n_samples) and v.n_traces*v.n_samples <= len(raw) and len(v.axis) == v.n_samples and np.isfinite([v.t0, v.dt]).all() and v.dt > 0
-            if v.has_geometry: assert v.shape[:2] == (len(v.inlines), len(v.crosslines)) and (v.reader.grid >= 0).sum() == v.n_traces
+            if v.has_geometry: assert v.shape[:2] == (len(v.inlines), len(v.crosslines)) and (v.reader.grid >= 0).sum() + sum(map(len, v.left_out.values())) == v.n_traces
             for kind in ('inline', 'crossline', 'line'):
                 for number in v.lines(kind)[:2]: assert v.section(kind, int(number)).shape == (v.n_samples, len(v.across(kind, int(number)))) == v.live(kind, int(number)).shape
     except VolumeError as e: one_line(e); assert 'f.sgy' in str(e)

@@ -1,7 +1,6 @@
 "Tables as spreadsheets, interpretation software and people write them: what is read is what was meant, or a line says what was assumed."
 import json
 import unicodedata
-from pathlib import Path
 
 import numpy as np
 import pandas as pd

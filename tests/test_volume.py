@@ -244,8 +244,12 @@ def test_faults(tmp_path):
     refused(write('cut.sgy', good[:-1]), 'truncated')
     refused(write('first.sgy', good[:3700]), 'truncated in its first trace')
     refused(write('text.sgy', b'C 1 CLIENT: nobody   \r\n'*400), 'plain text')
-    refused(write('ns0.sgy', patch(3221, b'\0\0')), 'zero samples')
-    refused(write('ns.sgy', patch(3221, b'\xff\xff')), 'truncated')
+    for name, count in (('ns0.sgy', b'\0\0'), ('ns.sgy', b'\xff\xff')):                    # the trace headers tell where traces are
+        v = open_volume(write(name, patch(3221, count)))
+        assert np.array_equal(v.traces[:], a.astype('f4')) and 'from the file size and the trace headers' in v.problems[0]['problem']
+    bare = segy(tmp_path/'bare.sgy', a, tr_dt=0).read_bytes()                               # they say nothing
+    refused(write('ns0.sgy', bare[:3220] + b'\0\0' + bare[3222:]), 'zero samples')
+    refused(write('ns.sgy', bare[:3220] + b'\xff\xff' + bare[3222:]), 'truncated')
     refused(write('fmt0.sgy', patch(3225, b'\0\0')), 'format code 0')
     refused(write('fmt4.sgy', patch(3225, b'\0\4')), 'fixed point with gain')
     refused(write('fmt7.sgy', patch(3225, b'\0\7')), '24-bit')

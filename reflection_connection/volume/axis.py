@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from .errors import problem
 from .geometry import scaled
-from .segy import SegyReader, number
+from .layout import number
+from .segy import SegyReader
 from .textual import text_lines
 from .vertical import Said, depth_unit_said, domain_of, intervals_said, ranges_said, starts_said
 

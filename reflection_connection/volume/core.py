@@ -17,12 +17,14 @@ from fastcore.basics import patch
 from .arrays import ArrayReader
 from .axis import sample_axis
 from .errors import failure, problem, spoken
+from .formats import foreign_folder
 from .geometry import COORDINATE_BYTES, Coordinates, bad_traces, candidates, choose_coordinates, constant, coordinate_places
 from .geometry import decided, described, doubtful_map, exchanged, fit_grid, gathers, grid_of, joins
 from .geometry import no_grid, offsets_differ, runs, segments_of, settle_unit, sound
 from .geometry import true_origin, wanted_words, weighed
+from .layout import FORMATS, number
 from .live import live_mask
-from .segy import FORMATS, GEOMETRY_WORDS, OWN_NUMBERS, SegyReader, number, width_at
+from .segy import GEOMETRY_WORDS, OWN_NUMBERS, SegyReader, width_at
 from .stores import ZarrReader
 from .textual import named_bytes, named_ranges, text_lines
 
@@ -224,7 +226,7 @@ def setup(self:SegyReader,
 ):
     "Scan the trace headers: geometry, coordinates, sample axis."
     self.sample_format, self.text = FORMATS[self.code][0], text_lines(self.head)
-    self.notes, self.problems = [], [problem(n, 'check that the section looks right') for n in self.layout['notes']]
+    self.notes, self.problems = list(self.layout.notes), list(self.layout.problems)
     named = named_bytes(self.text)
     found = candidates(asked, named)
     close = [f for f in found if f.origin in ('asked', 'text', 'standard')]
@@ -375,6 +377,7 @@ def reader_of(
     if stat.S_ISDIR(st.st_mode):
         p = Path(path)
         if p.suffix.lower() in ('.mdio', '.zarr') or any((p/n).exists() for n in ('zarr.json', '.zgroup', '.zmetadata', '.zarray')): return ZarrReader(path, 0)
+        if named := foreign_folder(p): raise failure(path, f'a folder of {named[0]}, which cannot be read', named[1])
         raise failure(path, 'a folder, not a volume', 'name a file in it (.sgy, .segy, .npy) or an .mdio/.zarr store')
     if not stat.S_ISREG(st.st_mode): raise failure(path, 'not a regular file', 'copy the data to a file first')
     if not st.st_size: raise failure(path, 'empty file (0 bytes)', 'copy or export it again')
@@ -382,7 +385,7 @@ def reader_of(
         with open(path, 'rb') as f: magic = f.read(6)
     except OSError as e: raise failure(path, f'can not be opened ({e.strerror})', 'check its permissions') from e
     if magic == b'\x93NUMPY' or str(path).lower().endswith('.npy'): return ArrayReader(path, st.st_size)
-    return SegyReader(path, st.st_size)
+    return SegyReader(path, st.st_size, asked.get('sample_format'))
 
 # %% ../../nbs/volume/09_core.ipynb #0fbebc51
 DOMAINS, UNITS = ('time', 'depth'), ('m', 'ft', 'degrees', 'arcsec')
@@ -445,5 +448,6 @@ def fingerprint(self:Volume)->str: # 16 hexadecimal digits
     "A digest of size, headers and 32 evenly spread traces: the same for the same file, in milliseconds for any size."
     h = hashlib.blake2b(digest_size=8)
     for part in self.reader.identity(): h.update(part)
-    h.update(np.ascontiguousarray(self.reader.read(spread(self.n_traces, min(32, 4_000_000//self.n_samples)))).tobytes())
+    read = getattr(self.reader, 'read_as_coded', self.reader.read)
+    h.update(np.ascontiguousarray(read(spread(self.n_traces, min(32, 4_000_000//self.n_samples)))).tobytes())
     return h.hexdigest()

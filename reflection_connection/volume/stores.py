@@ -14,7 +14,7 @@ from ..files import reason
 from .arrays import for_segy_alone
 from .axis import scaled
 from .errors import failure, problem
-from .layout import Layout, all_attributes, choose_variable, dimension_role, mapping_of, name_key, role_of
+from .dimensions import Layout, all_attributes, choose_variable, dimension_role, mapping_of, name_key, role_of
 from .units import Unit, stated_unit, unit_of
 from .levels import VerticalFacts, vertical_axis
 
