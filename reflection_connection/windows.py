@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from .pictures import IMAGE_TYPES, MAX_PIXELS, read_image, read_picture, tell
+from .pictures import IMAGE_TYPES, read_image, read_picture, tell
 from .synthetic import labelled_windows
 from .tables import TABLE_TYPES, WindowError, class_name, class_names, is_table, read_rows, row_at, whole_numbers
 from .volume import Volume, open_volume
