@@ -70,6 +70,13 @@ def test_a_textual_header_that_is_wrong_about_bytes(tmp_path):
     is_the_survey(v)
 
 
+def test_the_same_numbers_twice_are_no_news(tmp_path):
+    il, xl = numbers()
+    v = open_volume(write(tmp_path/'a.sgy', il, xl, text=['C 2 INLINE BYTES 9-12   CROSSLINE BYTES 21-24'], b9=il, b21=xl))
+    is_the_survey(v)
+    assert not any('line numbers' in n for n in v.notes)
+
+
 def test_exchanged_lines_by_their_ranges(tmp_path):
     v = open_volume(write(tmp_path/'a.sgy', *numbers(), at=(193, 189), text=['C 2 First inline: 100  Last inline: 111']))
     is_the_survey(v)

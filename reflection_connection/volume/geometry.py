@@ -359,6 +359,7 @@ def decided(
     full = [(c, g) for c, g in full if not as_coordinates(g)] or full
     if not full or standard[0].origin == 'asked': return *standard, [], doubts(standard)
     chosen, grid = full[0]
+    if standard[1].grid is not None and same_numbers(standard[1], grid): return *standard, [], []
     others = [(c, g) for c, g in full[1:] if not (same_numbers(grid, g))]
     sides = '×'.join(map(str, grid.grid.shape))
     was = standing(standard)
@@ -486,7 +487,8 @@ def doubtful_map(
     if coordinates.unit == 'm' and 2.6e6 < x < 9.4e6 and 1e5 < y < 9e5:
         out.append(problem(f'x at {coordinates.place} ({x:.0f}) looks like a northing and y ({y:.0f}) like an easting', 'exchange them: x_byte=, y_byte='))
     fit = fit_grid(grid, coordinates) if grid is not None and min(grid.shape) > 1 else None
-    if fit is not None and fit.good and not .5 <= max(fit.spacing) <= 2000:
+    plausible = fit is None or not fit.good or .5 <= max(fit.spacing) <= 2000
+    if not plausible and not like_numbers(coordinates, fit):
         scalar = int(coordinates.scalar[0])
         what = f'lines {max(fit.spacing):.4g} {coordinates.unit or "units"} apart: the coordinate scalar at bytes 71-72 ({scalar}) may be wrong'
         out.append(problem(what, 'give window sizes in samples and traces, or repair it'))
