@@ -211,9 +211,9 @@ def synth(a):
 def _lines(d, indent=0):
     for k, v in d.items():
         if isinstance(v, dict): yield f"{'  '*indent}{k}:"; yield from _lines(v, indent + 1)
-        elif isinstance(v, list) and v and isinstance(v[0], dict):
+        elif isinstance(v, list) and v and isinstance(v[0], (dict, str)):
             yield f"{'  '*indent}{k}:"
-            for e in v: yield '  '*(indent + 1) + '; '.join(f'{n}: {t}' for n, t in e.items())
+            for e in v: yield '  '*(indent + 1) + (e if isinstance(e, str) else '; '.join(f'{n}: {t}' for n, t in e.items()))
         else: yield f"{'  '*indent}{k}: {v if v not in ([], None) else 'none'}"
 
 def check(a):
