@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse, contextlib, json, os, re, select, sys, time
 from urllib.parse import unquote, urlsplit
 from pathlib import Path
-from . import __version__
+import reflection_connection
 
 # %% auto #0
 __all__ = ['COMMANDS', 'parser', 'synth', 'check', 'embed', 'index', 'search', 'evaluate', 'submit', 'train', 'iterate',
@@ -192,7 +192,7 @@ COMMANDS = {
 def parser()->argparse.ArgumentParser:
     "The parser of `refcon`."
     top = _Parser(prog='refcon', description='Where else does it look like this? Look-alike search on seismic images and volumes.')
-    top.add_argument('--version', action='version', version=f'refcon {__version__}')
+    top.add_argument('--version', action='version', version=f'refcon {reflection_connection.__version__}')
     subs = top.add_subparsers(dest='command', metavar='COMMAND', required=True)
     for name, (about, arguments) in COMMANDS.items():
         sub = subs.add_parser(name, help=about, description=about[0].upper() + about[1:] + '.')

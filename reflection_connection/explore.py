@@ -12,7 +12,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from PIL import Image
-from .files import locked, whole_file
+from .files import locked, loopback_direct, whole_file
 from .index import Index
 from .plot import DEAD, color_range
 from .search import HITS, MAPS, ClassQuestion, Question, Searcher, synthetic_references
@@ -20,7 +20,7 @@ from .tables import WindowError, class_name, read_rows, whole_numbers
 from .windows import kind_of_line
 
 # %% auto #0
-__all__ = ['LONGEST', 'LABEL_COLUMNS', 'CMAPS', 'ACTIONS', 'LOOPBACK', 'KEEP', 'MESSAGE', 'labels_beside', 'LabelTable', 'png',
+__all__ = ['LONGEST', 'LABEL_COLUMNS', 'CMAPS', 'ACTIONS', 'KEEP', 'MESSAGE', 'labels_beside', 'LabelTable', 'png',
            'principal_axes', 'Explorer', 'serve']
 
 # %% ../nbs/12_explore.ipynb #dcfc6421
@@ -393,17 +393,6 @@ def cancel(self:Explorer):
     self._stop.set()
 
 # %% ../nbs/12_explore.ipynb #5ab1c0de
-LOOPBACK = ('127.0.0.1', 'localhost', '::1')
-
-def _no_proxy(
-    environment, # of a process, e.g. `os.environ`
-)->dict: # the same, in which loopback is asked without a proxy
-    "What a child process needs so that only the world outside is reached through a proxy."
-    given = environment.get('no_proxy') or environment.get('NO_PROXY') or ''
-    hosts = [h.strip() for h in given.split(',') if h.strip()]
-    direct = ','.join(dict.fromkeys([*hosts, *LOOPBACK]))
-    return dict(environment) | {'no_proxy': direct, 'NO_PROXY': direct}
-
 def _answers(url):
     "Whether anything is answered at `url`, on loopback; no token is sent."
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -508,7 +497,7 @@ def _served(
     config.write_text(json.dumps(settings))
     command = [sys.executable, '-c', _SERVER, str(page), f'--config={config}', '--no-browser', base]
     with open(folder/'log', 'w+') as log:
-        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder, env=_no_proxy(os.environ))
+        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder, env=os.environ | loopback_direct(os.environ))
         try:
             _wait_until_up(server, f'http://127.0.0.1:{port}{base}', log, patience)
             yield server

@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 # %% auto #0
-__all__ = ['STALE', 'MANIFEST', 'log', 'FileError', 'reason', 'writing', 'whole_file', 'tidy_file', 'permit', 'settle', 'tidy',
-           'whole_folder', 'locked', 'file_sha256', 'as_json', 'write_json', 'read_json', 'write_table', 'read_table',
-           'read_arrays', 'manifest', 'check_manifest', 'read_steadily', 'event', 'timed', 'Lines', 'listen']
+__all__ = ['STALE', 'MANIFEST', 'log', 'LOOPBACK', 'FileError', 'reason', 'writing', 'whole_file', 'tidy_file', 'permit',
+           'settle', 'tidy', 'whole_folder', 'locked', 'file_sha256', 'as_json', 'write_json', 'read_json',
+           'write_table', 'read_table', 'read_arrays', 'manifest', 'check_manifest', 'read_steadily', 'event', 'timed',
+           'Lines', 'listen', 'loopback_direct']
 
 # %% ../nbs/00_files.ipynb #146f0134
 class FileError(ValueError):
@@ -322,3 +323,17 @@ def listen(
     log.addHandler(handler); log.setLevel(logging.INFO)
     try: yield
     finally: log.removeHandler(handler); log.setLevel(was) if not log.handlers else None; handler.flush() if hasattr(where, 'write') else handler.close()
+
+# %% ../nbs/00_files.ipynb #5ab1c0f1
+LOOPBACK = ('127.0.0.1', 'localhost', '::1')
+
+def loopback_direct(
+    environment, # of a process, e.g. `os.environ`
+)->dict: # no_proxy and NO_PROXY; empty where no proxy is set
+    "The variables with which loopback is asked without a proxy, the world outside as before."
+    if not any(name.lower().endswith('_proxy') and value for name, value in environment.items()): return {}
+    given = environment.get('no_proxy') or environment.get('NO_PROXY') or ''
+    hosts = [h.strip() for h in given.split(',') if h.strip()]
+    direct = ','.join(dict.fromkeys([*hosts, *LOOPBACK]))
+    return {'no_proxy': direct, 'NO_PROXY': direct}
+

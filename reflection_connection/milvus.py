@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from .embed import Shards, embed_sources, plan_windows, work_key
 from .encoder import Encoder
-from .files import locked, settle, whole_folder, write_json
+from .files import locked, loopback_direct, settle, whole_folder, write_json
 from .index import FORMAT, METRICS, Index, SearchError, _unit, best_distinct, inside, overlaps, polygons, read_meta, where
 from .windows import COLUMNS, _TEXT, _WHOLE, Grid, window_table
 
@@ -55,7 +55,8 @@ def _bare(uri):
 
 @contextmanager
 def _asking(what):
-    "Milvus's errors as `SearchError`."
+    "Milvus's errors as `SearchError`; Milvus Lite is a server on loopback, which no proxy knows."
+    os.environ.update(loopback_direct(os.environ))
     try: from pymilvus.exceptions import MilvusException
     except ImportError as e: raise SearchError(f"this needs Milvus ({e.name} is missing): pip install 'reflection_connection[milvus]'") from e
     try: yield
