@@ -5,7 +5,8 @@
 - reading windows of a cube from SEG-Y, npy and Zarr against reading the file's bytes;
 - training: steps and useful triplets a second, P x K batches with one forward pass against random triplets with three;
 - tiling for pretraining: PNG files, written once and read, against windows read in place;
-- search: time a query, recall@10 and bytes of every kind of index, and of SciPy's KD-tree, at growing numbers of windows;
+- search: time a query, recall@10 and bytes of every kind of index, and of SciPy's KD-tree, at growing numbers of windows; the vectors are
+  mixtures of pairs of 4,000 synthetic windows of one class with a little noise, and the queries are not among those that are searched;
 - memory: peak of `refcon index` as files and numbers of windows grow (benchmarks/memory.py).
 
 Writes OUT/results.json, OUT/table.md and the plots.
@@ -157,12 +158,16 @@ def vectors(n, dim_from='refcon-tiny', seed=0):
     return out/np.linalg.norm(out, axis=1, keepdims=True)
 
 
+QUERIES = 200
+
+
 def searching(quick):
-    folder, rows, sizes = Path(tempfile.mkdtemp()), [], (10_000, 100_000) if quick else (10_000, 100_000, 1_000_000); all_z = vectors(sizes[-1]); product = None
+    folder, rows, sizes = Path(tempfile.mkdtemp()), [], (10_000, 100_000) if quick else (10_000, 100_000, 1_000_000); all_z = vectors(sizes[-1] + QUERIES); product = None
+    all_z, q = all_z[QUERIES:], all_z[:QUERIES]                                 # no query is its own neighbour
     for n in sizes:
         z = all_z[:n]; files = [folder/f'{i}.npz' for i in range(-(-n//100_000))]
         for i, f in enumerate(files): np.savez(f, z=z[i*100_000:(i + 1)*100_000])
-        shards = Shards(files); q = z[:: n//200][:200]; exact = _make('flat', z.shape[1], n); exact.add(z); truth = exact.search(q, 10)[1]; product = seconds(lambda: q @ z.T, 3)/len(q)
+        shards = Shards(files); exact = _make('flat', z.shape[1], n); exact.add(z); truth = exact.search(q, 10)[1]; product = seconds(lambda: q @ z.T, 3)/len(q)
         for kind in ('flat', 'fp16', 'hnsw', 'ivf', 'ivfpq'):
             t = time.perf_counter(); index = Index(z.shape[1], kind=kind, n=n); settings = _fill(index, shards, folder/'index.faiss'); build = time.perf_counter() - t
             index.faiss = faiss.read_index(str(folder/'index.faiss')); index._set(settings); recall = np.mean([len(set(a) & set(b))/10 for a, b in zip(index.faiss.search(q, 10)[1], truth)])

@@ -80,7 +80,7 @@ def main():
         t0 = time.perf_counter(); z = way(frame); seconds = time.perf_counter() - t0; q = way(asked)
         index = Index.for_encoder(encoder); index.add(z, frame); searcher = Searcher(index, encoder); scores = []
         for e, label in zip(q, boxes.label):
-            k = CLASSES.index(label); right = shares[:, k] >= CLEAR[label]/2; question = Question(searcher, Example(e, np.zeros((2, 2)), label)); hits = searcher.hits(question, 20, 12, 20)
+            k = CLASSES.index(label); right = shares[:, k] >= CLEAR[label]; question = Question(searcher, Example(e, np.zeros((2, 2)), label)); hits = searcher.hits(question, 20, 12, 20)
             scores.append((label, right[pd.Index(frame.id).get_indexer(hits.id)].mean(), roc_auc_score(right, searcher.score(question)[0])))
         s = pd.DataFrame(scores, columns=['label', 'p20', 'auc']).groupby('label').mean(); four = s.loc[['Salt', 'Channel', 'Fault', 'Bright_Chaotic']]
         rows.append({'way': name, 'windows/s': len(frame)/seconds, 'first 20 right': s.p20.mean(), 'of the four bodies': four.p20.mean(), 'area under ROC': s.auc.mean(), 'of the bodies': four.auc.mean()})

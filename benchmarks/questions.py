@@ -4,7 +4,8 @@
    a quarter or a half of the negatives' mean (the best wrong hits of the first question), and a logistic regression on both and as many random
    windows; on synthetic windows of surveys that the encoder has not seen, and on a table of labelled windows where one is given.
 2. Smoothing: a survey of 300 x 300 x 400 samples, windows of 48 x 48 half a window apart on every fifth inline (every tenth with --every 10), five boxes for each
-   of salt, channel, fault zone and chaotic unit, asked with one line and with five: first twenty hits that are right, area under ROC of the map.
+   of salt, channel, fault zone and chaotic unit, asked with one line and with five: first twenty hits
+   more than 600 m from the box that are clearly of the class, the same for the nearest windows in space and by chance, area under ROC of the map.
 """
 import argparse
 import tempfile
@@ -59,8 +60,8 @@ def smoothing(encoder, folder, every, per_class):
         with patch.object(Searcher, 'box', lambda self, *a, **k: box(self, *a, **(k | ({'beside': 0} if lines == 1 else {})))):
             searcher = Searcher(index, encoder); asked = questions(searcher, folder/'asked.csv', per_class, (48, 48))
         for sigma in (None, (.6, .3, .3), (2., 1., 1.), (4., 1.5, 1.5)):
-            with patch.object(Searcher, 'score', lambda self, question, how=None: score(self, question, sigma)): judged = judge_search(searcher, asked, truth)
-            rows.append(dict(lines_asked=lines, smoothing=str(sigma), right=judged.groupby('label').right.mean().mean(), auroc=judged.groupby('label').auroc.mean().mean()))
+            with patch.object(Searcher, 'score', lambda self, question, how=None: score(self, question, sigma)): judged = judge_search(searcher, asked, truth, left_out='near')
+            rows.append(dict(lines_asked=lines, smoothing=str(sigma), right=judged.groupby('label').right.mean().mean(), nearest=judged.groupby('label').nearest.mean().mean(), chance=judged.groupby('label').chance.mean().mean(), auroc=judged.groupby('label').auroc.mean().mean()))
     return pd.DataFrame(rows)
 
 

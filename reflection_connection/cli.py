@@ -290,6 +290,21 @@ def search(a):
     return shown.to_string(index=False, float_format=lambda v: f'{v:.3f}') if len(found) else 'nothing found'
 
 # %% ../nbs/14_cli.ipynb #555f4528
+def _unknown_classes(u)->list: # lines to print
+    "How well windows without any of their class are told from the others, and what knowing the survey would do."
+    if u['auroc'] is None: return []
+    line = f"{u['n_unknown']} windows have none of their class to find: told from the others with an area under ROC of {u['auroc']:.2f}"
+    if 'surveys' not in u: return [line]
+    return [line + f", {u['auroc_of_survey']:.2f} by the survey's name alone (they are of {u['surveys']} survey{'s' if u['surveys'] > 1 else ''})"]
+
+def _calibration(c)->list: # lines to print
+    "Stated and right of the ten nearest, all together and survey by survey."
+    if not c: return []
+    line = lambda v: f"{v['stated']:.2f} stated, {v['right']:.2f} right, expected calibration error {v['error']:.3f}"
+    out = ['probabilities of the ten nearest: ' + line(c)]
+    if c['findable'] and c['findable']['pairs'] < c['pairs']: out.append('  of windows that have some of their class to find: ' + line(c['findable']))
+    return out + [f'  {name}: {line(v)}' for name, v in c['per_survey'].items()]
+
 def evaluate(a):
     from reflection_connection.encoder import Encoder
     from reflection_connection.run import ahead_table, score_encoder
@@ -297,13 +312,11 @@ def evaluate(a):
     from reflection_connection.windows import load_windows
     found = score_encoder(Encoder.load(a.encoder), load_windows(a.source, a.sections, a.table, merge_case=a.merge_case), a.leave_out, [class_name(c) for c in a.exclude])
     if a.json: return found
-    e = found['encoder']; parts = [f"{e['n_queries'] + e['n_skipped']} windows, left out: {e['leave_out']}, chance {e['chance']['macro_map']:.3f}", ahead_table(found).to_string()]
+    e = found['encoder']; parts = [f"{e['n_queries'] + e['n_skipped']} windows, left out: {e['leave_out']}, chance {e['chance']['macro_map']:.3f}; intervals and p over {e['intervals']['n']} {e['intervals']['over']}s", ahead_table(found).to_string()]
     listed = lambda d: '  '.join(f"{k} {v['map']:.2f} ({v['n']})" for k, v in sorted(d.items(), key=lambda kv: kv[1]['map']))
     parts.append('encoder, mAP by class (windows): ' + listed(e['per_class']))
     if 'per_survey' in e: parts.append('encoder, mAP by survey (windows): ' + listed(e['per_survey']))
-    u, c = e['unknown'], e['calibration']
-    if u['auroc'] is not None: parts.append(f"{u['n_unknown']} windows have none of their class to find: told from the others with an area under ROC of {u['auroc']:.2f}")
-    if c: parts.append(f"probabilities of the ten nearest: {c['stated']:.2f} stated, {c['right']:.2f} right, expected calibration error {c['error']:.3f}")
+    parts += [*_unknown_classes(e['unknown']), *_calibration(e['calibration'])]
     return '\n'.join(parts)
 
 def submit(a):

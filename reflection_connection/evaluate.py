@@ -15,11 +15,11 @@ from .confidence import unknown_score
 from .files import write_json, writing
 
 # %% auto #0
-__all__ = ['LEAVE_OUT', 'METRICS', 'DISTANCES', 'BASELINES', 'GRIDS', 'TUNED', 'leave_out_mask', 'default_leave_out',
-           'rank_metrics', 'expected_ap', 'chance_level', 'summarise', 'paired_bootstrap', 'cosine_distances',
-           'euclidean_distances', 'evaluate_embeddings', 'neighbour_confusion', 'few_shot_probe', 'pixel_matrix',
-           'PCAPixels', 'random_embeddings', 'lbp', 'glcm', 'hog', 'gabor', 'wavelet_energies', 'tune_baseline',
-           'domain_auroc', 'results_table', 'make_submission', 'check_submission', 'write_submission',
+__all__ = ['LEAVE_OUT', 'METRICS', 'OVER', 'DISTANCES', 'BASELINES', 'GRIDS', 'TUNED', 'leave_out_mask', 'default_leave_out',
+           'rank_metrics', 'expected_ap', 'chance_level', 'resampled_over', 'summarise', 'paired_bootstrap',
+           'cosine_distances', 'euclidean_distances', 'evaluate_embeddings', 'neighbour_confusion', 'few_shot_probe',
+           'pixel_matrix', 'PCAPixels', 'random_embeddings', 'lbp', 'glcm', 'hog', 'gabor', 'wavelet_energies',
+           'tune_baseline', 'domain_auroc', 'results_table', 'make_submission', 'check_submission', 'write_submission',
            'confidence_weighted', 'absolute_confidence', 'challenge_score']
 
 # %% ../nbs/09_evaluate.ipynb #5360a42e
@@ -215,15 +215,57 @@ def chance_level(
     return _chance(pd.DataFrame(dict(label=np.asarray(q_labels, dtype=object), n_candidates=n_cand, n_relevant=n_rel)))
 
 # %% ../nbs/09_evaluate.ipynb #751c179d
-def _boot_means(values, n_boot, rng)->np.ndarray: # (n_boot, M) means of (n, M) values over queries drawn with replacement
-    "Bootstrap means, in chunks of bounded memory."
-    n, m = values.shape
-    step = max(1, 2_000_000//(n*m))
-    return np.concatenate([values[rng.integers(n, size=(min(step, n_boot - i), n))].mean(1) for i in range(0, n_boot, step)])
+OVER = ('survey', 'section', 'window')
+
+def resampled_over(
+    per_query:pd.DataFrame, # a row per query, with the columns survey and section where they are known
+)->str: # one of `OVER`
+    "What a bootstrap has to draw first: the largest thing that is known of every query and of which there are at least two."
+    for name in OVER[:2]:
+        if name in per_query and per_query[name].notna().all() and 2 <= per_query[name].nunique() < len(per_query): return name
+    return 'window'
+
+def _draws(
+    groups, # (n,) what each query belongs to; None: queries are drawn within their class
+    labels, # (n,) classes
+    n_boot:int,
+    rng,
+): # yields (b, n) int, how often each query was drawn
+    "Bootstrap draws, in chunks of bounded memory: groups with replacement, then as many queries within each."
+    n, step = len(labels), max(1, 2_000_000//len(labels))
+    strata = [np.flatnonzero(codes == k) for codes in [pd.factorize(labels if groups is None else groups)[0]] for k in range(codes.max() + 1)]
+    for i in range(0, n_boot, step):
+        b = min(step, n_boot - i)
+        times = np.ones((b, len(strata)), int)
+        if groups is not None: times = rng.multinomial(len(strata), np.full(len(strata), 1/len(strata)), size=b)
+        out = np.empty((b, n), int)
+        for k, rows in enumerate(strata): out[:, rows] = rng.multinomial(times[:, k]*len(rows), np.full(len(rows), 1/len(rows)))
+        yield out
+
+def _means(weights, values)->np.ndarray: # (b, m) means of (n, m) values by (b, n) weights; NaN where nothing was drawn
+    total = weights.sum(1, keepdims=True)
+    with np.errstate(invalid='ignore'): return np.where(total > 0, weights @ values/np.maximum(total, 1), np.nan)
+
+def _boot(
+    values, # (n, m) of n queries
+    labels, # (n,) classes
+    groups, # see `_draws`
+    n_boot:int,
+    rng,
+)->tuple: # (n_boot, m) means; class -> (n_boot,) means of the first column; (n_boot,) mean over the classes drawn of these
+    "Bootstrap means of one sample of queries at a time: what is drawn is drawn for all classes together."
+    classes = sorted(set(labels), key=str)
+    at, means, by_class = {c: np.flatnonzero(np.asarray(labels, dtype=object) == c) for c in classes}, [], []
+    for w in _draws(groups, labels, n_boot, rng):
+        means.append(_means(w, values))
+        by_class.append(np.concatenate([_means(w[:, rows], values[rows, :1]) for rows in at.values()], 1))
+    by_class = np.concatenate(by_class)
+    return np.concatenate(means), dict(zip(classes, by_class.T)), np.nanmean(by_class, 1)
 
 def _interval(draws)->list: # [lo, hi]
-    "95 % percentile interval."
-    return [float(x) for x in np.percentile(draws, [2.5, 97.5])]
+    "95 % percentile interval of the draws that have a value."
+    if not np.isfinite(draws).any(): return None
+    return [float(x) for x in np.nanpercentile(draws, [2.5, 97.5])]
 
 def _check_boot(n_boot):
     if n_boot < 1: raise ValueError(f"expected n_boot of at least 1, got {n_boot}: 1000 is enough for an interval")
@@ -232,24 +274,26 @@ def _check_boot(n_boot):
 _NAMES = dict(map='ap', p_at_1='p_at_1', p_at_3='p_at_3', p_at_10='p_at_10', mrr='rr', r_precision='r_precision')
 
 def summarise(
-    per_query:pd.DataFrame, # as from `rank_metrics`
+    per_query:pd.DataFrame, # as from `rank_metrics`, with survey and section where they are known
     n_boot:int=1000,        # bootstrap draws
     seed:int=0,             # of the bootstrap
-)->dict: # macro_map, map, p_at_1, p_at_3, p_at_10, mrr, r_precision, each with <name>_ci [lo, hi]; per_class, per_survey; n_queries; n_skipped
+)->dict: # macro_map, map, p_at_1, p_at_3, p_at_10, mrr, r_precision, each with <name>_ci [lo, hi]; per_class, per_survey; n_queries; n_skipped; intervals
     """Means over queries, each with its 95 % bootstrap interval; macro_map is the mean over classes of the class means.
 
-    `n_queries` were scored, `n_skipped` had no label or nothing relevant to find. Plain floats and None: ready for JSON."""
+    Windows of a survey are alike, so `intervals` are over surveys, or sections, where these are known ({'over': 'survey', 'n': 7}): they are drawn first,
+    then windows within them. `n_queries` were scored, `n_skipped` had no label or nothing relevant to find. Plain floats and None: ready for JSON."""
     _check_boot(n_boot)
-    scored = per_query[per_query['ap'].notna()]
-    out = dict(n_queries=len(scored), n_skipped=len(per_query) - len(scored), per_class={})
+    scored = per_query[per_query['ap'].notna()].sort_values('label', kind='stable', key=lambda c: c.astype(str))
+    over = resampled_over(scored)
+    groups = None if over == 'window' else scored[over].to_numpy(object)
+    out = dict(n_queries=len(scored), n_skipped=len(per_query) - len(scored), per_class={}, intervals=dict(over=over, n=len(scored) if groups is None else len(set(groups))))
     if not len(scored): return dict.fromkeys(['macro_map', 'macro_map_ci', *(f'{k}{e}' for k in _NAMES for e in ('', '_ci'))]) | out
-    rng, class_draws = np.random.default_rng(seed), []
-    for label, rows in sorted(scored.groupby('label'), key=lambda kv: str(kv[0])):
-        out['per_class'][str(label)] = dict(map=float(rows.ap.mean()), p_at_1=float(rows.p_at_1.mean()), n=len(rows))
-        class_draws.append(_boot_means(rows[['ap']].to_numpy(float), n_boot, rng)[:, 0]); out['per_class'][str(label)]['map_ci'] = _interval(class_draws[-1])
+    columns, labels = list(_NAMES.values()), scored['label'].to_numpy(object)
+    draws, class_draws, macro_draws = _boot(scored[columns].to_numpy(float), labels, groups, n_boot, np.random.default_rng(seed))
+    for label, rows in scored.groupby('label', sort=False):
+        out['per_class'][str(label)] = dict(map=float(rows.ap.mean()), p_at_1=float(rows.p_at_1.mean()), n=len(rows), map_ci=_interval(class_draws[label]))
     if 'survey' in scored: out['per_survey'] = {str(s): dict(map=float(rows.ap.mean()), n=len(rows)) for s, rows in scored.groupby('survey')}
-    figures = dict(macro_map=_macro(scored.ap, scored.label), macro_map_ci=_interval(np.mean(class_draws, axis=0)))
-    draws = _boot_means(scored[list(_NAMES.values())].to_numpy(float), n_boot, rng)
+    figures = dict(macro_map=_macro(scored.ap, scored.label), macro_map_ci=_interval(macro_draws))
     for (name, col), d in zip(_NAMES.items(), draws.T): figures |= {name: float(scored[col].mean()), f'{name}_ci': _interval(d)}
     return figures | out
 
@@ -260,8 +304,9 @@ def paired_bootstrap(
     metric:str='ap',          # a column of both
     n_boot:int=10000,         # bootstrap draws
     seed:int=0,               # of the bootstrap
-)->dict: # {'difference': a - b of the macro means, 'ci': [lo, hi] 95 %, 'p': two-sided}
-    "Is the macro-averaged `metric` of `a` above that of `b`? Queries are drawn within their class; those NaN in either are left out."
+    over:str=None,            # what is drawn first, one of `OVER`; default: `resampled_over`
+)->dict: # {'difference': a - b of the macro means, 'ci': [lo, hi] 95 %, 'p': two-sided, 'over': what was drawn}
+    "Is the macro-averaged `metric` of `a` above that of `b`? Queries that are NaN in either are left out."
     _check_boot(n_boot)
     a, b = (p.reset_index(drop=True) for p in (per_query_a, per_query_b))
     for p in (a, b):
@@ -273,9 +318,12 @@ def paired_bootstrap(
     keep = diff.notna() & a['label'].notna()
     if not keep.any(): raise ValueError("no query is scored in both tables: nothing to compare")
     rng, diff, label = np.random.default_rng(seed), diff[keep], a['label'][keep]
-    draws = np.mean([_boot_means(rows.to_numpy()[:, None], n_boot, rng)[:, 0] for _, rows in diff.groupby(label)], axis=0)
+    over = over or resampled_over(a[keep])
+    if over not in OVER or (over != 'window' and over not in a): raise ValueError(f"over is {over!r}: expected one of {', '.join(o for o in OVER if o == 'window' or o in a)}")
+    groups = None if over == 'window' else a.loc[keep, over].to_numpy(object)
+    draws = _boot(diff.to_numpy()[:, None], label.to_numpy(object), groups, n_boot, rng)[2]
     p = 2*(1 + min((draws <= 0).sum(), (draws >= 0).sum()))/(n_boot + 1)
-    return dict(difference=_macro(diff, label), ci=_interval(draws), p=float(min(p, 1)))
+    return dict(difference=_macro(diff, label), ci=_interval(draws), p=float(min(p, 1)), over=over)
 
 # %% ../nbs/09_evaluate.ipynb #7afecfa5
 def _check_pair(a, b)->tuple[np.ndarray, np.ndarray]:
@@ -321,11 +369,22 @@ def _eval_rows(embeddings, frame, exclude_classes)->np.ndarray: # positions of t
     return rows
 
 def _unknown(per_query)->dict:
-    "How well the unknown-class score tells queries without any relevant candidate from the others."
+    """How well the unknown-class score tells queries without any relevant candidate from the others.
+
+    Beside it what knowing the survey alone would score: a class that one survey has is told by telling the survey."""
     from sklearn.metrics import roc_auc_score
     unknown = (per_query['n_relevant'] == 0).to_numpy(); asked = np.isfinite(per_query['unknown_score']).to_numpy()
     n = int((unknown & asked).sum()), int((~unknown & asked).sum())
-    return dict(n_unknown=n[0], n_known=n[1], auroc=float(roc_auc_score(unknown[asked], per_query['unknown_score'][asked])) if all(n) else None)
+    out = dict(n_unknown=n[0], n_known=n[1], auroc=float(roc_auc_score(unknown[asked], per_query['unknown_score'][asked])) if all(n) else None)
+    if 'survey' not in per_query: return out
+    share = pd.Series(unknown).groupby(per_query['survey'].to_numpy(object), dropna=False).transform('mean')
+    return out | dict(surveys=int(per_query['survey'][unknown].nunique()), auroc_of_survey=float(roc_auc_score(unknown[asked], share[asked])) if all(n) else None)
+
+def _sections(frame)->pd.Series: # (N,) text, None where the source is not known
+    "Name of the section that each window lies on; an image is one by itself."
+    name = frame['source'].astype(str)
+    for c in ('line_kind', 'line'): name = name + ' ' + (frame[c].astype(str) if c in frame else '')
+    return name.astype(object).where(frame['source'].notna(), None)
 
 def evaluate_embeddings(
     embeddings:np.ndarray,   # (N, D) float; unit length for cosine
@@ -352,6 +411,7 @@ def evaluate_embeddings(
     per_query = pd.concat(parts, ignore_index=True)
     for c in ('survey', 'id'):
         if c in frame: per_query.insert(0, c, frame[c])
+    if 'source' in frame: per_query['section'] = _sections(frame)
     if not per_query['ap'].notna().any():
         raise ValueError(f"no window has another of its class to find with leave-out {how!r}: a survey or section holds a whole class; choose another of {LEAVE_OUT}")
     per_query['unknown_score'] = np.concatenate(unknown)

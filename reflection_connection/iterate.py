@@ -18,7 +18,7 @@ from .evaluate import DISTANCES, evaluate_embeddings, leave_out_mask, paired_boo
 from .embed import embed_table
 from .index import overlaps
 from .tables import class_name, numbers, read_rows
-from .windows import WindowReader, data_fingerprint
+from .windows import WindowReader, data_fingerprint, near_any
 
 # %% auto #0
 __all__ = ['LEDGER', 'REVIEW', 'CONTRADICTED', 'IterateError', 'propose', 'fit_trust', 'trust', 'Rules', 'decide', 'Ledger',
@@ -290,9 +290,8 @@ def _apart(valid, *others):
     for other in others:
         shared = set(valid.frame.id) & set(other.frame.id)
         if shared: raise IterateError(f"validation window {sorted(shared)[0]} is among the other windows too: validation must stay apart")
-        for _, row in valid.frame[valid.frame.line_kind != 'image'].iterrows():
-            same = overlaps(row, other.frame)
-            if same.any(): raise IterateError(f"validation window {row.id} shows the place of {other.frame.id[same.argmax()]}: validation must stay apart")
+        same = near_any(other.frame, valid.frame, 0, valid.volume if valid.arrays is None else None)
+        if same.any(): raise IterateError(f"{same.sum()} windows, {other.frame.id[same.argmax()]} first, show the place of a validation window or cross it: validation must stay apart")
 
 CONTRADICTED = ('id', 'label', 'evidence', 'margin', 'second')
 
@@ -420,7 +419,8 @@ def judge(self:LabelLoop, line:dict, now:WindowReader):
     "Fit to all labels that hold, and ask validation whether the round stays."
     k, best = line['round'], self.best()['round']; line['valid'] = self.ask(k, self.fitted(k, now))
     if best not in self._scores: self.ask(best, self.encoder(best))
-    against = paired_bootstrap(self._scores[k][1], self._scores[best][1], seed=self.seed); line |= dict(gain=against['difference'], p=against['p'])
+    # windows are drawn, not surveys: with two or three surveys to validate on no loss would count
+    against = paired_bootstrap(self._scores[k][1], self._scores[best][1], seed=self.seed, over='window'); line |= dict(gain=against['difference'], p=against['p'])
     since = sum(r['round'] > best for r in self.rounds) + 1
     if against['difference'] < 0 and against['p'] < self.noise: line |= dict(kept=False, stop='validation fell')
     elif against['difference'] <= 0 and since >= self.patience: line['stop'] = 'no more gain'

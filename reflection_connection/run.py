@@ -6,11 +6,12 @@
 from __future__ import annotations
 import ast, base64, copy, hashlib, html, importlib.metadata, importlib.resources, json, os, platform, shutil, subprocess, sys, tempfile, time, weakref
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 import numpy as np
 import pandas as pd
+from scipy import ndimage
 from .confidence import calibration_error, fit_probability, neighbour_pairs, probability, reliability, risk_coverage
 from .corpus import Corpus, Shapes, source_windows, write_sections
 from .encoder import ARCHITECTURES, Encoder, start_encoder
@@ -21,15 +22,17 @@ from .iterate import REVIEW, LabelLoop, Rules, embed_once, join_labels, review, 
 from .plot import save_figure, show_hits
 from .train import rank
 from .tables import is_table, read_rows
-from .windows import Recipe, WindowReader, data_fingerprint, image_windows, labelled_table, load_windows, split_labelled, synthetic_reader, window_table
+from .windows import (GUARD, Recipe, WindowReader, data_fingerprint, image_windows, labelled_table, load_windows, near_any, near_groups, say_split,
+    split_labelled, split_windows, synthetic_reader, window_table)
 
 # %% auto #0
-__all__ = ['TYPES', 'YES', 'NO', 'EXPECTED', 'PACKAGES', 'FEW', 'STRENGTHS', 'RunError', 'bundled_notebooks', 'find_notebook',
-           'notebook_parameters', 'typed', 'check_parameters', 'git_commit', 'environment', 'Run', 'secrets',
-           'without_secrets', 'run_notebook', 'differences', 'rerun', 'validation_score', 'compare', 'ahead_table',
-           'keeps_its_promise', 'score_encoder', 'calibrate', 'prepare', 'candidates_rule', 'train_encoder',
-           'adapt_encoder', 'adapt_in_turn', 'loop_windows', 'fit_labels', 'show_proposals', 'iterate_labels',
-           'threshold_rounds', 'questions', 'class_shares', 'judge_search', 'pretraining_corpus', 'start_pretraining',
+__all__ = ['TYPES', 'YES', 'NO', 'EXPECTED', 'PACKAGES', 'FEW', 'STRENGTHS', 'LEFT_OUT', 'RunError', 'bundled_notebooks',
+           'find_notebook', 'notebook_parameters', 'typed', 'check_parameters', 'git_commit', 'environment', 'Run',
+           'secrets', 'without_secrets', 'run_notebook', 'differences', 'rerun', 'validation_score', 'compare',
+           'ahead_table', 'promise_table', 'keeps_its_promise', 'score_encoder', 'calibrate', 'prepare',
+           'candidates_rule', 'train_encoder', 'adapt_encoder', 'adapt_in_turn', 'loop_windows', 'fit_labels',
+           'show_proposals', 'iterate_labels', 'threshold_rounds', 'questions', 'class_shares', 'near_zone',
+           'body_zone', 'ask_elsewhere', 'judged_table', 'judge_search', 'pretraining_corpus', 'start_pretraining',
            'pretrain_encoder', 'probe', 'seeds_table']
 
 # %% ../nbs/13_run.ipynb #94b71158
@@ -281,7 +284,6 @@ def _other_parameters(
     was, now = ({name: asked.get(name, value) for name, value in default.items()} for asked in (recorded, given))
     return {name: was[name] for name in default if repr(was[name]) != repr(now[name])}
 
-
 # %% ../nbs/13_run.ipynb #639127d2
 def secrets()->dict: # value -> name
     "Keys, tokens and passwords in the environment, by their names."
@@ -435,25 +437,44 @@ def ahead_table(
     return results_table(found).assign(**{'encoder ahead by': pd.Series(text)}).fillna('')
 
 # %% ../nbs/13_run.ipynb #80e9bb64
-def _promise(p, same)->dict:
+def _promise(p, same, survey, findable)->dict:
     "What `keeps_its_promise` returns, from probabilities and truth; the risk at 100 shares of coverage."
+    if not len(p): return {}
     coverage, risk = risk_coverage(p, same); some = np.unique(np.searchsorted(coverage, np.linspace(0, 1, 101)).clip(max=len(coverage) - 1))
-    return {'error': calibration_error(p, same), 'pairs': len(p), 'stated': float(p.mean()), 'right': float(same.mean()),
+    known = sorted(set(pd.Series(survey).dropna()))
+    return _figures(p, same) | {'per_survey': {str(s): _figures(p[survey == s], same[survey == s]) for s in known}, 'findable': _figures(p[findable], same[findable]) if findable.any() else {},
         'reliability': [c.tolist() for c in reliability(p, same)], 'risk_coverage': [coverage[some].tolist(), risk[some].tolist()]}
+
+def _figures(p, same)->dict: return {'error': calibration_error(p, same), 'pairs': len(p), 'stated': float(p.mean()), 'right': float(same.mean())}
+
+def promise_table(
+    promise:dict, # from `keeps_its_promise`
+)->pd.DataFrame: # a row a survey, and one for all together
+    "Stated and right, survey by survey: errors of opposite sign cancel where surveys are thrown together."
+    rows = {**promise['per_survey'], 'all together': {k: promise[k] for k in ('error', 'pairs', 'stated', 'right')}}
+    return pd.DataFrame(rows).T.astype({'pairs': int})
 
 def keeps_its_promise(
     encoder:Encoder, # with a calibration
     z:np.ndarray, # (N, D) embeddings of windows that it was not fitted on
     frame:pd.DataFrame, # the N windows
     leave_out:str, # candidates a query does not see
-)->dict: # 'error': expected calibration error; 'pairs', 'stated', 'right': mean probability and share of right ones; 'reliability', 'risk_coverage': curves
-    "How probabilities do on the ten nearest candidates of every window that has any of its class to find."
+)->dict: # 'error': expected calibration error; 'pairs', 'stated', 'right': mean probability and share of right ones; 'reliability', 'risk_coverage': curves; 'per_survey': the first four of each survey; 'findable': of queries that have some of their class to find
+    "How probabilities do on the ten nearest candidates of every window. One that has none of its class to find counts: all that it is given is wrong."
     if encoder.calibration is None: return {}
-    frame = frame.reset_index(drop=True); mask = leave_out_mask(frame, frame, leave_out); y = frame.label.to_numpy(str)
-    asked = ((y[:, None] == y[None]) & ~mask).any(1); mask[~asked] = True
-    d, same = neighbour_pairs(DISTANCES[encoder.metric](z, z), y, y, mask)
-    if not len(d): return {}
-    return _promise(probability(encoder.calibration, d, encoder.metric), same)
+    frame = frame.reset_index(drop=True)
+    mask, y = leave_out_mask(frame, frame, leave_out), frame.label.to_numpy(str)
+    d = DISTANCES[encoder.metric](z, z)
+    return _promise(*_asked(encoder, d, y, mask, frame.survey))
+
+def _asked(encoder, d, y, mask, survey, rows=slice(None))->tuple: # stated probabilities, whether right; survey of the query, whether it has any of its class to find
+    "The ten nearest candidates of each query."
+    own, left = y[rows], mask[rows]
+    found = [neighbour_pairs(d[i:i + 1], own[i:i + 1], y, left[i:i + 1]) for i in range(len(d))]
+    pairs, same = (np.concatenate(f) for f in zip(*found))
+    n = [len(f[0]) for f in found]
+    findable = ((own[:, None] == y) & ~left).any(1)
+    return probability(encoder.calibration, pairs, encoder.metric), same, np.repeat(np.asarray(survey, dtype=object)[rows], n), np.repeat(findable, n)
 
 # %% ../nbs/13_run.ipynb #eeb73639
 def score_encoder(
@@ -531,7 +552,7 @@ def _train(data, start, form, folder, seed, what, config):
         if rank(): return encoder, {}                                      # quick: one process is enough
         results = adapt_encoder(encoder, labelled, seed); encoder.name = Path(folder).name; encoder.save(folder)
         return encoder, results
-    reader, how = split_labelled(reader, seed, data)
+    reader, how = split_labelled(reader, seed, data, test=0.)
     (x, frame), (v, valid) = prepare(reader, encoder, 'train'), prepare(reader, encoder, 'valid')
     leave_out = candidates_rule(reader, how); score = validation_score(valid, leave_out, encoder.metric)
     pixels = reader.part('valid').read(); before = score(encoder.embed(*pixels))['macro_map']
@@ -551,15 +572,19 @@ def _train(data, start, form, folder, seed, what, config):
 FEW = 50 # windows a class on average; with fewer, only the head is adapted
 STRENGTHS = (0., 1., 3.)
 
-def _folds(frame, leave_out, seed)->np.ndarray: # (N,) fold of each window
-    "Surveys where the leave-out rule goes by survey, else up to five folds with every class in each."
+def _folds(frame, leave_out, seed, volume=None)->np.ndarray: # (N,) fold of each window
+    "Surveys where the leave-out rule goes by survey, else up to five folds with every class in each, as far as windows that are near stay together."
     if leave_out == 'survey': return pd.factorize(frame.survey)[0]
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
     few = frame.label.value_counts().min()
     if few < 2: raise RunError(f"class {frame.label.value_counts().idxmin()} has a single labelled window: at least two of each class are needed")
-    out = np.empty(len(frame), int)
-    for k, (_, rows) in enumerate(StratifiedKFold(min(5, few), shuffle=True, random_state=seed).split(frame, frame.label)): out[rows] = k
-    return out
+    group = near_groups(frame, GUARD, volume)
+    n_groups = len(np.unique(group))
+    if n_groups < 2: raise RunError(f"all {len(frame)} labelled windows overlap or lie within {GUARD} lines, traces or samples of each other, so none can check what the others teach: label some farther apart")
+    grouped, out = n_groups < len(frame), np.empty(len(frame), int)
+    folds = (StratifiedGroupKFold if grouped else StratifiedKFold)(min(5, few, n_groups), shuffle=True, random_state=seed)
+    for k, (_, rows) in enumerate(folds.split(frame, frame.label, group if grouped else None)): out[rows] = k
+    return pd.factorize(out)[0]
 
 def adapt_encoder(
     encoder:Encoder, # its head is changed in place, or nothing
@@ -571,7 +596,7 @@ def adapt_encoder(
     frame = reader.frame.reset_index(drop=True); z = encoder.embed(*reader.read())
     if frame.label.nunique() < 2: raise RunError(f"{frame.label.nunique()} class among {len(frame)} labelled windows: at least two are needed")
     leave_out = default_leave_out(frame) if frame.groupby('label').survey.nunique().max() > 1 else 'overlapping'
-    folds, mask = _folds(frame, leave_out, seed), leave_out_mask(frame, frame, leave_out); y = frame.label.to_numpy(str)
+    folds, mask = _folds(frame, leave_out, seed, reader.volume if reader.arrays is None else None), leave_out_mask(frame, frame, leave_out); y = frame.label.to_numpy(str)
     unit = lambda a: a/np.linalg.norm(a, axis=1, keepdims=True)
     stretches = [discriminative_stretch(z[folds != k], y[folds != k], 1.) - np.eye(encoder.dim) if len(set(y[folds != k])) > 1 else np.zeros((encoder.dim,)*2) for k in range(folds.max() + 1)]
     found = {}
@@ -593,22 +618,23 @@ def adapt_in_turn(
     reader, # `WindowReader` of labelled windows of at least three surveys
     exclude:tuple=(), # classes left out
     seed:int=0,
-)->tuple: # table: survey, windows, before, after (macro mAP of its windows), strength; calibration of all left-out windows, see `keeps_its_promise`
+)->tuple: # table: survey, windows, before, after (macro mAP of its windows), strength; how probabilities do on the windows left out, see `keeps_its_promise`
     "Adapt to the labels of all surveys but one, and score on that one, for each in turn."
     reader = reader.subset((reader.frame.label.notna() & ~reader.frame.label.isin(list(exclude))).to_numpy(bool)); frame = reader.frame.reset_index(drop=True)
     names = sorted(frame.survey.dropna().unique())
     if len(names) < 3: raise RunError(f"{len(names)} surveys: adapting to the others in turn needs at least three")
-    pixels, rows, stated, right = reader.read(), [], [], []
+    pixels, rows, said = reader.read(), [], []
     y, mask = frame.label.to_numpy(str), leave_out_mask(frame, frame, 'survey'); z = encoder.embed(*pixels)
     ap = rank_metrics(DISTANCES[encoder.metric](z, z), y, y, mask).ap.to_numpy()
+    by = lambda a, of: pd.Series(np.asarray(a)).groupby(of).mean().mean()
     for name in names:
-        mine = (frame.survey == name).to_numpy(); here = mine & np.isfinite(ap)
-        if not here.any(): continue
-        copied = copy.deepcopy(encoder); how = adapt_encoder(copied, reader.subset(~mine), seed); moved = copied.embed(*pixels); d = DISTANCES[encoder.metric](moved[here], moved)
-        after = rank_metrics(d, y[here], y, mask[here]); by = lambda a: pd.Series(np.asarray(a)).groupby(y[here]).mean().mean()
-        rows.append(dict(survey=name, windows=int(here.sum()), before=by(ap[here]), after=by(after.ap), strength=how['strength']))
-        if copied.calibration: pairs, same = neighbour_pairs(d, y[here], y, mask[here]); stated.append(probability(copied.calibration, pairs, encoder.metric)); right.append(same)
-    return pd.DataFrame(rows), _promise(np.concatenate(stated), np.concatenate(right)) if stated else {}
+        mine = (frame.survey == name).to_numpy()
+        if not np.isfinite(ap[mine]).any(): continue
+        copied = copy.deepcopy(encoder); how = adapt_encoder(copied, reader.subset(~mine), seed); moved = copied.embed(*pixels); d = DISTANCES[encoder.metric](moved[mine], moved)
+        after = rank_metrics(d, y[mine], y, mask[mine]).ap
+        rows.append(dict(survey=name, windows=int(np.isfinite(ap[mine]).sum()), before=by(ap[mine], y[mine]), after=by(after, y[mine]), strength=how['strength']))
+        if copied.calibration: said.append(_asked(copied, d, y, mask, frame.survey, mine))
+    return pd.DataFrame(rows), _promise(*map(np.concatenate, zip(*said))) if said else {}
 
 # %% ../nbs/13_run.ipynb #8aea9010
 def _known(names, column, what, kind):
@@ -618,6 +644,22 @@ def _known(names, column, what, kind):
 def _parts(frame, rng, mine, labels, valid, judged, test):
     "'labelled', 'valid', 'test' or '' of every window: surveys to judge by, or `test` windows of each class; validation; labels."
     part = pd.Series('', index=frame.index); part[frame.label.notna() & frame.survey.isin(judged)] = 'test'
+    return _window_by_window(frame, part, rng, mine, labels, valid, test)
+
+def _placed_parts(frame, rng, mine, labels, valid, judged, seed, volume):
+    "The same for windows whose places are known: labels and validation by `split_windows`."
+    part = pd.Series('', index=frame.index)
+    part[frame.label.notna() & frame.survey.isin(judged)] = 'test'
+    rest = frame[frame.label.notna() & (part == '')]
+    if not len(rest): return part
+    share = min(.4, valid*rest.label.nunique()/len(rest))
+    split, how = split_windows(rest, share, 0., seed, volume=volume)
+    say_split(split, how, volume)
+    for name, taken, most, order in (('valid', 'valid', valid, rng), ('labelled', 'train', labels or None, mine)):
+        for _, g in rest[(split.split == taken).to_numpy()].groupby('label'): part[order.permutation(g.index)[:most]] = name
+    return part
+
+def _window_by_window(frame, part, rng, mine, labels, valid, test):
     for _, g in frame[frame.label.notna() & (part == '')].groupby('label'):
         rows = rng.permutation(g.index); n = min(valid, int(.4*len(rows))); part[rows[:n]] = 'valid'; part[rows[n:n + test]] = 'test'
         part[mine.permutation(rows[n + test:])[:labels or None]] = 'labelled'
@@ -627,6 +669,10 @@ def _poisoned(y, share, rng):
     "Labels, a share of them made wrong."
     wrong, names = set(rng.permutation(len(y))[:round(share*len(y))]), sorted(y.unique())
     return pd.array([rng.choice([c for c in names if c != v]) if i in wrong else v for i, v in enumerate(y)], dtype='string')
+
+def _apart(reader, other):
+    "The windows that are not near another reader's."
+    return reader.subset(~near_any(reader.frame, other.frame, GUARD, reader.volume if reader.arrays is None else None))
 
 def _without(reader, other):
     "The windows that show no place of another reader's."
@@ -653,12 +699,15 @@ def loop_windows(
     grid:tuple=((96, 96), (48, 48)), # window and stride on volumes
     merge_case:bool=False, # see `windows.load_windows`
 )->dict: # readers 'labelled', 'valid', 'test', 'corpus' (no labels), and 'truth': id -> class, None where it is not known
-    "The windows of a label loop: none of one part overlaps one of another."
+    "The windows of a label loop. None that validates or judges is near one that is learned from or looked through."
     rng, mine, unknown = np.random.default_rng(seed), np.random.default_rng([seed, draw]), set(unknown)
     if str(data) == 'synthetic': reader = synthetic_reader(per_class + (labels or 5) + valid + 50, seed, (64, 80), surveys)
     else: reader = load_windows(data, volume, table, seed, merge_case=merge_case)
     frame = reader.frame; _known(unknown, frame.label, 'unknown', 'classes'); _known(judged, frame.survey, 'judged', 'surveys')
-    part = _parts(frame[~frame.label.isin(unknown)], rng, mine, labels, valid, judged, 50 if str(data) == 'synthetic' else 0).reindex(frame.index, fill_value='')
+    known = frame[~frame.label.isin(unknown)]
+    if (known.line_kind == 'image').all(): part = _parts(known, rng, mine, labels, valid, judged, 50 if str(data) == 'synthetic' else 0)
+    else: part = _placed_parts(known, rng, mine, labels, valid, judged, seed, reader.volume)
+    part = part.reindex(frame.index, fill_value='')
     if str(data) == 'synthetic': part[(part == '') & (frame.label.isin(unknown) | (not strangers))] = 'corpus'; pool = reader.subset((part == 'corpus').to_numpy())
     elif corpus:
         found, left = source_windows([s.strip() for s in corpus.split(',')] if isinstance(corpus, str) else corpus, *grid); pool = WindowReader(found)
@@ -667,7 +716,8 @@ def loop_windows(
     if not len(pool): raise RunError(f"{data}: nothing to look through: name a corpus of volumes or images")
     out = {p: reader.subset((part == p).to_numpy()) for p in ('labelled', 'valid', 'test')}
     truth = pool.frame.set_index('id').label if pool.frame.label.notna().all() else None; pool.frame = pool.frame.assign(label=pd.array([pd.NA]*len(pool), dtype='string'))
-    for taken in ('valid', 'test'): out['labelled'], pool = _without(out['labelled'], out[taken]), _without(pool, out[taken])
+    out['valid'] = _apart(out['valid'], out['test'])
+    for taken in ('valid', 'test'): out['labelled'], pool = _apart(out['labelled'], out[taken]), _apart(pool, out[taken])
     if str(data) != 'synthetic': pool = _without(pool, out['labelled'])
     y = out['labelled'].frame.label
     if y.nunique() < 2 or not len(out['valid']): raise RunError(f"{data}: {y.nunique()} classes have labels, {len(out['valid'])} windows are left for validation: at least two classes of four windows are needed")
@@ -808,23 +858,149 @@ def class_shares(
         for i, l, w, t, h in zip(g.index, g.left, g.width, g.top, g.height): out[i] = np.bincount(line[l:l + w, t:t + h].ravel(), minlength=len(CLASSES))/(h*w)
     return out
 
+def _bins(volume)->tuple: # metres from one inline to the next, and from one crossline to the next
+    "Spacing of a survey's grid, from its coordinates."
+    out = []
+    for kind in ('crossline', 'inline'):
+        numbers = volume.lines(kind)
+        step = np.linalg.norm(np.diff(volume.xy(kind, int(numbers[len(numbers)//2])), axis=0), axis=1)
+        out.append(float(np.median(step[np.isfinite(step)])) if np.isfinite(step).any() else 0.)
+    if min(out) <= 0: raise RunError(f"{volume.name}: no coordinates, so distances in metres are not known: give a survey with coordinates")
+    return tuple(out)
+
+def _reach(volume, away)->list: # inlines and crosslines
+    return [round(away/m) for m in _bins(volume)]
+
+def _ends(volume, place)->list: # [first, one past the last] inline, crossline and sample position
+    "The box of a question in positions of the class cube."
+    at = int(np.searchsorted(volume.lines(place['line_kind']), place['line']))
+    own, across = [at, at + 1], [place['left'], place['left'] + place['width']]
+    return [*([own, across] if place['line_kind'] == 'inline' else [across, own]), [place['top'], place['top'] + place['height']]]
+
+def near_zone(
+    question, # `search.Question`
+    volume, # of the survey
+    away:float, # metres
+)->np.ndarray: # (n_inlines, n_crosslines, n_samples) bool
+    "What lies within `away` metres of the question's boxes, inline and crossline, at any depth."
+    lateral = np.zeros(volume.shape[:2], bool)
+    for place in question.places:
+        (a, b), (c, d), _ = _ends(volume, place)
+        n, m = _reach(volume, away)
+        lateral[max(a - n, 0):b + n, max(c - m, 0):d + m] = True
+    return np.broadcast_to(lateral[:, :, None], volume.shape)
+
+def body_zone(
+    question, # `search.Question`
+    volume, # of the survey
+    bodies:np.ndarray, # (n_inlines, n_crosslines, n_samples) number of the connected body of the class, 0 outside
+    away:float, samples:int, # metres inline and crossline, and samples
+    kept:dict=None, # zones that have been made, by their bodies
+)->np.ndarray: # (n_inlines, n_crosslines, n_samples) bool
+    "The bodies that the question's boxes touch, and what lies within `away` metres and `samples` samples of them."
+    own = sorted({int(b) for p in question.places for b in np.unique(bodies[tuple(slice(*e) for e in _ends(volume, p))])} - {0})
+    kept = {} if kept is None else kept
+    if tuple(own) not in kept:
+        zone = np.isin(bodies, own).view(np.uint8)
+        for axis, n in enumerate((*_reach(volume, away), samples)): zone = ndimage.maximum_filter1d(zone, 2*n + 1, axis, mode='constant')
+        kept[tuple(own)] = zone.astype(bool)
+    return kept[tuple(own)]
+
+def _touches(items, volume, zone)->np.ndarray: # (N,) bool
+    "Which windows have a sample in a zone."
+    out = np.zeros(len(items), bool)
+    for (kind, number), g in items.reset_index(drop=True).groupby(['line_kind', 'line']):
+        at = np.searchsorted(volume.lines(kind), number)
+        line = zone[at] if kind == 'inline' else zone[:, at]
+        for i, l, w, t, h in zip(g.index, g.left, g.width, g.top, g.height): out[i] = line[l:l + w, t:t + h].any()
+    return out
+
+def _nearness(items, volume, question)->np.ndarray: # (N,) in (0, 1], 1 at the question's own place
+    "How near windows are to the question's box in space, in window sizes."
+    far = []
+    for place in question.places:
+        centre = [np.mean(e) for e in _ends(volume, place)]
+        mid = [(np.searchsorted(volume.lines(k), items[f'{a}0']) + np.searchsorted(volume.lines(k), items[f'{a}1']))/2 for a, k in (('il', 'inline'), ('xl', 'crossline'))]
+        mid.append((items.top + items.height/2).to_numpy(float))
+        size = np.array([place['width'], place['width'], place['height']])
+        far.append(np.linalg.norm((np.stack(mid, 1).astype(float) - centre)/size, axis=1))
+    return 1/(1 + np.min(far, axis=0))
+
+def _map_auroc(searcher, like, classes, c, zone)->float: # NaN where the class is everywhere or nowhere
+    "Area under ROC of a map against the class, sample by sample, outside of a zone; every fourth sample and trace of 25 lines."
+    from sklearn.metrics import roc_auc_score
+    volume, values, truth = searcher.volume(), [], []
+    for i in range(0, len(volume.inlines), max(1, len(volume.inlines)//25)):
+        m = searcher.section_map(like, 'inline', int(volume.inlines[i]))[::4, ::4]
+        there = np.isfinite(m) & ~zone[i].T[::4, ::4]
+        values.append(m[there])
+        truth.append(np.asarray(classes[i]).T[::4, ::4][there] == c)
+    y = np.concatenate(truth)
+    return float(roc_auc_score(y, np.concatenate(values))) if 0 < y.sum() < len(y) else np.nan
+
+LEFT_OUT = ('body', 'near', 'nothing')
+
+def ask_elsewhere(
+    searcher, # `search.Searcher` of another survey
+    asked:list, # from `questions`
+)->list: # the same questions to it
+    "Ask another survey, where nothing is the place or the body that was asked about."
+    from reflection_connection.search import Question
+    moved = lambda examples: [replace(e, place=None) for e in examples]
+    return [(name, label, Question(searcher, moved(q.positives), moved(q.negatives))) for name, label, q in asked]
+
+def judged_table(
+    judged:pd.DataFrame, # from `judge_search`
+)->pd.DataFrame: # class means, 'four bodies' and 'all classes'; `judged`: how many questions could be
+    "Figures by class."
+    figures = ['right', 'nearest', 'chance', 'stated', 'auroc', 'auroc_nearest']
+    table = judged.groupby('label')[figures].mean()
+    table['judged'] = judged.right.notna().groupby(judged.label).sum()
+    groups = {'four bodies': [c for c in ('Salt', 'Channel', 'Fault', 'Bright_Chaotic') if c in table.index], 'all classes': list(table.index)}
+    for name, members in groups.items(): table.loc[name] = table.loc[members].mean().where(lambda v: v.index != 'judged', table.loc[members, 'judged'].sum())
+    return table.astype({'judged': int})
+
 def judge_search(
     searcher, asked:list, # from `questions`, with labels
     classes:np.ndarray, # see `class_shares`
     k:int=20, separation:int=12, samples:int=20, # see `Searcher.hits`
-)->pd.DataFrame: # one row a question: label, right (share of the first k hits), auroc of the map against the cube, chance (share of windows that would be right)
-    "How right the answers are."
-    from sklearn.metrics import roc_auc_score
-    from reflection_connection.search import MAPS
+    left_out:str='body', # what does not count: 'body': the connected body of the class that was asked about, and what is near it; 'near': what is near the box; 'nothing' but the box
+    away:float=600., # how far near is: metres inline and crossline (and `samples` up and down from a body, any depth from a box)
+)->pd.DataFrame: # a row a question: id, label; `right`: share of the first k hits that are clearly of the class; the same for the `nearest` windows in space and by `chance`; mean probability `stated`; `auroc` of the map, `auroc_nearest`; `elsewhere`: clear windows that count
+    """How right the answers are. A window is right when its class fills the share of it that the generator asks of a clear window (`synthetic.CLEAR`).
+
+    Beside every figure is what the nearest windows in space score, under the same separation and with the same left out, and chance. A question with
+    fewer than k clear windows to find is not judged: its figures are NaN."""
     from reflection_connection.synthetic import CLASSES, CLEAR
-    volume, items = searcher.volume(), searcher.index.items; shares, rows = class_shares(items, volume, classes), []
-    for name, label, question in asked:
-        c = CLASSES.index(label); good = shares[:, c] >= CLEAR[label]/2; like, hits = searcher.score(question, MAPS)[0], searcher.hits(question, k, separation, samples)
-        values, truth = [], []
-        for n in volume.inlines[::max(1, len(volume.inlines)//25)]:
-            m = searcher.section_map(like, 'inline', int(n))[::4, ::4]; there = np.isfinite(m); values.append(m[there]); truth.append(np.asarray(classes[np.searchsorted(volume.inlines, n)]).T[::4, ::4][there] == c)
-        y = np.concatenate(truth); rows.append(dict(id=name, label=label, right=good[pd.Index(items.id).get_indexer(hits.id)].mean(), auroc=roc_auc_score(y, np.concatenate(values)) if 0 < y.sum() < len(y) else np.nan, chance=good.mean()))
-    return pd.DataFrame(rows)
+    if left_out not in LEFT_OUT: raise RunError(f"left_out is {left_out!r}: expected one of {', '.join(LEFT_OUT)}")
+    volume, items = searcher.volume(), searcher.index.items
+    shares, rows, kept = class_shares(items, volume, classes), [], {}
+    for name, label, question in sorted(asked, key=lambda a: a[1]):
+        c = CLASSES.index(label)
+        if left_out == 'body' and label not in kept: kept = {label: (ndimage.label(np.asarray(classes) == c)[0], {})}
+        zone = {'body': lambda: body_zone(question, volume, kept[label][0], away, samples, kept[label][1]), 'near': lambda: near_zone(question, volume, away),
+            'nothing': lambda: np.broadcast_to(False, volume.shape)}[left_out]()
+        rows.append(dict(id=name, label=label, **_judge(searcher, question, classes, c, shares[:, c] >= CLEAR[label], zone, k, separation, samples)))
+    at = {name: i for i, (name, _, _) in enumerate(asked)}
+    return pd.DataFrame(rows).sort_values('id', key=lambda i: i.map(at), kind='stable', ignore_index=True)
+
+def _judge(searcher, question, classes, c, good, zone, k, separation, samples)->dict:
+    "One question, see `judge_search`."
+    from reflection_connection.search import MAPS
+    volume, items = searcher.volume(), searcher.index.items
+    out = _touches(items, volume, zone)
+    found = dict(elsewhere=int((good & ~out).sum()), chance=good[~out].mean() if not out.all() else np.nan)
+    names = ('right', 'stated', 'nearest', 'auroc', 'auroc_nearest')
+    if found['elsewhere'] < k: return found | dict.fromkeys((*names, 'chance'), np.nan)
+    def hits(like, p=None):
+        t = searcher.hits(question, k, separation, samples, scores=(np.where(out, -1., like), p))
+        return t[~out[pd.Index(items.id).get_indexer(t.id)]]
+    right = lambda t: good[pd.Index(items.id).get_indexer(t.id)].mean()
+    mine, near = searcher.score(question), _nearness(items, volume, question) if question.places else None
+    shown = hits(*mine)
+    maps = lambda like: _map_auroc(searcher, like, classes, c, zone)
+    return found | dict(right=right(shown), stated=shown.probability.mean(), nearest=right(hits(near)) if near is not None else np.nan,
+        auroc=maps(searcher.score(question, MAPS)[0]), auroc_nearest=maps(near) if near is not None else np.nan)
 
 # %% ../nbs/13_run.ipynb #4fdabff0
 def pretraining_corpus(

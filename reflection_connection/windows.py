@@ -19,11 +19,12 @@ from .tables import TABLE_TYPES, WindowError, class_name, class_names, is_table,
 from .volume import Volume, open_volume
 
 # %% auto #0
-__all__ = ['COLUMNS', 'UNITS', 'CHALLENGE', 'SPLIT_NAMES', 'LABEL_FIELDS', 'MAX_SIDE', 'window_table', 'locate', 'in_samples',
-           'line_windows', 'Grid', 'volume_windows', 'image_windows', 'is_challenge', 'challenge_folder',
+__all__ = ['COLUMNS', 'UNITS', 'CHALLENGE', 'SPLIT_NAMES', 'LABEL_FIELDS', 'MAX_SIDE', 'GUARD', 'PARTS', 'window_table', 'locate',
+           'in_samples', 'line_windows', 'Grid', 'volume_windows', 'image_windows', 'is_challenge', 'challenge_folder',
            'challenge_windows', 'kind_of_line', 'labelled_table', 'WindowReader', 'data_fingerprint', 'Recipe',
-           'split_by_survey', 'split_by_block', 'split_gap', 'prove_disjoint', 'split_by_window', 'split_windows',
-           'synthetic_reader', 'load_windows', 'split_labelled', 'load_labelled', 'synthetic_pool']
+           'near_groups', 'near_any', 'split_by_survey', 'split_by_block', 'split_gap', 'prove_disjoint',
+           'split_by_window', 'split_windows', 'synthetic_reader', 'load_windows', 'split_labelled', 'say_split',
+           'load_labelled', 'synthetic_pool']
 
 # %% ../nbs/02_windows.ipynb #2fd2a02e
 COLUMNS = ('id', 'source', 'survey', 'domain', 'line_kind', 'line', 'top', 'left', 'height', 'width',
@@ -502,6 +503,119 @@ class Recipe:
             out[i] = t[0] if t.shape[-2:] == self.size else F.interpolate(t, size=self.size, mode='bilinear', antialias=True, align_corners=False)[0]
         return out
 
+# %% ../nbs/02_windows.ipynb #a17e0d01
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+GUARD = 8 # lines of a 3-D survey, or traces and samples of a 2-D line, that lie at least between windows of different parts
+_MANY = 4000 # windows of one survey or line that are compared pair by pair
+
+def _joined(
+    n:int, # rows
+    *links, # arrays of n values; rows with the same value are in one group, rows with a missing value are not joined by it
+)->np.ndarray: # (n,) number of the group of each row
+    "Groups of rows that agree in a value, directly or through other rows."
+    first, last = [], []
+    for link in links:
+        codes = pd.factorize(np.asarray(link, dtype=object))[0]
+        head = pd.Series(np.arange(n)).groupby(codes).transform('first').to_numpy()
+        known = codes >= 0
+        first.append(np.arange(n)[known])
+        last.append(head[known])
+    edges = np.concatenate(first), np.concatenate(last)
+    return connected_components(coo_matrix((np.ones(len(edges[0]), bool), edges), (n, n)), directed=False)[1]
+
+def _grounds(
+    frame:pd.DataFrame, # table of windows
+)->np.ndarray: # (N,) number of the 3-D survey or 2-D line that each window lies on; -1 for images
+    "What a window can share pixels with. Surveys that share a file are one."
+    numbered = frame.line_kind.isna() & frame.il0.notna() if 'il0' in frame else False
+    cube = (frame.line_kind.isin(('inline', 'crossline')) | numbered).to_numpy(bool)
+    line = frame.line_kind.isin(('line',)).to_numpy(bool)
+    survey = np.where(cube & frame.survey.notna().to_numpy(bool), frame.survey.astype(object), None)
+    path = frame.source.astype(object).map({s: os.path.realpath(s) for s in frame.source[cube | line].dropna().unique()})
+    file = np.where(cube, path, None)
+    section = np.where(line, path.astype(str) + '\n' + frame.line.astype(str), None)
+    return np.where(cube | line, _joined(len(frame), survey, file, section), -1)
+
+_OTHER = {'inline': 'crossline', 'crossline': 'inline'}
+
+def _increments(
+    frame:pd.DataFrame, # windows of one 3-D survey
+    volume=None, # callable source -> open volume
+)->tuple: # increments of the inline and of the crossline numbers
+    "From windows that run along an axis, else from the volume, else the largest that agrees with the numbers that occur."
+    out = []
+    for axis, kind in (('il', 'crossline'), ('xl', 'inline')):
+        first, last = (frame[f'{axis}{k}'].to_numpy(float) for k in (0, 1))
+        along = (frame.line_kind.isin((kind,)) & (frame.width > 1).fillna(False)).to_numpy(bool)
+        if along.any(): step = np.min((last - first)[along]/(frame.width.to_numpy(float) - 1)[along])
+        elif volume is not None: step = np.diff(np.unique(volume(frame.source.iloc[0]).lines(_OTHER[kind])).astype(float)).min(initial=np.inf)
+        else: step = np.gcd.reduce(np.diff(np.unique(np.r_[first, last])).astype(int))
+        out.append(step if 0 < step < np.inf else 1.)
+    return tuple(out)
+
+def _boxes(
+    frame:pd.DataFrame, # windows of one 3-D survey or one 2-D line
+    volume=None, # see `_increments`
+    depth:bool=True, # 3-D: samples count too
+)->np.ndarray: # (N, 2 or 3 times 2) first and last position along inlines, crosslines and samples, or along traces and samples
+    "Where windows lie, in positions."
+    line = frame.line_kind.isin(('line',)).iloc[0]
+    need = ['top', 'left', 'height', 'width'] if line else ['il0', 'il1', 'xl0', 'xl1']
+    if frame[need].isna().any(axis=None):
+        raise WindowError(f"survey {frame.survey.iloc[0]}: some windows have no {', '.join(need)}, so what they overlap is not known: fill these columns")
+    top = frame.top.to_numpy(float, na_value=-np.inf)                    # not known: from the first sample to the last
+    z = np.stack([top, top + frame.height.to_numpy(float, na_value=np.inf) - 1], 1)
+    z[~np.isfinite(z).all(1)] = -np.inf, np.inf
+    if line:
+        left = frame.left.to_numpy(float)
+        return np.column_stack([left, left + frame.width.to_numpy(float) - 1, z])
+    il, xl = _increments(frame, volume)
+    lateral = frame[need].to_numpy(float)/np.array([il, il, xl, xl])
+    return np.column_stack([lateral, z]) if depth else lateral
+
+def _gaps(a, b)->np.ndarray: # (A, B); below 0 where boxes overlap
+    "Positions between boxes: the largest of the gaps along the axes."
+    along = [np.maximum(b[None, :, k] - a[:, None, k + 1], a[:, None, k] - b[None, :, k + 1]) - 1 for k in range(0, a.shape[1], 2)]
+    return np.max(along, axis=0)
+
+def near_groups(
+    frame:pd.DataFrame, # table of windows
+    guard:int=GUARD, # positions between windows of different groups, at least
+    volume=None, # callable source -> open volume, for the increments of line numbers
+    whole_lines:bool=False, # windows on the same line are one group
+    depth:bool=True, # 3-D: False: windows above one another are near
+)->np.ndarray: # (N,) number of the group of each window
+    "Windows that are near, directly or through others, are one group. An image is a group by itself."
+    ground, group = _grounds(frame), np.arange(len(frame))
+    for g in np.unique(ground[ground >= 0]):
+        rows = np.flatnonzero(ground == g)
+        if len(rows) > _MANY: group[rows] = rows[0]
+        else:
+            box = _boxes(frame.iloc[rows], volume, depth)
+            group[rows] = rows[connected_components(_gaps(box, box) < guard, directed=False)[1]]
+    if not whole_lines: return group
+    line = frame.source.astype(str) + '\n' + frame.line_kind.astype(str) + '\n' + frame.line.astype(str)
+    return _joined(len(frame), group, np.where(ground >= 0, line, None))
+
+def near_any(
+    frame:pd.DataFrame, # table of windows
+    other:pd.DataFrame, # another one
+    guard:int=GUARD, volume=None, # see `near_groups`
+)->np.ndarray: # (N,) bool
+    "Which windows of `frame` are near a window of `other`. Images are near none."
+    if not len(frame) or not len(other): return np.zeros(len(frame), bool)
+    columns = {c: 'Int64' if c in _WHOLE else 'string' for c in ('source', 'survey', 'line_kind', *_WHOLE) if c in frame and c in other}
+    both = pd.DataFrame({c: [*frame[c], *other[c]] for c in columns}).astype(columns)
+    ground, out = _grounds(both), np.zeros(len(frame), bool)
+    for g in np.intersect1d(ground[:len(frame)][ground[:len(frame)] >= 0], ground[len(frame):]):
+        rows = np.flatnonzero(ground == g)
+        box, mine = _boxes(both.iloc[rows], volume), rows < len(frame)
+        for some in np.array_split(np.flatnonzero(mine), -(-mine.sum()//_MANY)):
+            out[rows[some]] = (_gaps(box[some], box[~mine]) < guard).any(1)
+    return out
+
 # %% ../nbs/02_windows.ipynb #6ce38ed6
 def split_by_survey(
     frame:pd.DataFrame, # table of windows with surveys
@@ -519,60 +633,84 @@ def split_by_survey(
 
 def split_by_block(
     frame:pd.DataFrame, # table of windows of volumes, with il0..xl1
-    guard:int=8, # lines between two blocks that no window may touch
+    guard:int=GUARD, # lines between two blocks that no window may touch; of a 2-D line, traces or samples
     valid:float=.2, # share of lines for validation
     test:float=.2, # share of lines for test
-    axis:str='auto', # cut along 'il' or 'xl' numbers; 'auto': whichever leaves more windows
+    axis:str='auto', # cut along 'il' or 'xl' numbers (2-D: traces or samples); 'auto': whichever leaves more windows
+    volume=None, # callable source -> open volume, for the increments of line numbers
 )->pd.DataFrame: # the table with `split` filled; windows in or across a guard band get 'guard'
-    "Cut each survey into three blocks of lines, train | guard | valid | guard | test."
-    if frame.il0.isna().any() or frame.xl0.isna().any(): raise WindowError("some windows have no line numbers (images?): split by survey instead")
+    "Cut each survey, or 2-D line, into three blocks, train | guard | valid | guard | test."
     if axis not in ('auto', 'il', 'xl'): raise WindowError(f"axis is {axis!r}: expected 'auto', 'il' or 'xl'")
-    out = []
-    for _, g in frame.groupby('survey', sort=False):
-        options = [_cut(g, a, guard, valid, test) for a in (('il', 'xl') if axis == 'auto' else (axis,))]
-        best = max(options, key=lambda o: (set(o.split) >= {'train', 'valid'}, (o.split != 'guard').sum()))
-        if not set(best.split) >= {'train', 'valid'}: raise WindowError(f"survey {g.survey.iloc[0]}: no split into blocks with a guard of {guard} lines: take a smaller guard or more lines")
-        out.append(best)
-    return pd.concat(out).sort_index()
+    ground, split = _grounds(frame), np.full(len(frame), 'guard', object)
+    if (ground < 0).any(): raise WindowError("some windows have no line numbers (images?): split by survey instead")
+    shares = {part: s for part, s in zip(('train', 'valid', 'test'), (1 - valid - test, valid, test)) if s > 0}
+    axes = {'auto': (0, 2), 'il': (0,), 'xl': (2,)}[axis]              # of a 3-D survey never along depth
+    for g in np.unique(ground):
+        rows = np.flatnonzero(ground == g)
+        box = _boxes(frame.iloc[rows], volume)
+        options = [_cut(box[:, k:k + 2], guard, shares) for k in axes]
+        best = max(options, key=lambda o: (set(o) >= {'train', 'valid'}, (o != 'guard').sum()))
+        if not set(best) >= {'train', 'valid'}:
+            name = frame.survey.iloc[rows[0]]
+            raise WindowError(f"survey {name}: no split into blocks with a guard of {guard} lines: take a smaller guard or more lines")
+        split[rows] = best
+    return frame.assign(split=pd.array(split, dtype='string'))
 
-def _cut(g, axis, guard, valid, test):
-    lo, hi = g[f'{axis}0'].astype(float), g[f'{axis}1'].astype(float)
-    lines = np.unique(np.concatenate([lo, hi])); step = np.diff(lines).min() if len(lines) > 1 else 1.
-    first, last = lines[0], lines[-1] + step; width = last - first; gap = guard*step
-    a, b = last - (valid + test)*width, last - test*width
-    split = np.where(hi < a - gap/2, 'train', np.where((lo >= a + gap/2) & (hi < b - gap/2), 'valid', np.where(lo >= b + gap/2, 'test', 'guard')))
-    if test == 0: split = np.where(hi < a - gap/2, 'train', np.where(lo >= a + gap/2, 'valid', 'guard'))
-    return g.assign(split=pd.array(split, dtype='string'))
+def _cut(
+    ends, # (N, 2) first and last position of each window
+    guard:int, # positions between blocks
+    shares:dict, # part -> its share of the positions, in the order along the axis
+)->np.ndarray: # (N,) part of each window, 'guard' where it is in none
+    "Cut an axis into blocks."
+    first, last = ends[:, 0].min(), ends[:, 1].max() + 1
+    at, out = first, np.full(len(ends), 'guard', object)
+    for k, (part, share) in enumerate(shares.items()):
+        until = at + share/sum(shares.values())*(last - first)
+        low = at + guard/2 if k else -np.inf
+        high = until - guard/2 if k < len(shares) - 1 else np.inf
+        out[(ends[:, 0] >= low) & (ends[:, 1] + 1 <= high)] = part
+        at = until
+    return out
 
 # %% ../nbs/02_windows.ipynb #596e1d91
 def split_gap(
     frame:pd.DataFrame, # table of windows with `split`
-)->float: # smallest number of lines between windows of different splits in one survey; inf when they share no survey
-    "Smallest gap between splits: the larger of the gaps along inlines and along crosslines, minimised over pairs."
-    used = frame[frame.split.notna() & (frame.split != 'guard')]
-    if used.survey.isna().any(): raise WindowError("some windows have no survey: disjointness cannot be shown")
-    gap = np.inf
-    for _, g in used.groupby('survey'):
-        if g.split.nunique() < 2: continue
-        if g.il0.isna().any() or g.xl0.isna().any(): raise WindowError(f"survey {g.survey.iloc[0]} is in several splits and its windows have no line numbers: disjointness cannot be shown")
-        box, split = g[['il0', 'il1', 'xl0', 'xl1']].to_numpy(float), g.split.to_numpy(str)
-        steps = []
-        for lo in (0, 2):
-            n = np.unique(box[:, lo:lo+2]); steps.append(np.diff(n).min() if len(n) > 1 else 1.)
-        for i in range(len(g) - 1):
-            other = box[i+1:][split[i+1:] != split[i]]
-            if not len(other): continue
-            apart = [np.maximum(other[:, k] - box[i, k+1], box[i, k] - other[:, k+1])/s - 1 for k, s in zip((0, 2), steps)]
-            gap = min(gap, np.maximum(*apart).min())
+    volume=None, # callable source -> open volume, for the increments of line numbers
+)->float: # lines, or traces and samples of a 2-D line, between windows of different splits; inf when they share no survey and no line
+    "Smallest gap between splits: the largest of the gaps along inlines, crosslines and samples, or along traces and samples, minimised over pairs. Below 0: windows overlap."
+    used = frame[frame.split.notna() & (frame.split != 'guard')].reset_index(drop=True)
+    ground, split, gap = _grounds(used), used.split.to_numpy(str), np.inf
+    image = used[ground < 0]
+    if image.survey.isna().any(): raise WindowError("some windows have no survey: disjointness cannot be shown")
+    parts = used.groupby('survey').split.nunique()
+    for name in image.survey.unique():
+        if parts[name] > 1: raise WindowError(f"survey {name} is in several splits and its windows have no line numbers: disjointness cannot be shown")
+    for g in np.unique(ground[ground >= 0]):
+        rows = np.flatnonzero(ground == g)
+        if len(set(split[rows])) < 2: continue
+        box = _boxes(used.iloc[rows], volume)
+        for name in np.unique(split[rows]):
+            mine = split[rows] == name
+            for some in np.array_split(np.flatnonzero(mine), -(-mine.sum()//_MANY)):
+                if not mine.all(): gap = min(gap, _gaps(box[some], box[~mine]).min())
     return float(gap)
 
-def prove_disjoint(frame:pd.DataFrame, guard:int=0):
-    "Raise `WindowError` unless windows of different splits are at least `guard` lines apart or in different surveys."
-    gap = split_gap(frame)
-    if gap < guard: raise WindowError(f"splits are {gap:g} lines apart, {guard} wanted: split again with a wider guard band")
+def prove_disjoint(
+    frame:pd.DataFrame, # table of windows with `split`
+    guard:int=0, # smallest gap that is accepted
+    volume=None, # see `split_gap`
+)->float: # the gap
+    "Raise `WindowError` unless windows of different splits are at least `guard` positions apart, or in different surveys or on different 2-D lines."
+    gap = split_gap(frame, volume)
+    if gap < guard: raise WindowError(f"splits are {gap:g} lines (of a 2-D line: traces or samples) apart, {guard} wanted: split again with a wider guard band")
     return gap
 
 # %% ../nbs/02_windows.ipynb #1043c5ab
+import itertools
+
+PARTS = ('train', 'valid', 'test')
+_DRAWS = 600 # ways to share units out that are looked at
+
 def split_by_window(frame:pd.DataFrame, valid:float=.2, test:float=.2, seed:int=0)->pd.DataFrame:
     "Split each class at random, window by window. Near duplicates may fall into different parts. Validation needs four windows of a class, test six."
     rng, split = np.random.default_rng(seed), pd.Series('train', index=frame.index, dtype='string')
@@ -583,13 +721,144 @@ def split_by_window(frame:pd.DataFrame, valid:float=.2, test:float=.2, seed:int=
         split[rows[:n_valid]] = 'valid'; split[rows[n_valid:n_valid + n_test]] = 'test'
     return frame.assign(split=split)
 
-def split_windows(frame:pd.DataFrame, valid:float=.2, test:float=.2, seed:int=0)->tuple: # (table, how it was split)
-    "The strictest split that the table allows: survey, then block, then window."
-    if frame.survey.notna().all() and frame.survey.nunique() >= 5: return split_by_survey(frame, valid, test, seed), 'survey'
-    if frame.survey.notna().all() and frame.il0.notna().all() and (frame.line_kind != 'line').all():
-        try: return split_by_block(frame, valid=valid, test=test), 'block'
-        except WindowError as e: print(f'no split by block ({e})', flush=True)
-    return split_by_window(frame, valid, test, seed), 'window'
+def _apart(box)->int:
+    "How many boxes share no pixel with one another, taken one after the other."
+    free, n = np.ones(len(box), bool), 0
+    for i in range(len(box)):
+        if not free[i]: continue
+        n += 1
+        free &= _gaps(box[i:i + 1], box)[0] >= 0
+    return n
+
+def _sections(frame)->np.ndarray: # (N,) number of the section that each window lies on; -1 for images
+    name = frame.source.astype(str) + '\n' + frame.line_kind.astype(str) + '\n' + frame.line.astype(str)
+    return np.where(_grounds(frame) >= 0, pd.factorize(name)[0], -1)
+
+def _counts(
+    frame:pd.DataFrame, # table of windows with labels
+    unit, # (N,) number of each window's unit
+)->tuple: # (U, C) windows of each unit and class, and how many of them share no pixel with one another
+    "What every unit has."
+    units, classes = pd.factorize(unit)[0], pd.factorize(frame.label)[0]
+    every = np.zeros((units.max() + 1, classes.max() + 1), int)
+    np.add.at(every, (units, classes), 1)
+    apart = every.copy()
+    section = _sections(frame)
+    rows = np.flatnonzero(section >= 0)
+    if len(rows) > _MANY: return every, apart
+    left, top, width, height = (frame[c].to_numpy(float, na_value=np.nan)[rows] for c in ('left', 'top', 'width', 'height'))
+    box = np.stack([left, left + width - 1, top, top + height - 1], 1)
+    group = (units[rows]*(classes.max() + 1) + classes[rows])*(section.max() + 1) + section[rows]
+    for g in np.unique(group):
+        mine = np.flatnonzero(group == g)
+        apart[units[rows[mine[0]]], classes[rows[mine[0]]]] += _apart(box[mine]) - len(mine)
+    return every, apart
+
+def _worth(
+    every, apart, # (D, 3, C) windows of each part and class in each of D ways, and those that share no pixel
+    wanted, # share of each part
+)->np.ndarray: # (D, 5): usable; half of the windows train; classes to train on; classes to validate and to test on; minus how far the parts are from what is wanted, coarsely
+    "What a way to share out is worth; larger is better, the first column first."
+    known = every[:, :1] >= 2                                                    # classes that are trained; others are left out
+    trained = known.sum((1, 2))
+    judged = (known & (apart[:, 1:] >= 2)).sum(2)                                # a query needs another of its class to find
+    there = (known & (every[:, 1:] >= 1)).sum(2)
+    asked = np.array(wanted[1:]) > 0
+    usable = (trained >= 2) & (((judged >= 1) & (there >= 2)) | ~asked).all(1)
+    share = every.sum(2)/every.sum((1, 2))[:, None]
+    off = np.abs(share - wanted).max(1)
+    return np.stack([usable, share[:, 0] >= .5, trained, (judged*asked).sum(1), -np.floor(off*5)], 1)
+
+def _best(worth)->int:
+    "Position of the best row; of equal ones the first."
+    return int(np.lexsort((-np.arange(len(worth)), *worth.T[::-1]))[-1])
+
+def _ways(sizes, wanted, seed)->np.ndarray: # (D, U) part of each unit
+    "Ways to give U units to the parts: by their number, by their windows, and all where there are few."
+    n, rng, out = len(sizes), np.random.default_rng(seed), []
+    few = [max(1, round(s*n)) if s > 0 else 0 for s in wanted[1:]]
+    for k in range(_DRAWS):
+        order, part = rng.permutation(n), np.zeros(n, int)
+        if k % 2 == 0 and sum(few) < n: part[order[:few[0]]], part[order[few[0]:sum(few)]] = 1, 2
+        else:
+            until = np.cumsum(sizes[order])/sizes.sum()
+            part[order] = np.select([until <= wanted[1] + .02, until <= wanted[1] + wanted[2] + .02], [1, 2], 0)
+        out.append(part)
+    kinds = [k for k, s in enumerate(wanted) if s > 0]
+    if len(kinds)**n <= 3**7: out += [np.array(p) for p in itertools.product(kinds, repeat=n)]
+    return np.array(out)
+
+def _deal(frame, unit, wanted, seed)->tuple: # (N,) parts as numbers, worth
+    "Share units out to train, valid and test so that as many classes as possible can be trained and judged."
+    every, apart = _counts(frame, unit)
+    ways = _ways(every.sum(1), wanted, seed)
+    parts = np.stack([ways == k for k in range(3)], 1).astype(int)               # (D, 3, U)
+    worth = _worth(parts @ every, parts @ apart, wanted)
+    best = _best(worth)
+    return ways[best][pd.factorize(unit)[0]], worth[best]
+
+def _cut_all(frame, guard, wanted, volume, depth)->tuple: # (N,) parts as numbers, -1 in a guard band; worth, and how many windows are kept
+    "Cut surveys and 2-D lines into blocks, the largest first, each as is best for all."
+    number = dict(train=0, valid=1, test=2, guard=-1)
+    ground, parts = _grounds(frame), np.zeros(len(frame), int)
+    def worth(p):
+        if not (p >= 0).any(): return (0.,)
+        return (*_worth(*_shared(frame[p >= 0], p[p >= 0]), wanted)[0], (p >= 0).sum())
+    best = worth(parts)
+    shares = {p: s for p, s in zip(PARTS, wanted) if s > 0}
+    orders = [o for n in range(1, len(shares) + 1) for o in itertools.permutations(shares, n)]
+    grounds, sizes = np.unique(ground[ground >= 0], return_counts=True)
+    for g in [*grounds[np.argsort(-sizes, kind='stable')]]*2:
+        rows, box = np.flatnonzero(ground == g), _boxes(frame.iloc[ground == g], volume, depth)
+        for axis, order, even in itertools.product(range(0, box.shape[1], 2), orders, (0., .5, 1.)):
+            tried, cut = parts.copy(), _cut(box[:, axis:axis + 2], guard, {p: (1 - even)*shares[p] + even/3 for p in order})       # from what is wanted to equal blocks
+            tried[rows] = [number[p] for p in cut]
+            if (found := worth(tried)) > best: best, parts = found, tried
+    return parts, best
+
+def _shared(frame, parts)->tuple: # (1, 3, C) windows of each part and class; those that share no pixel
+    "What the parts have."
+    out = []
+    for found in _counts(frame, parts):
+        full = np.zeros((1, 3, found.shape[1]), int)
+        full[0, parts[np.sort(np.unique(parts, return_index=True)[1])]] = found   # units are numbered as they occur
+        out.append(full)
+    return tuple(out)
+
+def split_windows(
+    frame:pd.DataFrame, # table of windows with labels
+    valid:float=.2, test:float=.2, # shares of windows
+    seed:int=0,
+    guard:int=GUARD, # see `near_groups`
+    volume=None, # callable source -> open volume, for the increments of line numbers
+)->tuple: # (table with `split`, how it was split: 'survey', 'line', 'block' or 'window')
+    """The strictest split that leaves every part enough: survey, then line, then block. Windows that are near never stand on two sides.
+
+    Images whose survey is not known, or is the only one, are split window by window: what they share cannot be known."""
+    frame = frame.reset_index(drop=True)
+    wanted = (1 - valid - test, valid, test)
+    for shares in dict.fromkeys((wanted, (1 - valid, valid, 0.))):
+        if found := _honest(frame, shares, seed, guard, volume): return found
+    if (_grounds(frame) < 0).all(): return split_by_window(frame, valid, test, seed), 'window'
+    raise WindowError(f"{len(frame)} labelled windows leave none to validate on: windows that overlap, or lie within {guard} lines of each other (on a 2-D line: traces "
+        "and samples), must not be in two parts; label some on another survey or line, or farther apart, at least two of each of two classes on either side")
+
+def _honest(frame, wanted, seed, guard, volume):
+    "The first of the splits by survey, line and block that leaves every part enough; None when there is none."
+    ground, parts = _grounds(frame), sum(s > 0 for s in wanted)
+    def dealt(how, unit):
+        if len(np.unique(unit)) < parts: return None
+        part, worth = _deal(frame, unit, wanted, seed)
+        return (_named(frame, part), how, (*worth, len(frame))) if worth[0] else None
+    if frame.survey.notna().all() and (found := dealt('survey', _joined(len(frame), frame.survey, np.where(ground >= 0, ground, None)))): return found[:2]
+    if (ground < 0).all(): return None
+    if found := dealt('line', near_groups(frame, guard, volume, whole_lines=True, depth=False)): return found[:2]
+    for depth in (False, True):                                                 # above one another only where nothing else is left
+        part, worth = _cut_all(frame, guard, wanted, volume, depth)
+        options = [dealt('block', near_groups(frame, guard, volume, depth=depth)), (_named(frame, part), 'block', worth) if worth[0] else None]
+        if options := [o for o in options if o]: return max(options, key=lambda o: o[2])[:2]
+
+def _named(frame, part): return frame.assign(split=pd.array(np.array([*PARTS, 'guard'], object)[part], dtype='string'))
 
 # %% ../nbs/02_windows.ipynb #2bd2ca6d
 def _called(id, source):
@@ -658,23 +927,47 @@ def load_windows(
     if said := _no_such(data): raise WindowError(said)
     return WindowReader(_folder_windows(challenge_folder(data), table, merge_case))
 
+_SPLIT = {'survey': 'no survey is in two parts', 'line': 'no line is in two parts, and lines in different parts are at least {guard} apart',
+    'block': 'windows in different parts are at least {guard} lines, traces or samples apart',
+    'window': 'nobody knows where images were cut, so near duplicates may be in two parts'}
+
 def split_labelled(
     reader:WindowReader, # its column `split` is filled
     seed:int=0, # of the split
     name:str='', # of the data, for error messages
+    test:float=.2, # share of windows for test, where the data has no test part; 0: none is wanted
 )->tuple: # (WindowReader, how it was split)
     "Split labelled windows into train, valid and test; a test part that is there stays. Classes with fewer than two windows to train on are left out, and named."
-    frame = reader.frame
+    frame, volume = reader.frame, reader.volume if reader.arrays is None else None
     free = frame.label.notna() & ~frame.split.isin(['test'])
     if not free.any(): raise WindowError(f"{name}: no labelled windows: expected class folders or a table with labels")
-    has_test = bool((frame.split == 'test').any())
-    parts, how = split_windows(frame[free], test=0. if has_test else .2, seed=seed)
-    reader.frame.loc[free, 'split'] = parts.split
+    given = frame[frame.split == 'test']
+    near = free.copy()
+    near[free] = near_any(frame[free], given, GUARD, volume)
+    if near.any(): print(f'left out of training and validation: {near.sum()} windows within {GUARD} lines, traces or samples of the test windows that were given', flush=True)
+    reader.frame.loc[near, 'split'] = 'guard'
+    free &= ~near
+    try: parts, how = split_windows(frame[free], test=0. if len(given) else test, seed=seed, volume=volume)
+    except WindowError as e: raise WindowError(f"{name}: {e}") from e
+    reader.frame.loc[free, 'split'] = parts.split.to_numpy()
+    say_split(reader.frame[free], how, volume)
     n = reader.frame[reader.frame.split == 'train'].label.value_counts()
     if not (reader.frame.split == 'valid').any(): raise WindowError(f"{name}: too few windows to keep some for validation: at least four of a class are needed")
     few = sorted(set(frame.label.dropna()) - set(n.index[n >= 2]))
-    if few: print(f"left out for want of training windows: {', '.join(few)}", flush=True)
+    if few: print(f"left out, too few training windows: {', '.join(few)}", flush=True)
     return reader.subset(~reader.frame.label.isin(few).to_numpy(bool)), how
+
+def say_split(
+    frame:pd.DataFrame, # labelled windows with `split`
+    how:str, # from `split_windows`
+    volume=None, # callable source -> open volume
+):
+    "Prove the split where places are known, and print which it is."
+    if how != 'window': prove_disjoint(frame, GUARD, volume)
+    n = frame.split.value_counts()
+    print(f"split by {how}: {_SPLIT[how].format(guard=GUARD)}; " + ', '.join(f'{n.get(p, 0)} {p}' for p in (*PARTS, 'guard') if p in n), flush=True)
+    lost = sorted(set(frame.label[frame.split == 'train']) - set(frame.label[frame.split == 'valid']))
+    if lost: print(f"no validation windows: {', '.join(lost)}", flush=True)
 
 def load_labelled(data, volume=None, table=None, seed:int=0, per_class:int=80, merge_case:bool=False)->tuple: # (WindowReader with split filled, how it was split)
     "`load_windows` and `split_labelled`."

@@ -113,3 +113,38 @@ def test_submission_survives_a_failed_write(tmp_path, monkeypatch):
 def test_evaluate_does_not_import_torch():
     code = "import sys, reflection_connection.evaluate; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, '-c', code]).returncode == 0
+
+def correlated(rng, n_surveys=12, n=10, spread=.15):
+    "Windows of a survey that are easy or hard together; the mean over all surveys there could be is 0.5."
+    ap = np.clip(rng.normal(.5, spread, n_surveys)[:, None] + rng.normal(0, .05, (n_surveys, n)), 0, 1).ravel()
+    t = pd.DataFrame(dict(label=np.tile(['A', 'B'], n_surveys*n//2), ap=ap, survey=np.repeat([f's{k}' for k in range(n_surveys)], n)))
+    return t.assign(**{c: t.ap for c in ('rr', 'p_at_1', 'p_at_3', 'p_at_10', 'r_precision')})
+
+def test_intervals_cover_when_the_windows_of_a_survey_are_alike():
+    "Drawing windows alone, fewer than half of the intervals hold the mean."
+    rng, by_survey, by_window = np.random.default_rng(6), [], []
+    for i in range(150):
+        t = correlated(rng)
+        for found, table in ((by_survey, t), (by_window, t.drop(columns='survey'))):
+            lo, hi = summarise(table, 200, i)['macro_map_ci']; found.append(lo <= .5 <= hi)
+    assert .85 <= np.mean(by_survey) <= 1 and np.mean(by_window) < .6, (np.mean(by_survey), np.mean(by_window))
+
+def test_what_intervals_are_over():
+    t = correlated(np.random.default_rng(7))
+    over = lambda f: summarise(f, 20)['intervals']
+    assert over(t) == dict(over='survey', n=12)
+    assert over(t.assign(survey='one', section=t.survey)) == dict(over='section', n=12)
+    assert over(t.assign(survey=np.where(np.arange(len(t)), t.survey, None), section=t.survey)) == dict(over='section', n=12)
+    assert over(t.assign(survey='one', section=np.arange(len(t)))) == dict(over='window', n=len(t))      # loose images: each is its own section
+
+def test_a_difference_in_one_survey_only_is_not_sure():
+    "Over windows it would be."
+    t = correlated(np.random.default_rng(8), n_surveys=5)
+    ahead = t.assign(ap=t.ap + np.where(t.survey == 's0', .3, 0.))
+    by_survey, by_window = (paired_bootstrap(ahead, t, n_boot=2000, over=o) for o in (None, 'window'))
+    assert by_survey['over'] == 'survey' and by_survey['p'] > .05 and by_window['p'] < .05 and by_survey['difference'] == by_window['difference']
+    with pytest.raises(ValueError, match='over is'): paired_bootstrap(t, t, over='section')
+
+def test_a_class_in_one_survey_gives_no_empty_figures():
+    t = correlated(np.random.default_rng(9)); t.loc[t.survey == 's3', 'label'] = 'C'
+    json.dumps(summarise(t, 300), allow_nan=False)
