@@ -678,11 +678,9 @@ def split_gap(
     volume=None, # callable source -> open volume, for the increments of line numbers
 )->float: # lines, or traces and samples of a 2-D line, between windows of different splits; inf when they share no survey and no line
     "Smallest gap between splits: the largest of the gaps along inlines, crosslines and samples, or along traces and samples, minimised over pairs. Below 0: windows overlap."
-    whole = frame.reset_index(drop=True)
-    counts = (whole.split.notna() & (whole.split != 'guard')).to_numpy(bool)
-    used, ground, gap = whole[counts], np.where(counts, _grounds(whole), -2), np.inf
-    split = whole.split.fillna('').to_numpy(str)
-    image = whole[ground == -1]
+    used = frame[frame.split.notna() & (frame.split != 'guard')].reset_index(drop=True)
+    ground, split, gap = _grounds(used), used.split.to_numpy(str), np.inf
+    image = used[ground < 0]
     if image.survey.isna().any(): raise WindowError("some windows have no survey: disjointness cannot be shown")
     parts = used.groupby('survey').split.nunique()
     for name in image.survey.unique():
@@ -690,8 +688,7 @@ def split_gap(
     for g in np.unique(ground[ground >= 0]):
         rows = np.flatnonzero(ground == g)
         if len(set(split[rows])) < 2: continue
-        same = np.flatnonzero(_grounds(whole) == g)                   # windows in guard bands tell increments too
-        box = _boxes(whole.iloc[same], volume)[counts[same]]
+        box = _boxes(used.iloc[rows], volume)
         for name in np.unique(split[rows]):
             mine = split[rows] == name
             for some in np.array_split(np.flatnonzero(mine), -(-mine.sum()//_MANY)):
