@@ -72,7 +72,8 @@ def test_windows_of_different_parts_are_apart(seed):
     if how == 'survey': assert used.groupby('survey').split.nunique().max() == 1 and len(used) == len(frame)
     if how == 'line': assert used.groupby(['source', 'line_kind', 'line']).split.nunique().max() == 1 and len(used) == len(frame)
     least = min((between(a, b, step[a.survey]) for a, b in itertools.combinations(list(used.itertuples()), 2) if a.split != b.split), default=np.inf)
-    assert split_gap(parts) == pytest.approx(least) and prove_disjoint(parts, GUARD) >= GUARD
+    assert GUARD <= prove_disjoint(parts, GUARD) <= least + 1e-9                # smaller where too few lines tell their increment
+    if used.line_kind.eq('line').all(): assert split_gap(parts) == pytest.approx(least)
 
 
 def test_most_random_tables_can_be_split():
