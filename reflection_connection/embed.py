@@ -14,7 +14,7 @@ import torch
 from .corpus import open_sources
 from .encoder import Encoder
 from .files import event, locked, read_arrays, timed, whole_file, writing
-from .volume import Openings, Volume, VolumeError, as_openings
+from .volume import Volume, VolumeError, as_openings
 from .windows import Grid, WindowError, WindowReader, data_fingerprint, in_metres, line_windows, trace_spacing, window_table
 
 # %% auto #0
