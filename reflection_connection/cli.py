@@ -54,6 +54,21 @@ def _point(text):
 _HW = dict(nargs=2, type=_positive, metavar=('H', 'W'))
 _DASK = ('--dask',), dict(metavar='ADDRESS', help="share the work out: address of a Dask scheduler, or 'local' for processes here")
 _MERGE = ('--merge-case',), dict(action='store_true', help='take class names that differ only by case or spacing for one')
+_UNIT = ('--unit',), dict(choices=('samples', 'metric'), default='samples', help='of window and stride: samples and traces, or ms (metres of depth) and metres')
+_BYTE, _FINITE = _between(1, 237), _between(-1e12, 1e12, float)
+_OPENING = [
+    (('--iline-byte',), dict(type=_BYTE, metavar='N', help='SEG-Y trace header byte of the inline number, counted from 1')),
+    (('--xline-byte',), dict(type=_BYTE, metavar='N', help='of the crossline number')),
+    (('--x-byte',), dict(type=_BYTE, metavar='N', help='of the x coordinate')),
+    (('--y-byte',), dict(type=_BYTE, metavar='N', help='of the y coordinate')),
+    (('--dt',), dict(type=_between(1e-9, 1e9, float), metavar='D', help='sample interval in ms, m or ft')),
+    (('--t0',), dict(type=_FINITE, metavar='T', help='time or depth of the first sample, in the same unit; may be negative')),
+    (('--domain',), dict(choices=('time', 'depth'), help='of the samples')),
+    (('--units',), dict(choices=('m', 'ft', 'degrees', 'arcsec'), help='of lengths (m, ft); of coordinates alone (degrees, arcsec)')),
+    (('--sample-format',), dict(choices=('ibm', 'ieee'), help='of 4-byte floats under a wrong format code')),
+    (('--for',), dict(nargs='+', default=[], dest='only_for', metavar='FILE', help='these options are for these volumes alone'))]
+_VOLUME = ('--volume',), dict(action='append', default=[], metavar='FILE', help='the volume of the box, when the index has several: its name or path; or where volumes lie now: OLD=NEW, a file, or a folder to look in')
+_OPENS = ('check', 'embed', 'index', 'search', 'evaluate', 'train', 'iterate', 'pretrain', 'explore') # commands that open volumes
 COMMANDS = {
     'synth': ("write synthetic data: labelled images in the challenge's layout, and a 3-D survey", [
         (('out',), dict(metavar='OUT', help='folder to write')),
@@ -68,19 +83,20 @@ COMMANDS = {
         (('--encoder',), dict(required=True, metavar='E', help='bundled name, encoder folder, or hub name')),
         (('--out',), dict(required=True, metavar='F.npz', help='arrays ids (N,) and embeddings (N, D)')),
         (('--window',), _HW | dict(default=(96, 96), help='of a volume: samples and traces')),
-        (('--stride',), _HW | dict(default=(48, 48), help='of a volume: samples and traces'))]),
+        (('--stride',), _HW | dict(default=(48, 48), help='of a volume: samples and traces')), _UNIT]),
     'index': ('index every window of volumes or image folders', [
         (('sources',), dict(nargs='+', metavar='SOURCE', help='volume, folder of images, or table of windows')),
         (('--encoder',), dict(required=True, metavar='E', help='bundled name, encoder folder, or hub name')),
         (('--out',), dict(required=True, metavar='DIR', help='index folder')),
         (('--window',), _HW | dict(default=(96, 96), help='samples and traces, or see --unit')),
         (('--stride',), _HW | dict(default=(48, 48), help='samples and traces, or see --unit')),
-        (('--unit',), dict(choices=('samples', 'metric'), default='samples', help='of window and stride: samples and traces, or ms (depth unit) and metres')),
+        _UNIT,
         (('--lines',), dict(choices=('inline', 'crossline', 'both'), default='both', help='which lines of a volume')),
         (('--every',), dict(type=_positive, default=1, metavar='N', help='every Nth line')),
         (('--kind',), dict(choices=('auto', 'flat', 'fp16', 'hnsw', 'ivf', 'ivfpq'), default='auto', help='how embeddings are kept; auto goes by their number and the free memory')),
         (('--memory',), dict(type=_between(1e-6, 1e6, float), metavar='GB', help='that the index may take; default: what is free')),
-        (('--milvus',), dict(nargs='?', const='', metavar='URI', help='keep the windows in Milvus: address of a server, or nothing for a file DIR.db')), _DASK]),
+        (('--milvus',), dict(nargs='?', const='', metavar='URI', help='keep the windows in Milvus: address of a server, or nothing for a file DIR.db')), _DASK,
+        (('--json',), dict(action='store_true', help='print JSON'))]),
     'search': ('where else does it look like this?', [
         (('index',), dict(metavar='DIR', help='index folder')),
         (('--image',), dict(nargs='+', metavar='PNG', help='query: an image (PNG, JPEG, TIFF, BMP, or amplitudes in .npy), or several')),
@@ -89,7 +105,7 @@ COMMANDS = {
         (('--line',), dict(type=int, metavar='0', help='query: a box on a 2-D line')),
         (('--along',), dict(nargs='+', type=_point, metavar='IL,XL', help='query: a box on the line through these points')),
         (('--box',), dict(nargs=4, type=int, metavar=('TOP', 'LEFT', 'BOTTOM', 'RIGHT'), help='sample and trace positions, half-open')),
-        (('--volume',), dict(metavar='FILE', help='the volume of the box, when the index has several')),
+        _VOLUME,
         (('--labels',), dict(metavar='TABLE', help='labelled windows: gives hits a class guess, and is what --class goes by')),
         (('--class',), dict(metavar='NAME', dest='label', help='query: windows of this class of --labels')), _MERGE,
         (('--like',), dict(nargs='+', default=[], metavar='ID', help='windows of the index that are meant too')),
@@ -97,7 +113,7 @@ COMMANDS = {
         (('--k',), dict(type=_positive, default=10, metavar='K', help='hits')),
         (('--where',), dict(metavar='EXPR', help="filter, e.g. \"line > 1300 and time_ms < 2000\"")),
         (('--polygon',), dict(metavar='CSV', help='only hits inside: columns x and y (or easting and northing), one row a corner; several polygons are told apart by a column or an empty row')),
-        (('--min-separation',), dict(type=int, default=2, metavar='N', help='hits within N line numbers of a better one are dropped')),
+        (('--min-separation',), dict(type=int, default=2, metavar='N', help='hits within N lines of a better one are dropped, however lines are numbered')),
         (('--min-samples',), dict(type=int, default=0, metavar='N', help='and those whose centres are so near, and within N samples')),
         (('--min-confidence',), dict(type=_probability, metavar='P', help='drop hits of smaller probability')),
         (('--bodies',), dict(action='store_true', help='print bodies: windows of probability --min-confidence (0.5) that touch')),
@@ -174,6 +190,7 @@ COMMANDS = {
         (('--labels',), dict(metavar='CSV', help='where labels are kept; default: DIR_labels.csv')),
         (('--allow-labels',), dict(action='store_true', help='labels and maps may be written; else the page is read-only')),
         (('--port',), dict(type=_between(1, 65535), metavar='N', help='default: a free one')),
+        (('--volume',), dict(action='append', default=[], metavar='FILE', help='where volumes of the index lie now: OLD=NEW, a file, or a folder to look in')),
         (('--encoder',), dict(metavar='E', help='where the encoder of the index lies now')),
         (('--base-url',), dict(default='/', metavar='PATH', help='behind JupyterHub or a reverse proxy: the path of the page there, e.g. /user/ann/proxy/8866/')),
         (('--keep',), dict(type=_between(1, 86400), default=120, metavar='SECONDS', help='a closed page keeps its memory so long, and may come back; default: 120'))]),
@@ -197,6 +214,9 @@ def parser()->argparse.ArgumentParser:
     for name, (about, arguments) in COMMANDS.items():
         sub = subs.add_parser(name, help=about, description=about[0].upper() + about[1:] + '.')
         for flags, options in arguments: sub.add_argument(*flags, **options)
+        if name in _OPENS:
+            group = sub.add_argument_group('what headers leave open', 'An index remembers these.' if name in ('index', 'search', 'explore') else None)
+            for flags, options in _OPENING: group.add_argument(*flags, **options)
         sub.add_argument('-v', '--verbose', action='store_true', help='write what happens to standard error, line by line')
     return top
 
@@ -216,9 +236,22 @@ def _lines(d, indent=0):
             for e in v: yield '  '*(indent + 1) + (e if isinstance(e, str) else '; '.join(f'{n}: {t}' for n, t in e.items()))
         else: yield f"{'  '*indent}{k}: {v if v not in ([], None) else 'none'}"
 
+def _opening(a):
+    "What was said about how volumes are to be opened."
+    from reflection_connection.volume import Openings
+    from reflection_connection.volume.errors import OPENING
+    options = {name: getattr(a, name) for name in OPENING}
+    quiet = int(os.environ.get('RANK', 0)) > 0                           # of several processes the first one speaks
+    return Openings(None, {path: options for path in a.only_for}, quiet) if a.only_for else Openings(options, quiet=quiet)
+
+def _problems(opening):
+    "What is doubtful about the volumes that were opened: path -> sentences."
+    from reflection_connection.volume import sentences
+    return {path: sentences(problems) for path, problems in opening.problems.items()}
+
 def check(a):
     from reflection_connection.volume import preflight
-    report = preflight(a.file)
+    report = preflight(a.file, **_opening(a).of(a.file))
     return report if a.json else '\n'.join(_lines(report))
 
 # %% ../nbs/14_cli.ipynb #86943dfa
@@ -238,23 +271,37 @@ def embed(a):
     from reflection_connection.windows import Grid
     if not a.out.endswith('.npz'): raise ValueError(f"--out is {a.out}: expected a name ending in .npz")
     if not Path(a.out).parent.is_dir(): raise ValueError(f"--out is {a.out}: there is no folder {Path(a.out).parent}")
-    (n, dim), report = embed_file(Encoder.load(a.encoder), a.source, a.out, Grid(a.window, a.stride), progress=_progress('embedding'), dask=a.dask)
+    (n, dim), report = embed_file(Encoder.load(a.encoder), a.source, a.out, Grid(a.window, a.stride, unit=a.unit), progress=_progress('embedding'), dask=a.dask, opening=_opening(a))
     for r in report.itertuples(): print(f'left out {r.id}: {r.problem}', file=sys.stderr)
     return f"{a.out}: {n:,} embeddings of {dim} numbers"
 
 def index(a):
     from reflection_connection.encoder import Encoder
-    from reflection_connection.index import build_index
     from reflection_connection.windows import Grid
-    where = str(Path(a.encoder).resolve()) if Path(a.encoder).is_dir() else a.encoder; grid = Grid(a.window, a.stride, a.lines, a.every, unit=a.unit)
+    where = str(Path(a.encoder).resolve()) if Path(a.encoder).is_dir() else a.encoder
+    options = dict(grid=Grid(a.window, a.stride, a.lines, a.every, unit=a.unit), encoder_source=where, progress=_progress('indexing'), dask=a.dask, opening=_opening(a))
+    worked = True
     if a.milvus is not None:
         from reflection_connection.milvus import build_milvus
-        made, report = build_milvus(Encoder.load(a.encoder), a.sources, a.out, a.milvus, grid=grid, encoder_source=where, progress=_progress('indexing'), dask=a.dask)
-        for r in report.itertuples(): print(f'left out {r.id}: {r.problem}', file=sys.stderr)
-        return f"{a.out}: {made}"
-    made, report, worked = build_index(Encoder.load(a.encoder), a.sources, a.out, grid, a.kind, where, None if a.memory is None else int(a.memory*1e9), progress=_progress('indexing'), dask=a.dask)
+        made, report = build_milvus(Encoder.load(a.encoder), a.sources, a.out, a.milvus, **options)
+    else:
+        from reflection_connection.index import build_index
+        memory = None if a.memory is None else int(a.memory*1e9)
+        made, report, worked = build_index(Encoder.load(a.encoder), a.sources, a.out, kind=a.kind, memory=memory, **options)
     for r in report.itertuples(): print(f'left out {r.id}: {r.problem}', file=sys.stderr)
+    if a.json: return _index_json(a.out, made, report, worked)
     return f"{a.out}: {made}" + ('' if worked else ', unchanged: nothing to do')
+
+def _index_json(folder, made, report, worked):
+    from reflection_connection.index import read_meta
+    from reflection_connection.volume import sentences
+    from reflection_connection.volume.errors import spoken
+    meta = read_meta(folder)
+    volumes = meta['volumes']
+    return dict(out=str(folder), windows=len(made), dim=meta['dim'], kind=meta.get('kind', 'milvus'), encoder=meta['encoder'], worked=worked,
+                left_out=report.to_dict('records'), opening={path: v['opening'] for path, v in volumes.items()},
+                notes={path: v['notes'] for path, v in volumes.items()}, problems={path: sentences(v['problems']) for path, v in volumes.items()},
+                sizes=list(map(spoken, meta['sizes'])))
 
 # %% ../nbs/14_cli.ipynb #46166da4
 def _examples(a, searcher):
@@ -263,17 +310,40 @@ def _examples(a, searcher):
     kinds = [(k, n) for k, n in (('inline', a.inline), ('crossline', a.crossline), ('line', a.line), ('along', a.along)) if n is not None]
     if len(kinds) > 1 or bool(kinds) != (a.box is not None): raise SearchError("a box is --box TOP LEFT BOTTOM RIGHT with one of --inline N, --crossline N, --line 0, --along IL,XL IL,XL")
     out = [searcher.image(f) for f in a.image or []] + [searcher.indexed(i) for i in a.like]
-    for kind, number in kinds: out.append(searcher.arbitrary(number, a.box, a.volume) if kind == 'along' else searcher.box(kind, number, a.box, a.volume))
+    for kind, number in kinds: out.append(searcher.arbitrary(number, a.box, a.chosen) if kind == 'along' else searcher.box(kind, number, a.box, a.chosen))
     return out
+
+def _volumes(values):
+    "What --volume says: (the volume that is meant or None, where volumes lie now)."
+    from reflection_connection.index import SearchError
+    from reflection_connection.search import is_folder_of_volumes
+    here = lambda v: os.path.exists(v)
+    places = [v for v in values if here(v) or '=' in v]
+    meant = [v for v in values if not ('=' in v and not here(v)) and not is_folder_of_volumes(v)]
+    if len(meant) > 1: raise SearchError(f"--volume names {' and '.join(meant)}: a box lies on one volume; say OLD=NEW where volumes lie now")
+    return (meant[0] if meant else None), places
+
+def _sections_of(a, searcher):
+    "The volume of labelled windows that name none, or the folder of their sections."
+    folders = [v for v in a.volume if os.path.isdir(v)]
+    if a.chosen: return a.chosen if a.chosen in folders else str(searcher.volume(a.chosen).path)
+    return folders[0] if folders else searcher.sources[0] if len(searcher.sources) == 1 else None
+
+def _with_units(table, searcher, sources):
+    "Columns x and y that say which unit is not metres."
+    units = searcher.units(sources)
+    unit = next(iter(units)) if len(units) == 1 else None
+    return table.rename(columns={c: f'{c} ({unit})' for c in 'xy'}) if unit not in (None, 'm') else table
+
 
 def search(a):
     from reflection_connection.index import SearchError
     from reflection_connection.search import MAPS, ClassQuestion, Question, Searcher
     from reflection_connection.tables import read_polygon
     from reflection_connection.windows import load_windows
-    searcher = Searcher.open(a.index, a.encoder); examples = _examples(a, searcher); unlike = [searcher.indexed(i) for i in a.unlike]; known = None
+    a.chosen, places = _volumes(a.volume); searcher = Searcher.open(a.index, a.encoder, _opening(a), places); examples = _examples(a, searcher); unlike = [searcher.indexed(i) for i in a.unlike]; known = None
     if a.label and not a.labels: raise SearchError("--class needs --labels: a table or folder of labelled windows")
-    if a.labels: reader = load_windows(a.labels, a.volume or (searcher.sources[0] if len(searcher.sources) == 1 else None), merge_case=a.merge_case); reader = reader.subset(reader.frame.label.notna().to_numpy(bool))
+    if a.labels: reader = load_windows(a.labels, _sections_of(a, searcher), merge_case=a.merge_case, opening=searcher.openings()); reader = reader.subset(reader.frame.label.notna().to_numpy(bool))
     if a.labels and not len(reader): raise SearchError(f"--labels {a.labels}: no window in it has a label")
     if a.labels: known = searcher.encoder.embed(*reader.read()), reader.frame.label.to_numpy(str)
     if bool(a.label) == bool(examples): raise SearchError("nothing is asked, or too much: give either --class NAME with --labels, or --image PNG, a box, --like ID")
@@ -282,11 +352,15 @@ def search(a):
     if a.map:
         if not searcher.sources: raise SearchError("--map needs a volume in the index: images have no geometry")
         note = f"LIKENESS TO {box['line_kind']} {box['line']} BOX {' '.join(map(str, a.box or []))}".upper() if box else f'LIKENESS TO {question.name}'.upper()
-        searcher.write_map(searcher.score(question, MAPS)[0], a.map, box.get('source', a.volume), box.get('line_kind'), note); print(f'{a.map}: likeness in [0, 1]', file=sys.stderr)
+        searcher.write_map(searcher.score(question, MAPS)[0], a.map, box.get('source', a.chosen), box.get('line_kind'), note); print(f'{a.map}: likeness in [0, 1]', file=sys.stderr)
     if a.bodies: found = searcher.bodies(question, .5 if a.min_confidence is None else a.min_confidence, a.where, polygon)
     else: found = searcher.hits(question, a.k, a.min_separation, a.min_samples, a.where, polygon, a.min_confidence, known)
-    if a.json: return found.astype(object).where(found.notna(), None).to_dict('records')
-    shown = found.drop(columns=['source', 'il0', 'il1', 'xl0', 'xl1'] if not a.bodies else ['source']).dropna(axis=1, how='all')
+    sources = list(found.source.unique())
+    searcher.warn(sources)
+    if a.json: return [hit | {'problems': searcher.problems(hit['source'])} for hit in found.astype(object).where(found.notna(), None).to_dict('records')]
+    numbers = [] if any(map(searcher.is_line, sources)) else ['cdp0', 'cdp1']      # how a place on a 2-D line is called elsewhere
+    shown = found.drop(columns=['source', *numbers, *(['il0', 'il1', 'xl0', 'xl1'] if not a.bodies else [])]).dropna(axis=1, how='all')
+    shown = _with_units(shown, searcher, sources)
     return shown.to_string(index=False, float_format=lambda v: f'{v:.3f}') if len(found) else 'nothing found'
 
 # %% ../nbs/14_cli.ipynb #555f4528
@@ -310,8 +384,9 @@ def evaluate(a):
     from reflection_connection.run import ahead_table, score_encoder
     from reflection_connection.tables import class_name
     from reflection_connection.windows import load_windows
-    found = score_encoder(Encoder.load(a.encoder), load_windows(a.source, a.sections, a.table, merge_case=a.merge_case), a.leave_out, [class_name(c) for c in a.exclude])
-    if a.json: return found
+    opening = _opening(a)
+    found = score_encoder(Encoder.load(a.encoder), load_windows(a.source, a.sections, a.table, merge_case=a.merge_case, opening=opening), a.leave_out, [class_name(c) for c in a.exclude])
+    if a.json: return found | {name: v for name, v in {'problems': _problems(opening)}.items() if any(v.values())}      # beside the methods
     e = found['encoder']; parts = [f"{e['n_queries'] + e['n_skipped']} windows, left out: {e['leave_out']}, chance {e['chance']['macro_map']:.3f}; intervals and p over {e['intervals']['n']} {e['intervals']['over']}s", ahead_table(found).to_string()]
     listed = lambda d: '  '.join(f"{k} {v['map']:.2f} ({v['n']})" for k, v in sorted(d.items(), key=lambda kv: kv[1]['map']))
     parts.append('encoder, mAP by class (windows): ' + listed(e['per_class']))
@@ -336,35 +411,38 @@ def submit(a):
 def train(a):
     from reflection_connection.run import train_encoder
     from reflection_connection.train import rank
-    encoder, results = train_encoder(a.data, a.encoder, volume=a.volume, table=a.table, merge_case=a.merge_case, folder=a.out, seed=a.seed, what=a.what, steps=a.steps, loss=a.loss, mining=a.mining, lr=a.lr, gather=a.gather, accumulate=a.accumulate)
+    opening = _opening(a)
+    encoder, results = train_encoder(a.data, a.encoder, volume=a.volume, table=a.table, merge_case=a.merge_case, folder=a.out, seed=a.seed, what=a.what, steps=a.steps, loss=a.loss, mining=a.mining, lr=a.lr, gather=a.gather, accumulate=a.accumulate, opening=opening)
     if rank(): return ''                                                  # the first process answers
-    if a.json: return results
+    if a.json: return results | {'problems': _problems(opening)}
     return f"{a.out}: {'head' if results['what'] == 'head' else 'all weights'} trained, validation macro mAP {results['before']:.3f} -> {results['after']:.3f} (split by {results['split']}, candidates left out: {results['leave_out']})"
 
 def iterate(a):
     from reflection_connection.iterate import Rules
     from reflection_connection.run import iterate_labels, loop_windows
     rules = Rules(**{n: getattr(a, n) for n in ('min_probability', 'min_margin', 'cap') if getattr(a, n) is not None})
-    windows = loop_windows(a.data, a.volume, a.table, corpus=a.corpus, seed=a.seed, merge_case=a.merge_case, grid=(a.window, a.stride))
+    opening = _opening(a)
+    windows = loop_windows(a.data, a.volume, a.table, corpus=a.corpus, seed=a.seed, merge_case=a.merge_case, grid=(a.window, a.stride), opening=opening)
     found = iterate_labels(windows, a.encoder, a.out, rules, a.rounds, a.patience, a.what, a.seed, a.verdicts); held = found['ledger'].current()
-    if a.json: return dict(story=found['story'], encoder=str(found['encoder']), labels=held.to_dict('records'), suspects=found['suspects'].to_dict('records'), rounds=found['rounds'].astype(object).where(found['rounds'].notna(), None).to_dict('records'))
+    if a.json: return dict(problems=_problems(opening), story=found['story'], encoder=str(found['encoder']), labels=held.to_dict('records'), suspects=found['suspects'].to_dict('records'), rounds=found['rounds'].astype(object).where(found['rounds'].notna(), None).to_dict('records'))
     doubts = ''.join(f"\nlook at {r.id}: labelled {r.label}, {r.second} is ahead" for r in found['suspects'].head(5).itertuples())
     return f"{found['story']}\nlabels:  {found['ledger'].path}\nreview:  {Path(a.out)/'review'}\nencoder: {found['encoder']}{doubts}"
 
 def pretrain(a):
     from reflection_connection.run import pretrain_encoder
     from reflection_connection.train import rank
+    opening = _opening(a)
     encoder, history = pretrain_encoder(a.sources, a.encoder, a.out, a.size, not a.fresh, a.sections, a.seed, objective=a.objective, steps=a.steps, batch=a.batch, lr=a.lr, mask=a.mask,
-        assignment=a.assignment, augment=a.augment, precision=a.precision, workers=a.workers, every=a.every)
+        assignment=a.assignment, augment=a.augment, precision=a.precision, workers=a.workers, every=a.every, opening=opening)
     if rank(): return ''                                                  # the first process answers
     facts, last = encoder.provenance['pretraining'], {k: v for r in history for k, v in r.items() if k.startswith('eval_')}
-    if a.json: return last | {k: facts[k] for k in ('windows_seen', 'surveys', 'data_wait')} | {'losses': [r['loss'] for r in history if 'loss' in r]}
+    if a.json: return last | {k: facts[k] for k in ('windows_seen', 'surveys', 'data_wait')} | {'losses': [r['loss'] for r in history if 'loss' in r], 'problems': _problems(opening)}
     return f"{a.out}: {facts['windows_seen']:,} windows of {facts['surveys']} surveys; held-out loss {last['eval_loss']:.4g}, effective rank {last['eval_rank']:.1f} of {encoder.dim}; waited for data {facts['data_wait']:.1%} of the time"
 
 def explore(a):
     from reflection_connection.explore import serve
     ready = lambda url: print(f'{url}\nopen it in a browser; Ctrl-C ends it', file=sys.stderr, flush=True)
-    serve(a.index, a.port or 0, a.labels, a.allow_labels, a.encoder, ready, base_url=a.base_url, keep=a.keep)
+    serve(a.index, a.port or 0, a.labels, a.allow_labels, a.encoder, ready, base_url=a.base_url, keep=a.keep, opening=_opening(a), places=a.volume)
     return ''
 
 def run(a):
@@ -465,10 +543,11 @@ def _run_command(args)->int: # exit code
     "Run a command, and say in one line what went wrong."
     command = {'synth': synth, 'check': check, 'embed': embed, 'index': index, 'search': search, 'evaluate': evaluate, 'submit': submit, 'train': train, 'pretrain': pretrain, 'iterate': iterate, 'explore': explore, 'run': run, 'rerun': rerun}[args.command]
     from reflection_connection.files import listen, timed
+    from reflection_connection.volume.errors import command_line
     if args.verbose: os.environ['REFCON_VERBOSE'] = '1'                                 # a run's notebook is a process of its own
     try:
         args = _here(args)
-        with contextlib.redirect_stdout(sys.stderr), listen(sys.stderr) if args.verbose else contextlib.nullcontext(), timed(f'refcon.{args.command}'): answer = command(args)
+        with command_line(), contextlib.redirect_stdout(sys.stderr), listen(sys.stderr) if args.verbose else contextlib.nullcontext(), timed(f'refcon.{args.command}'): answer = command(args)
         answer, code = answer if isinstance(answer, tuple) else (answer, 0)
         if answer != '': print(answer if isinstance(answer, str) else json.dumps(answer, indent=1, allow_nan=False))
         return code

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from .files import tidy_file, whole_file, writing
 from .synthetic import synthetic_section
-from .volume import VolumeError, live_mask, open_volume
+from .volume import VolumeError, as_openings, live_mask, open_volume
 from .tables import is_table
 from .windows import IMAGE_TYPES, WindowError, image_windows, load_windows, read_image, volume_windows, window_table
 
@@ -76,12 +76,13 @@ def _spread_out(sources):
 # %% ../nbs/02b_corpus.ipynb #3b32895e
 def open_sources(
     sources, # a volume, a folder of volumes or of images, a table of windows; or a list of such
+    opening=None, # what volumes' headers leave open, see `volume.as_openings`
 )->list: # of ('volume', path, whether it was asked for by name) or ('table', table of windows, True)
     "What sources hold, one volume or table at a time."
     out = []
     for source in [sources] if isinstance(sources, (str, Path)) else sources:
         path = Path(source)
-        if is_table(path): out.append(('table', load_windows(source).frame, True)); continue
+        if is_table(path): out.append(('table', load_windows(source, opening=opening).frame, True)); continue
         alone = path.is_file() and path.suffix.lower() not in IMAGE_TYPES                    # a volume, whatever its name ends in
         for found, kind, named in [(path, 'volume', True)] if alone else _spread_out([source]):
             out.append(('table', load_windows(found).frame, True) if kind == 'images' else ('volume', found.resolve(), named))
@@ -89,14 +90,15 @@ def open_sources(
 
 def source_windows(
     sources, # see `open_sources`
-    window=(96, 96), stride=(48, 48), lines='both', every=1, # of volumes, see `windows.Grid`
+    window=(96, 96), stride=(48, 48), lines='both', every=1, unit='samples', # of volumes, see `windows.Grid`
+    opening=None, # what volumes' headers leave open, see `volume.as_openings`
 )->tuple: # (table of windows, report: file, problem of volumes left out)
     "Every window of a grid over volumes, and all images."
-    tables, out = [], []
-    for kind, what, named in open_sources(sources):
+    tables, out, opening = [], [], as_openings(opening)
+    for kind, what, named in open_sources(sources, opening):
         if kind == 'table': tables.append(what); continue
         try:
-            with open_volume(what) as volume: tables.append(volume_windows(volume, window, stride, lines, every))
+            with opening.open(what) as volume: tables.append(volume_windows(volume, window, stride, lines, every, unit=unit))
         except (VolumeError, WindowError) as e:
             if named: raise
             out.append((str(what), str(e)))
@@ -114,16 +116,16 @@ def _blocks(n, valid, smallest):
 def _volume_places(volume, span, smallest):
     "Line kinds, numbers and trace ranges with both coordinates of the longer side within `span` (positions), of at least `smallest` traces."
     lo, hi = span
-    if not volume.has_geometry: places = [('line', [0], lo, hi)]
+    if not volume.has_geometry: places = [('line', [0], max(lo, first), min(hi, stop)) for first, stop in volume.segments]
     else:
         n_il, n_xl = len(volume.inlines), len(volume.crosslines)
         if n_il >= n_xl: places = [('inline', volume.inlines[lo:hi], 0, n_xl), ('crossline', volume.crosslines, lo, hi)]
         else: places = [('crossline', volume.crosslines[lo:hi], 0, n_il), ('inline', volume.inlines, lo, hi)]
     return [(kind, np.asarray(numbers), a, b) for kind, numbers, a, b in places if len(numbers) and b - a >= smallest]
 
-def _volume_source(path, valid, smallest, by):
+def _volume_source(path, valid, smallest, by, opening):
     "A volume as a `Source`; `by` says whether it is cut into blocks."
-    with open_volume(path.resolve()) as v:
+    with opening.open(path.resolve()) as v:
         if v.n_samples < smallest: raise WindowError(f"{path.name}: {v.n_samples} samples, fewer than the smallest window ({smallest})")
         n = max(len(v.inlines), len(v.crosslines)) if v.has_geometry else v.n_traces
         spans = _blocks(n, valid, smallest) if by == 'block' else {'train': (0, n), 'valid': (0, n)}
@@ -151,8 +153,10 @@ class Corpus:
         min_live:float=.9, # least share of live samples in a window
         smallest:int=32, # least number of samples and of traces in a window
         seed:int=0, # which surveys validate
+        opening=None, # what volumes' headers leave open, see `volume.as_openings`
     ):
         if not 0 < valid <= .5: raise WindowError(f"valid is {valid}: expected a share above 0 and up to 0.5")
+        self.opening = as_openings(opening)
         self.shapes, self.min_live, self.smallest, self.weights = shapes or Shapes(), min_live, smallest, weights
         paths = list(_spread_out([sources] if isinstance(sources, (str, os.PathLike)) else sources))
         if not paths: raise WindowError("no sources: expected volumes, folders of volumes or folders of images")
@@ -160,7 +164,7 @@ class Corpus:
             self.sources, left_out = [], []
             for path, kind, named in paths:
                 try:
-                    if kind == 'volume': self.sources.append(_volume_source(path, valid, smallest, by))
+                    if kind == 'volume': self.sources.append(_volume_source(path, valid, smallest, by, self.opening))
                     else:
                         source, report = _image_source(path, valid, by); self.sources.append(source)
                         left_out += [(r.file, r.problem) for r in report.itertuples()]
@@ -206,13 +210,15 @@ class Corpus:
         part = self.chance['train'] > 0
         return max(1, round(sum(s.area for s, p in zip(self.sources, part) if p) / self.shapes.area))
 
+    def _reopened(self, path): return open_volume(path, **self.opening.of(path))          # its problems have been told
+
     def fingerprint(self)->str: # 16 hexadecimal digits
         "Changes when sources, their headers or sampled amplitudes, chances, split or shapes change."
         h = hashlib.sha256(json.dumps([self.min_live, self.smallest, self.shapes.lo, self.shapes.hi, None if self.shapes.known is None else self.shapes.known.tolist(), {k: v.round(9).tolist() for k, v in self.chance.items()}]).encode())
         for s in self.sources:
             if s.kind == 'images': what = [(str(p), Path(p).stat().st_size) for part in ('train', 'valid') for place in s.places[part] for p in place[1]]
             else:
-                with open_volume(s.path) as v: what = v.fingerprint()
+                with self._reopened(s.path) as v: what = [v.fingerprint(), self.opening.of(s.path)]
             h.update(json.dumps([s.survey, what, [[k, list(map(str, n)), a, b] for p in s.places.values() for k, n, a, b in p]]).encode())
         return h.hexdigest()[:16]
 
@@ -237,7 +243,7 @@ class CorpusWindow:
 def _volume(self:Corpus, path):
     "The open volume, one for each process: file positions are not shared."
     key = os.getpid(), path
-    if key not in self._open: self._open[key] = open_volume(path)
+    if key not in self._open: self._open[key] = self._reopened(path)
     return self._open[key]
 
 @patch

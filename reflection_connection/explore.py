@@ -18,6 +18,8 @@ from .plot import DEAD, color_range
 from .search import HITS, MAPS, ClassQuestion, Question, Searcher, synthetic_references
 from .tables import WindowError, class_name, read_rows, whole_numbers
 from .windows import kind_of_line
+from .volume import as_openings
+from .volume.errors import speaks_options, spoken
 
 # %% auto #0
 __all__ = ['LONGEST', 'LABEL_COLUMNS', 'CMAPS', 'ACTIONS', 'KEEP', 'MESSAGE', 'labels_beside', 'LabelTable', 'png',
@@ -148,9 +150,10 @@ class Explorer(anywidget.AnyWidget):
         allow_labels:bool=True, # False: nothing is written
         encoder=None, # where the encoder lies now, see `Searcher.open`
         k:int=20, # hits shown
-        separation=(8, 16), # line numbers and samples within which a worse hit is a near duplicate
+        separation=(8, 16), # lines and samples within which a worse hit is a near duplicate
+        opening=None, places=(), # see `Searcher`
     ):
-        self.searcher = index if isinstance(index, Searcher) else Searcher.open(index, encoder)
+        self.searcher = index if isinstance(index, Searcher) else Searcher.open(index, encoder, opening, places)
         if self.searcher.store: raise WindowError("the windows of this index are in Milvus, and the explorer colours all of them: it needs an index in memory")
         if not self.searcher.sources: raise WindowError("the index has no volume: the explorer shows sections; search images with refcon search")
         path = labels or (None if isinstance(index, Searcher) else labels_beside(index))
@@ -158,13 +161,21 @@ class Explorer(anywidget.AnyWidget):
         self.k, self.separation, self._k = k, separation, 0
         self._gain, self._cmap, self._heat, self._expression, self._rows, self._thread, self._stop = 1., 'gray', 'likeness', '', [], None, threading.Event()
         self._positives, self._negatives, self._signs, self._values, self._p, self._known, self._synthetic, self._taught = [], [], {}, None, None, None, None, {}
-        s, items = self.searcher, self.searcher.index.items; v = s.volume(s.sources[0]); kind = s.kinds(s.sources[0])[0]; sized = items[items.line_kind != 'image']
-        super().__init__(info=dict(sources=s.sources, names=[s.volume(p).name for p in s.sources], lines={p: {k: s.volume(p).lines(k).tolist() for k in ('inline', 'crossline', 'line')} for p in s.sources},
+        s = self.searcher
+        names = [s.volume(p).name for p in s.sources]                    # finds those that have moved
+        items = s.index.items; v = s.volume(s.sources[0]); kind = s.kinds(s.sources[0])[0]; sized = items[items.line_kind != 'image']
+        super().__init__(info=dict(sources=s.sources, names=names, problems=self._doubts(), lines={p: {k: s.volume(p).lines(k).tolist() for k in ('inline', 'crossline', 'line')} for p in s.sources},
             allow_labels=self.allow_labels, cmaps=list(CMAPS), window=[int(sized.height.iloc[0]), int(sized.width.iloc[0])]))
         xy, rows = principal_axes(s.index); self._cloud_rows = rows; span = np.abs(xy).max() or 1.
         self.cloud = dict(points=(xy/span*1000).round().astype(int).tolist(), rows=rows.tolist())
         self._where = s.sources[0], kind, int(v.lines(kind)[len(v.lines(kind))//2]); self._learn(); self._show(); self._tell_labels(); self._view(-1)
         self.on_msg(lambda widget, content, buffers: self.act(content)); self.tell(f"{s.index}; drag a rectangle")
+
+    def _doubts(self):
+        "What the page says above all about the volumes: what is doubtful."
+        s = self.searcher
+        each = [f'{s.volume(p).name}: {problem}' for p in s.sources for problem in s.problems(p)]
+        return each + list(map(spoken, s.meta.get('sizes', [])))
 
     def tell(self, text:str, kind:str='info', progress:float=None):
         "The status line."
@@ -193,8 +204,9 @@ def show(self:Explorer, source:str=None, kind:str=None, number:int=None):
 def _show(self:Explorer, moved=False):
     source, kind, number = self._where; v = self.searcher.volume(source); section, live = v.section(kind, number), v.live(kind, number); top = v.scale()/self._gain
     names = {'inline': 'crossline', 'crossline': 'inline', 'line': 'trace'}
-    self.section = dict(source=source, kind=kind, line=number, samples=v.n_samples, traces=section.shape[1], t0=v.t0, dt=v.dt, unit=v.unit, zname=f"{'two-way time' if v.domain == 'time' else 'depth'} ({v.unit})", xname=names[kind],
-        across=v.across(kind, number).tolist(), png=png(np.where(live, section, np.nan), -top, top, self._cmap), moved=moved)
+    cdp = v.cdp(kind, number) if kind == 'line' else None
+    self.section = dict(source=source, kind=kind, line=number, samples=v.n_samples, traces=section.shape[1], t0=v.t0, dt=v.dt, unit=v.unit, zname=f"{'two-way time' if v.domain == 'time' else 'depth'} ({v.unit})", xname=names[kind] if cdp is None else 'CDP',
+        across=(v.across(kind, number) if cdp is None else cdp).tolist(), png=png(np.where(live, section, np.nan), -top, top, self._cmap), moved=moved)
     self._paint_heat(); self._chart()
 
 @patch
@@ -226,6 +238,8 @@ def _heats(self:Explorer): return ['likeness', *(['probability'] if self.searche
 @patch
 def _view(self:Explorer, current=None): self.view = dict(heats=self._heats(), heat=self._heat, cmap=self._cmap, expression=self._expression, current=self.view.get('current', -1) if current is None else current)
 
+def _with_unit(name, unit): return f'{name} ({unit})' if unit else name
+
 @patch
 def _chart(self:Explorer):
     "The survey's outline, the line that is shown, and hits; in coordinates, or in line numbers where there are none."
@@ -239,7 +253,7 @@ def _chart(self:Explorer):
         if metric: return float(h['x']), float(h['y'])
         return (float(h['xl0'] + h['xl1'])/2, float(h['il0'] + h['il1'])/2) if v.has_geometry else (h['left'] + h['width']/2, float(v.axis[min(int(h['top'] + h['height']//2), v.n_samples - 1)]))
     here = [h for h in self._rows if h['source'] == source]
-    self.chart = dict(outline=[list(map(float, p)) for p in outline], line=[list(map(float, p)) for p in line], metric=metric or v.has_geometry, name='x, y (m)' if metric else 'crossline, inline' if v.has_geometry else f'trace, {v.unit}',
+    self.chart = dict(outline=[list(map(float, p)) for p in outline], line=[list(map(float, p)) for p in line], metric=metric or v.has_geometry, name=_with_unit('x, y', v.xy_unit) if metric else 'crossline, inline' if v.has_geometry else f'trace, {v.unit}',
         hits=[dict(x=x, y=y, p=None if pd.isna(h['probability']) else float(h['probability']), rank=int(h['rank'])) for h in here for x, y in [at(h)]])
 
 # %% ../nbs/12_explore.ipynb #d94eac82
@@ -274,14 +288,23 @@ def search(self:Explorer):
     self.shades = (np.clip(scores[0][self._cloud_rows], 0, 1)*255).astype(int).tolist()
     self._list(found, time.perf_counter() - t0)
 
+def _position(hit, volume):
+    "Coordinates of a hit with their unit."
+    if pd.isna(hit['x']): return None
+    unit = volume.xy_unit if volume is not None else None
+    digits = 5 if unit == 'degrees' else 0
+    return f"{hit['x']:.{digits}f}, {hit['y']:.{digits}f}" + (f' {unit}' if unit else '')
+
 @patch
 def _list(self:Explorer, found, seconds=None):
     "Put hits into the gallery."
     v = {p: self.searcher.volume(p) for p in found.source.unique() if p in self.searcher.sources}; self._rows, cards = found.to_dict('records'), []
     for h in self._rows:
-        z = f"{h['time_ms']:.0f} ms" if pd.notna(h['time_ms']) else f"{h['depth_m']:.0f} {v[h['source']].unit}" if h['source'] in v and pd.notna(h.get('depth_m')) else ''
+        z = f"{h['time_ms']:.0f} ms" if pd.notna(h['time_ms']) else f"{h['depth_m']:.0f} m" if pd.notna(h.get('depth_m')) else ''
+        if h['source'] in v: z = f"{v[h['source']].axis[int(h['top']) + int(h['height'])//2]:.0f} {v[h['source']].unit}"      # as the section's axis has it
+        cdp = f"CDP {h['cdp0']} to {h['cdp1']}" if pd.notna(h.get('cdp0')) and h['line_kind'] == 'line' else ''
         cards.append(dict(id=h['id'], rank=int(h['rank']), thumb=_thumb(self.searcher.pixels(h)), label=self.table and self.table.of(h['id']), guess=h.get('guess'), guess_probability=None if pd.isna(h.get('guess_probability', np.nan)) else float(h['guess_probability']),
-            place=', '.join(filter(None, [f"{h['line_kind']} {h['line']}", z])), xy=f"{h['x']:.0f}, {h['y']:.0f} m" if pd.notna(h['x']) else None, probability=None if pd.isna(h['probability']) else float(h['probability']), distance=float(h['distance']),
+            place=', '.join(filter(None, [f"{h['line_kind']} {h['line']}", cdp, z])), xy=_position(h, v.get(h['source'])), probability=None if pd.isna(h['probability']) else float(h['probability']), distance=float(h['distance']),
             sign=self._signs.get(h['id'], 0), **{c: (h[c] if c in ('source', 'line_kind') else int(h[c])) for c in ('source', 'line_kind', 'line', 'top', 'left', 'height', 'width')}))
     self.hits = cards
     self.query = dict(boxes=[dict(source=e.place['source'], kind=e.place['line_kind'], line=e.place['line'], box=[e.place['top'], e.place['left'], e.place['top'] + e.place['height'], e.place['left'] + e.place['width']], sign=sign) for es, sign in ((self._positives, 1), (self._negatives, -1)) for e in es if e.place])
@@ -323,7 +346,8 @@ def clear(self:Explorer):
 @patch
 def _learn(self:Explorer):
     "What labels teach: embeddings of labelled windows that lie on a volume of the index."
-    mine = self.table.frame[self.table.frame.source.isin(self.searcher.sources) & self.table.frame.label.notna()] if self.table else ()
+    frame = self.table.frame.assign(source=self.table.frame.source.replace(self.searcher.moved)) if self.table else None      # volumes may have moved since
+    mine = frame[frame.source.isin(self.searcher.sources) & frame.label.notna()] if self.table else ()
     places = [(r.source, r.line_kind, int(r.line), (r.top, r.left, r.top + r.height, r.left + r.width)) for r in mine.itertuples()] if len(mine) else []
     for source, kind, line, box in set(places) - set(self._taught): self._taught[source, kind, line, box] = self.searcher.box(kind, line, box, source, beside=0).z     # each once
     self._known = (np.stack([self._taught[p] for p in places]), mine.label.to_numpy(str)) if places else None
@@ -382,7 +406,7 @@ def export(self:Explorer,
         if self._stop.is_set(): raise _Cancelled
         if time.monotonic() - last[0] > .2: last[0] = time.monotonic(); self.tell(f"writing {path.name}", progress=done/total)
     def work():
-        try: worker = Searcher(self.searcher.index, self.searcher.encoder); worker.write_map(values, path, source, kind, note, progress=progress); self.tell(f"written: {path}")
+        try: worker = self.searcher.another(); worker.write_map(values, path, source, kind, note, progress=progress); self.tell(f"written: {path}")
         except _Cancelled: self.tell(f"cancelled: {path.name} is not written")
         except (ValueError, OSError) as e: self.tell(' '.join(str(e).split()), 'error')
     self._thread = threading.Thread(target=work, daemon=True); self.tell(f"writing {path.name}", progress=0.); self._thread.start()
@@ -497,7 +521,7 @@ def _served(
     config.write_text(json.dumps(settings))
     command = [sys.executable, '-c', _SERVER, str(page), f'--config={config}', '--no-browser', base]
     with open(folder/'log', 'w+') as log:
-        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder, env=os.environ | loopback_direct(os.environ))
+        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder, env=os.environ | loopback_direct(os.environ) | ({'REFCON_DOOR': 'options'} if speaks_options() else {}))
         try:
             _wait_until_up(server, f'http://127.0.0.1:{port}{base}', log, patience)
             yield server
@@ -506,13 +530,19 @@ def _served(
             try: server.wait(10)
             except subprocess.TimeoutExpired: server.kill(); server.wait()
 
-def _explorable(index, labels, allow_labels, encoder):
+def _explorable(index, labels, allow_labels, encoder, opening, places):
     "Refuse what the page could not show, before a server is started."
-    searcher = Searcher.open(index, encoder)
+    searcher = Searcher.open(index, encoder, opening, places)
     if searcher.store: raise WindowError("the windows of this index are in Milvus, and the explorer colours all of them: it needs an index in memory")
     if not searcher.sources: raise WindowError("the index has no volume: the explorer shows sections; search images with refcon search")
     for source in searcher.sources: searcher.volume(source)
     if labels or allow_labels: LabelTable(labels or labels_beside(index))
+
+def _absolute_place(place):
+    "OLD=NEW, a file or a folder, for a process that works elsewhere."
+    old, equals, new = str(place).rpartition('=')
+    if not equals or os.path.exists(place): return os.path.abspath(place)
+    return f'{old}={os.path.abspath(new)}'
 
 def serve(
     index, # folder of an index over volumes
@@ -522,15 +552,17 @@ def serve(
     patience:float=60., # seconds to wait for the server
     base_url:str='/', # path at which a reverse proxy or JupyterHub serves the page
     keep:int=KEEP, # seconds that the kernel of a closed page is kept
+    opening=None, places=(), # see `Explorer`
 ):
     "Serve the explorer on loopback until interrupted or terminated. Raises `SearchError` for an index that cannot be opened, `WindowError` when the server does not start."
     base = _base_url(base_url)
-    _explorable(index, labels, allow_labels, encoder)
+    _explorable(index, labels, allow_labels, encoder, opening, places)
     absolute = lambda p: str(Path(p).resolve()) if p and Path(p).exists() else p
     if threading.current_thread() is threading.main_thread(): signal.signal(signal.SIGTERM, signal.default_int_handler)     # so that the server goes too
     with tempfile.TemporaryDirectory(prefix='refcon-explore-') as folder:
         token, port = secrets.token_urlsafe(24), _own_port(port)
-        page = _page(folder, index=absolute(index), labels=labels and str(Path(labels).resolve()), allow_labels=allow_labels, encoder=absolute(encoder))
+        page = _page(folder, index=absolute(index), labels=labels and str(Path(labels).resolve()), allow_labels=allow_labels, encoder=absolute(encoder),
+                     opening=as_openings(opening).to_dict(), places=list(map(_absolute_place, places)))
         with _served(Path(folder), page, _voila_settings(port, token, base, keep), patience) as server:
             ready(f'http://127.0.0.1:{port}{base}?token={token}')
             server.wait()

@@ -4,7 +4,7 @@
 
 # %% ../nbs/07_index.ipynb #fa735335
 from __future__ import annotations
-import ast, operator, shutil
+import ast, operator, os, shutil
 from dataclasses import asdict
 from pathlib import Path
 import faiss
@@ -13,15 +13,17 @@ import pandas as pd
 import psutil
 from fastcore.basics import patch
 from matplotlib.path import Path as Outline
-from .embed import Shards, embed_sources, embed_table, plan_windows, source_prints, work_key
+from .embed import Kept, Shards, embed_sources, embed_table, part_key, plan_windows, source_facts, work_key
 from .encoder import MOST, Encoder, calibrates
 from .files import event, file_sha256, locked, read_json, read_steadily, settle, tidy, whole_folder, write_json
+from .volume import as_openings, in_words, say
+from .volume.errors import OPENING, spoken
 from .windows import Grid, window_table
 
 # %% auto #0
-__all__ = ['METRICS', 'KINDS', 'FLOOR', 'FLAT_UP_TO', 'SCAN', 'FORMAT', 'LONGEST', 'HIT_COLUMNS', 'SearchError', 'free_memory',
-           'choose_kind', 'Index', 'read_meta', 'index_table', 'build_index', 'where', 'overlaps', 'polygons', 'inside',
-           'best_distinct']
+__all__ = ['METRICS', 'KINDS', 'FLOOR', 'FLAT_UP_TO', 'SCAN', 'FORMAT', 'EXACT', 'LONGEST', 'HIT_COLUMNS', 'SearchError',
+           'free_memory', 'choose_kind', 'Index', 'about_sources', 'read_meta', 'index_table', 'remembered',
+           'present_path', 'build_index', 'where', 'line_steps', 'overlaps', 'polygons', 'inside', 'best_distinct']
 
 # %% ../nbs/07_index.ipynb #5d4f650e
 class SearchError(ValueError):
@@ -197,7 +199,7 @@ def _on_gpu(self:Index):
     return self._gpu[0]
 
 # %% ../nbs/07_index.ipynb #b89d7d4e
-FORMAT = 3 # 1 knew flat indexes only, 2 had no checksum of meta.json; both are read
+FORMAT = 4 # 1 knew flat indexes only, 2 had no checksum of meta.json, 3 did not say how volumes are opened; all are read
 
 def _head(kind, dim, n):
     "(first bytes, bytes of a window) of the file of an exact index of n windows: what FAISS writes for one, with other counts."
@@ -212,13 +214,25 @@ def _believable(path, kind, dim, n):
     with open(path, 'rb') as f: f.seek(at); fits = fits and f.read(len(first)) == first
     if not fits: raise SearchError(f"{path} does not hold {n} windows of {dim} numbers ({kind}), as meta.json and items.parquet say: build the index again")
 
-def _complete(new, index, n, items, encoder_source, facts):
-    "Write what stands beside index.faiss into a folder."
+def _complete(new, folder, index, n, items, encoder_source, volumes, facts):
+    "Write what stands beside index.faiss into a folder that will be called `folder`."
     items.to_parquet(new/'items.parquet')
-    meta = dict(format=FORMAT, n=n, dim=index.faiss.d, metric=index.metric, kind=index.kind, settings=index.settings, encoder=index.encoder, recipe=index.recipe, calibration=index.calibration,
-        encoder_source=encoder_source, sources=source_prints(items), **facts, sha256={f: file_sha256(new/f) for f in ('index.faiss', 'items.parquet')})
+    checksums = {f: file_sha256(new/f) for f in ('index.faiss', 'items.parquet')}
+    meta = dict(format=FORMAT, n=n, dim=index.faiss.d, metric=index.metric, kind=index.kind, settings=index.settings, encoder=index.encoder,
+                recipe=index.recipe, calibration=index.calibration, encoder_source=encoder_source, **about_sources(volumes, folder), **facts, sha256=checksums)
     write_json(new/'meta.json', meta, SearchError, checked=True)
     return meta
+
+def about_sources(
+    volumes:dict, # path -> `embed.volume_facts`
+    folder, # of the index
+)->dict: # sources: path -> fingerprint; volumes: path -> facts, and `relative`: the path from the index's folder
+    "What an index keeps of its volumes."
+    def relative(path):
+        try: return os.path.relpath(path, Path(folder).resolve())
+        except ValueError: return ''                                     # on another drive
+    keep = {path: facts | {'relative': relative(path)} for path, facts in volumes.items()}
+    return dict(sources={path: facts['fingerprint'] for path, facts in volumes.items()}, volumes=keep)
 
 def _write_faiss(index, path):
     with open(path, 'wb') as f: faiss.write_index(index, faiss.PyCallbackIOWriter(f.write))            # a full disk is an OSError then
@@ -227,12 +241,35 @@ def _write_faiss(index, path):
 def save(self:Index,
     folder, # where to write; an index that is there is replaced
     encoder_source:str='', # name or folder from which the encoder was loaded, so that a search finds it again
+    opening=None, # what volumes' headers leave open, see `volume.as_openings`; default: as the index remembers
     **facts, # more about how it was made, for meta.json
 )->Path:
     "Write the index as a folder, with the fingerprints of its volumes."
+    volumes = source_facts(self.items, as_openings(opening).besides(self.openings()))
     with whole_folder(folder, 'meta.json', SearchError) as new:
-        _write_faiss(self.faiss, new/'index.faiss'); self.meta = _complete(new, self, len(self), self.items, encoder_source, facts)
+        _write_faiss(self.faiss, new/'index.faiss')
+        self.meta = _complete(new, folder, self, len(self), self.items, encoder_source, volumes, facts)
     return Path(folder)
+
+@patch
+def openings(self:Index)->dict: # path -> options
+    "How the index's volumes are opened."
+    return {path: facts['opening'] for path, facts in getattr(self, 'meta', {}).get('volumes', {}).items()}
+
+def _is_facts(v):
+    "Whether this can be what `about_sources` wrote of a volume."
+    if not isinstance(v, dict): return False
+    texts = lambda some: isinstance(some, list) and all(isinstance(t, str) for t in some)
+    problem = lambda p: isinstance(p, dict) and set(p) == {'problem', 'remedy'} and texts(list(p.values()))
+    options, steps, problems = v.get('opening'), v.get('steps'), v.get('problems')
+    plain = isinstance(options, dict) and set(options) <= set(OPENING) and all(type(o) in (int, float, str) for o in options.values())
+    whole = isinstance(steps, dict) and set(steps) <= {'inline', 'crossline'} and all(type(s) is int and s > 0 for s in steps.values())
+    told = texts(v.get('notes')) and isinstance(problems, list) and all(map(problem, problems))
+    return plain and whole and told and texts([v.get('fingerprint'), v.get('relative')])
+
+def _is_part(v):
+    counts = lambda: all(type(v.get(name)) is int and v[name] >= 0 for name in ('n', 'left_out'))
+    return isinstance(v, dict) and isinstance(v.get('key'), str) and counts()
 
 def read_meta(
     folder, # of an index
@@ -240,8 +277,9 @@ def read_meta(
     "The meta.json of an index, checked."
     meta = read_json(Path(folder)/'meta.json', SearchError, since=3, remedy='build the index again (refcon index)')
     if meta.get('format') not in range(1, FORMAT + 1): raise SearchError(f"{folder}: index format {meta.get('format')}, this version reads 1 to {FORMAT}: update it (pip install --upgrade reflection_connection), or build the index again (refcon index)")
-    meta = {'settings': {}} | meta | ({'kind': {'float32': 'flat', 'float16': 'fp16'}.get(str(meta.get('precision')), f"of precision {meta.get('precision', 'missing')}")} if meta['format'] == 1 else {}); record = lambda v: isinstance(v, dict); text = lambda v: isinstance(v, str)
-    for name, ok in (('dim', lambda v: type(v) is int and 0 < v <= MOST), ('metric', lambda v: v in METRICS), ('encoder', text), ('recipe', record), ('calibration', lambda v: calibrates(v, meta['metric'])), ('encoder_source', text), ('sources', lambda v: record(v) and all(map(text, v.values()))), *([('milvus', lambda v: record(v) and set(v) == {'uri', 'collection'} and all(map(text, v.values())))] if 'milvus' in meta else
+    meta = {'settings': {}, 'volumes': {}, 'parts': [], 'sizes': []} | meta | ({'kind': {'float32': 'flat', 'float16': 'fp16'}.get(str(meta.get('precision')), f"of precision {meta.get('precision', 'missing')}")} if meta['format'] == 1 else {}); record = lambda v: isinstance(v, dict); text = lambda v: isinstance(v, str)
+    for name, ok in (('dim', lambda v: type(v) is int and 0 < v <= MOST), ('metric', lambda v: v in METRICS), ('encoder', text), ('recipe', record), ('calibration', lambda v: calibrates(v, meta['metric'])), ('encoder_source', text), ('sources', lambda v: record(v) and all(map(text, v.values()))),
+        ('volumes', lambda v: record(v) and all(map(_is_facts, v.values()))), ('parts', lambda v: isinstance(v, list) and all(map(_is_part, v))), ('sizes', lambda v: isinstance(v, list) and all(map(text, v))), *([('milvus', lambda v: record(v) and set(v) == {'uri', 'collection'} and all(map(text, v.values())))] if 'milvus' in meta else
         [('kind', lambda v: v in KINDS[1:]), ('sha256', record), ('settings', lambda v: record(v) and all(type(v.get(k, 1)) is int and 0 < v.get(k, 1) <= MOST for k in ('nprobe', 'efSearch')))])):
         if name not in meta or not ok(meta[name]): raise SearchError(f"{folder}/meta.json: {name} is {str(meta.get(name, 'missing'))[:60]}, which it cannot be: build the index again (refcon index)")
     return meta
@@ -254,6 +292,12 @@ def load(cls:Index,
 )->Index:
     "Read an index; refuse damaged files and another encoder's index. One that would take half of the memory stays on disk and is read where a search looks."
     return read_steadily(folder, lambda: _load(cls, settle(folder), encoder, memory))
+
+def _no_positions(items):
+    "Without the trace positions that earlier versions gave as line numbers of 2-D lines."
+    numbers = ['il0', 'il1', 'xl0', 'xl1']
+    items.loc[items.line_kind == 'line', numbers] = pd.NA
+    return items
 
 def _load(cls, folder, encoder, memory):
     if not (folder/'meta.json').is_file(): raise SearchError(f"{folder}: no index there (index.faiss, items.parquet and meta.json expected)")
@@ -269,6 +313,7 @@ def _load(cls, folder, encoder, memory):
     try: index.items, index.meta = window_table(pd.read_parquet(folder/'items.parquet')), meta
     except Exception as e: # pandas and pyarrow fail in as many ways as tables are damaged
         raise SearchError(f"{folder}/items.parquet: not a table of windows ({' '.join(str(e).split())[:120]}): build the index again") from e
+    if meta['format'] < 4: index.items = _no_positions(index.items)
     _believable(folder/'index.faiss', kind, meta['dim'], len(index.items))
     try: index.faiss = faiss.read_index(str(folder/'index.faiss'), (faiss.IO_FLAG_MMAP_IFC if index.exact else faiss.IO_FLAG_MMAP) if large and kind != 'hnsw' else 0)
     except (RuntimeError, MemoryError) as e: raise SearchError(f"{folder}/index.faiss: not a readable FAISS index ({' '.join(str(e).split())[-120:]}): build the index again") from e
@@ -336,6 +381,48 @@ def _there(folder):
     try: return Index.load(folder)
     except SearchError as e: print(f'made anew: {str(e).replace(str(folder), folder.name)}', flush=True)
 
+# %% ../nbs/07_index.ipynb #c73db649
+def remembered(
+    opening, # what was asked for, see `volume.as_openings`
+    made:Index, # the index that is there, or None
+    folder, # of it
+): # `volume.Openings`
+    "Options that were asked for, or else those by which the index's volumes were opened."
+    asked = as_openings(opening)
+    known = {} if made is None else {str(present_path(path, facts, folder)): facts['opening'] for path, facts in made.meta['volumes'].items()}
+    openings = asked.besides(known)
+    for path, options in known.items():
+        if options and openings.of(path) == options and asked.of(path) != options:
+            say(path, [f'opened with {in_words(options)}, as {Path(folder).name} remembers; name other options, or another index, to open it otherwise'])
+    return openings
+
+def present_path(
+    path:str, # of a volume when it was indexed
+    facts:dict, # what the index keeps of it
+    folder, # of the index
+)->Path:
+    "Where a volume lies: where it was, else where it was seen from the index."
+    beside = Path(folder).resolve()/facts['relative']
+    return Path(path) if os.path.exists(path) or not facts['relative'] or not beside.exists() else beside.resolve()
+
+EXACT = ('flat', 'hnsw', 'ivf') # kinds that keep embeddings as they are
+
+def _kept(made, plan, encoder, grid, kind, precision):
+    "What an index has already of a plan: key of a part -> `Kept`."
+    if made.kind not in EXACT and not made.kind == kind == 'fp16': return {}
+    ends = np.cumsum([part['n'] for part in made.meta['parts']], dtype=int)
+    if not len(ends) or ends[-1] != len(made): return {}
+    has = {part['key']: (int(end) - part['n'], part) for part, end in zip(made.meta['parts'], ends)}
+    out = {}
+    for part in plan.parts:
+        key = part_key(encoder, part, grid, precision)
+        if key not in has: continue
+        first, facts = has[key]
+        table = made.items.iloc[first:first + facts['n']].reset_index(drop=True)
+        if part.name != 'table': table['source'] = pd.array([next(iter(part.volumes))]*len(table), dtype='string')      # it may have moved
+        out[key] = Kept(made.embeddings, range(first, first + facts['n']), table, facts['left_out'])
+    return out
+
 # %% ../nbs/07_index.ipynb #b611a548
 def build_index(
     encoder:Encoder, # the encoder
@@ -345,23 +432,36 @@ def build_index(
     kind:str='auto', # one of `KINDS`; 'auto': see `choose_kind`
     encoder_source:str='', # see `Index.save`
     memory:int=None, # bytes that the index may take; default: what is free
+    opening=None, # what volumes' headers leave open, see `volume.as_openings`; volumes that the index has already are opened as it remembers when nothing is said
     **options, # chunk, device, progress, dask, precision: see `embed.embed_sources`
 )->tuple: # (Index, report: id, problem of what was left out, whether anything was done)
     "Index all windows of volumes, images and tables; go on where it was cut off. Raises `SearchError`, `WindowError`, `VolumeError`, `EmbedError`."
     if kind not in KINDS: raise SearchError(f"kind is {kind!r}: expected one of {', '.join(KINDS)}")
-    with locked(folder, SearchError): return _build(encoder, sources, Path(folder), grid, kind, encoder_source, memory, **options)
+    with locked(folder, SearchError): return _build(encoder, sources, Path(folder), grid, kind, encoder_source, memory, opening, **options)
 
-def _build(encoder, sources, folder, grid, kind, encoder_source, memory, **options):
-    work = folder.with_name(f'.{folder.name}.work'); made = _there(settle(folder)); plan = plan_windows(sources, grid); key = work_key(encoder, plan[1], grid, kind, options.get('precision', 'auto'))
+def _build(encoder, sources, folder, grid, kind, encoder_source, memory, opening, **options):
+    work, precision = folder.with_name(f'.{folder.name}.work'), options.get('precision', 'auto')
+    made = _there(settle(folder))
+    opening = remembered(opening, made, folder)
+    plan = plan_windows(sources, grid, opening)
+    say(folder, map(spoken, plan.sizes))
+    key = work_key(encoder, plan.depends(), grid, kind, precision)
     if made is not None and made.meta.get('build', {}).get('key') == key:
-        made.calibration = encoder.calibration; shutil.rmtree(work, ignore_errors=True); tidy(folder)            # cut off at the very end
+        made.calibration = encoder.calibration
+        shutil.rmtree(work, ignore_errors=True)                          # cut off at the very end
+        tidy(folder)
         return made, pd.DataFrame(columns=['id', 'problem']), False
-    shards = embed_sources(encoder, sources, work, grid, plan=plan, **options); report = shards.report()
+    there = {} if made is None else _kept(made, plan, encoder, grid, kind, precision)
+    shards = embed_sources(encoder, sources, work, grid, plan=plan, opening=opening, there=there, **options)
+    report, parts = shards.report(), shards.facts()
     index = Index.for_encoder(encoder, choose_kind(len(shards), encoder.dim, memory) if kind == 'auto' else kind, n=len(shards))
+    left_out = len(plan.left) + sum(part['left_out'] for part in parts)
+    facts = dict(build=dict(key=key, grid=asdict(grid), left_out=left_out), parts=parts, sizes=plan.sizes)
     with whole_folder(folder, 'meta.json', SearchError) as new:
         index.settings = _fill(index, shards, new/'index.faiss')
-        _complete(new, index, len(shards), shards.items(), encoder_source, dict(build=dict(key=key, grid=asdict(grid), left_out=len(report))))
-    shutil.rmtree(work); event('index.written', folder=str(folder), windows=len(shards), kind=index.kind, left_out=len(report))
+        _complete(new, folder, index, len(shards), shards.items(), encoder_source, plan.volumes(), facts)
+    shutil.rmtree(work, ignore_errors=True)                              # there is none where all was in the index
+    event('index.written', folder=str(folder), windows=len(shards), kind=index.kind, left_out=left_out, kept=sum(map(len, there.values())))
     return Index.load(folder, memory=memory), report, True
 
 # %% ../nbs/07_index.ipynb #d4512640
@@ -408,14 +508,34 @@ def where(
         raise SearchError(f"filter {expression[:80]!r}: a value that cannot be compared ({str(e)[:80]})") from e
 
 # %% ../nbs/07_index.ipynb #2d5587e8
+def line_steps(
+    items:pd.DataFrame, # table of windows
+    every:int=1, # only every Nth line has windows
+)->dict: # source -> {'inline': n, 'crossline': n}
+    "By how much the numbers of neighbouring lines differ, as the windows themselves tell."
+    out, lines = {}, items[items.line_kind.isin(['inline', 'crossline'])]
+    for source, g in lines.groupby('source', sort=False):
+        out[source] = {}
+        for kind, other, first, last in (('inline', 'crossline', 'il0', 'il1'), ('crossline', 'inline', 'xl0', 'xl1')):
+            own = np.unique(g.line[g.line_kind == kind].to_numpy(int))
+            across = g[(g.line_kind == other) & (g.width > 1)]
+            span = ((across[last] - across[first])/(across.width - 1)).dropna().to_numpy(float)
+            if len(span): out[source][kind] = max(1, round(float(np.median(span))))
+            elif len(own) > 1: out[source][kind] = max(1, int(np.gcd.reduce(np.diff(own)))//every)
+    return out
+
+def _step(steps, source, kind): return (steps or {}).get(source, {}).get(kind, 1)
+
 def overlaps(
     a, # a window: mapping with source, line_kind, line, top, left, height, width
     frame:pd.DataFrame, # windows to compare with
-    lines:int=0, # how many line numbers apart still counts
+    lines:int=0, # how many lines of the survey apart still counts
     share:float=.25, # smallest intersection over the smaller box that counts
+    steps:dict=None, # see `line_steps`; default: lines are numbered one by one
 )->np.ndarray: # (N,) bool
     "Windows that show nearly the same place as `a`."
-    same = (frame.source == a['source']) & (frame.line_kind == a['line_kind']) & ((frame.line - a['line']).abs() <= lines)
+    reach = lines*_step(steps, a['source'], a['line_kind'])
+    same = (frame.source == a['source']) & (frame.line_kind == a['line_kind']) & ((frame.line - a['line']).abs() <= reach)
     def common(start, size):
         return (np.minimum(frame[start] + frame[size], a[start] + a[size]) - np.maximum(frame[start], a[start])).clip(lower=0)
     both = common('top', 'height') * common('left', 'width')
@@ -444,11 +564,23 @@ def inside(
     points = items[['x', 'y']].to_numpy(float, na_value=np.nan)
     return np.any([Outline(corners).contains_points(points) for corners in polygons(polygon)], axis=0)
 
-def _distinct(frame, k, lines, samples):
+def _centres(frame, steps):
+    "(N,) inline and crossline positions of windows' centres, in lines of their survey; on a 2-D line the trace."
+    out = []
+    for kind, axis in (('inline', 'il'), ('crossline', 'xl')):
+        step = frame.source.map({source: _step(steps, source, kind) for source in frame.source.unique()}).to_numpy(float, na_value=1.)
+        number = [frame[f'{axis}{end}'].to_numpy(float, na_value=np.nan) for end in (0, 1)]
+        out.append((number[0] + number[1])/2/step)
+    alone = (frame.line_kind == 'line').to_numpy(bool)
+    out[0][alone], out[1][alone] = (frame.left + frame.width/2).to_numpy(float, na_value=np.nan)[alone], 0.
+    return out
+
+def _distinct(frame, k, lines, samples, steps=None):
     "Positions of the first k rows that show no earlier chosen one's place: boxes that overlap on lines at most `lines` apart, or centres at most `lines` and `samples` apart."
     source, kind = (pd.factorize(frame[c])[0] for c in ('source', 'line_kind')); image = (frame.line_kind == 'image').to_numpy(bool)
     line, top, left, h, w = (frame[c].to_numpy(float, na_value=np.nan) for c in ('line', 'top', 'left', 'height', 'width'))
-    il, xl = ((frame[f'{a}0'].to_numpy(float, na_value=np.nan) + frame[f'{a}1'].to_numpy(float, na_value=np.nan))/2 for a in ('il', 'xl')); t = top + h/2
+    reach = lines*np.array([_step(steps, s, k) for s, k in zip(frame.source, frame.line_kind)], float)
+    (il, xl), t = _centres(frame, steps), top + h/2
     free, chosen = np.ones(len(frame), bool), []
     for i in range(len(frame)):
         if not free[i]: continue
@@ -456,28 +588,44 @@ def _distinct(frame, k, lines, samples):
         if len(chosen) == k: break
         if image[i]: continue
         common = lambda start, size: np.clip(np.minimum(start + size, start[i] + size[i]) - np.maximum(start, start[i]), 0, None)
-        same = (kind == kind[i]) & (np.abs(line - line[i]) <= lines) & (common(top, h)*common(left, w) >= .25*np.minimum(h*w, h[i]*w[i]))
-        near = (np.abs(il - il[i]) <= lines) & (np.abs(xl - xl[i]) <= lines) & (np.abs(t - t[i]) <= samples)
+        same = (kind == kind[i]) & (np.abs(line - line[i]) <= reach[i]) & (common(top, h)*common(left, w) >= .25*np.minimum(h*w, h[i]*w[i]))
+        near = (np.abs(il - il[i]) <= lines + 1e-6) & (np.abs(xl - xl[i]) <= lines + 1e-6) & (np.abs(t - t[i]) <= samples)
         free &= ~((source == source[i]) & (same | near))
     return chosen
 
 def best_distinct(
     found, # callable wanted -> (the nearest windows with their `distance`, indexed by their rows, whether there may be more)
     k:int, min_separation:int=0, min_samples:int=0, probability=None, min_probability:float=None, # see `Index.hits`
+    steps:dict=None, # see `line_steps`
 )->pd.DataFrame: # columns `HIT_COLUMNS` and more, nearest first
     "The first k of the nearest windows that do not show one another's place."
     if min_probability is not None and probability is None: raise SearchError("a least probability is asked for, but this encoder has no calibration: train it with validation windows, or leave the option out")
     if k < 1 or min_separation < 0 or min_samples < 0: raise SearchError(f"k {k}, min_separation {min_separation}, min_samples {min_samples}: expected at least 1, 0 and 0")
     wanted = 8*k
     while True:
-        near, more = found(wanted); chosen = _distinct(near, k, min_separation, min_samples)
+        near, more = found(wanted); chosen = _distinct(near, k, min_separation, min_samples, steps)
         if len(chosen) == k or not more: break
         wanted *= 4
     out = near.iloc[chosen].assign(rank=np.arange(1, len(chosen) + 1)); out['probability'] = probability(out.distance.to_numpy(), out.index.to_numpy()) if probability else np.nan
     if min_probability is not None: out = out[out.probability >= min_probability]
-    return out[[*HIT_COLUMNS, *(c for c in ('survey', 'depth_m', 'il0', 'il1', 'xl0', 'xl1') if c in out)]].reset_index(drop=True)
+    return out[[*HIT_COLUMNS, *(c for c in ('survey', 'depth_m', 'il0', 'il1', 'xl0', 'xl1', 'cdp0', 'cdp1') if c in out)]].reset_index(drop=True)
 
 HIT_COLUMNS = ('id', 'rank', 'distance', 'probability', 'label', 'source', 'line_kind', 'line', 'top', 'left', 'height', 'width', 'time_ms', 'x', 'y')
+
+def _every(meta):
+    "Every how many lines an index has windows, as its meta.json says."
+    for name in ('build', 'grid', 'every'): meta = meta.get(name) if isinstance(meta, dict) else None
+    return meta if type(meta) is int and meta > 0 else 1
+
+@patch(as_prop=True)
+def steps(self:Index)->dict: # source -> {'inline': n, 'crossline': n}
+    "By how much the numbers of neighbouring lines differ in each survey."
+    if getattr(self, '_steps', (None, -1))[1] != len(self.items):
+        meta = getattr(self, 'meta', {})
+        known = {source: facts['steps'] for source, facts in meta.get('volumes', {}).items()}
+        unknown = self.items[~self.items.source.isin(list(known))]
+        self._steps = line_steps(unknown, _every(meta)) | known, len(self.items)
+    return self._steps[0]
 
 @patch
 def hits(self:Index,
@@ -485,7 +633,7 @@ def hits(self:Index,
     k:int=10, # hits wanted
     box=None, # where the query lies (mapping as for `overlaps`, or several), so that it does not find itself
     expression:str=None, # expression for `where`
-    min_separation:int=0, # hits this many line numbers or fewer from a better one are near duplicates
+    min_separation:int=0, # hits this many lines of the survey or fewer from a better one are near duplicates, however lines are numbered
     probability=None, # callable (distances, rows) -> probabilities
     min_probability:float=None, # leave out hits below it
     min_samples:int=0, # with `min_separation`: centres so many samples apart or fewer are near duplicates too, whatever the direction of their lines
@@ -495,10 +643,10 @@ def hits(self:Index,
     "Ranked, located hits without near duplicates."
     allowed = np.ones(len(self), bool) if expression is None else where(self.items, expression)
     if polygon is not None: allowed &= inside(self.items, polygon)
-    for b in [box] if isinstance(box, (dict, pd.Series)) else box or []: allowed &= ~overlaps(b, self.items, min_separation)
+    for b in [box] if isinstance(box, (dict, pd.Series)) else box or []: allowed &= ~overlaps(b, self.items, min_separation, steps=self.steps)
     nearest = self._nearest(np.asarray(query), allowed, scored)
     def found(wanted): d, rows = nearest(wanted); return self.items.iloc[rows].assign(distance=d.astype(float)), len(rows) == wanted
-    return best_distinct(found, k, min_separation, min_samples, probability, min_probability)
+    return best_distinct(found, k, min_separation, min_samples, probability, min_probability, self.steps)
 
 @patch
 def _nearest(self:Index, query, allowed, scored=None):

@@ -262,7 +262,7 @@ def embed_once(
 )->np.ndarray: # (N, D) float32; NaN for windows that cannot be used
     "Embeddings of windows, from the file where they have been made before."
     some = np.linspace(0, len(reader) - 1, min(8, len(reader))).astype(int)
-    path = Path(folder)/f'{encoder.fingerprint()}-{data_fingerprint(reader.frame, [reader[i][0] for i in some])}.npz'
+    path = Path(folder)/f'{encoder.fingerprint()}-{data_fingerprint(reader.frame, [reader[i][0] for i in some], reader.opening)}.npz'
     if not path.is_file():
         z, items, report = embed_table(encoder, reader); at = pd.Index(items.id).get_indexer(reader.frame.id)
         for r in report.itertuples(): print(f'left out {r.id}: {r.problem}', flush=True)
@@ -283,7 +283,7 @@ def join_labels(
     if not len(current): return labelled
     label = current.set_index('id').label; more = corpus.subset(corpus.frame.id.isin(label.index).to_numpy(bool)); more.frame = more.frame.assign(label=more.frame.id.map(label).astype('string'))
     frame = pd.concat([labelled.frame, more.frame], ignore_index=True)
-    if labelled.arrays is None and corpus.arrays is None: return WindowReader(frame)
+    if labelled.arrays is None and corpus.arrays is None: return WindowReader(frame, opening=labelled.opening or corpus.opening)
     return WindowReader(frame, arrays=[r[i][0] for r in (labelled, more) for i in range(len(r))])
 
 def _apart(valid, *others):
@@ -329,7 +329,7 @@ class LabelLoop:
         self.fit, self.labelled, self.valid, self.corpus, self.folder, self.rules = fit, labelled, valid, corpus, Path(folder), rules
         self.patience, self.leave_out, self.noise, self.drift, self.truth, self.seed, self.on_round = patience, leave_out, noise, drift, truth, seed, on_round
         _apart(valid, labelled, corpus); self.ledger, self._scores = Ledger(self.folder/'labels.parquet'), {}
-        what = [data_fingerprint(r.frame) for r in (labelled, valid, corpus)] + [asdict(rules), patience, leave_out, noise, drift, seed]
+        what = [data_fingerprint(r.frame, opening=r.opening) for r in (labelled, valid, corpus)] + [asdict(rules), patience, leave_out, noise, drift, seed]
         key = hashlib.sha256(json.dumps(what, default=as_json).encode()).hexdigest()[:16]; self._state = self.folder/'loop.json'
         past = self._past() or {'key': key, 'rounds': []}
         if past['key'] != key: raise IterateError(f"{folder} holds a loop over other windows or with other rules: choose another folder")
@@ -359,7 +359,7 @@ class LabelLoop:
 @patch
 def fitted(self:LabelLoop, k:int, reader:WindowReader)->Encoder:
     "The encoder of round k, calibrated on validation windows; from its folder when the labels are the same."
-    path, labels = self.folder/f'round{k}', data_fingerprint(reader.frame)
+    path, labels = self.folder/f'round{k}', data_fingerprint(reader.frame, opening=reader.opening)
     if (path/'refcon.json').is_file() and (old := Encoder.load(path)).provenance.get('labels') == labels: return old
     work = self.folder/'work'/f'{k}-{labels}'; encoder = self.fit(reader, work)
     z, frame = self.embeddings(encoder, self.valid), self.valid.frame; encoder.name = path.name

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 import numpy as np
 import pandas as pd
-from .embed import Shards, embed_sources, plan_windows, work_key
+from .embed import Kept, Shards, embed_sources, part_key, plan_windows, work_key
 from .encoder import Encoder
 from .files import locked, loopback_direct, settle, whole_folder, write_json
-from .index import FORMAT, METRICS, Index, SearchError, _unit, best_distinct, inside, overlaps, polygons, read_meta, where
+from .index import FORMAT, METRICS, Index, SearchError, _unit, about_sources, best_distinct, inside, overlaps, polygons, read_meta, remembered, where
+from .volume import say
+from .volume.errors import spoken
 from .windows import COLUMNS, _TEXT, _WHOLE, Grid, window_table
 
 # %% auto #0
@@ -79,9 +81,12 @@ class MilvusIndex:
             if not self.client.has_collection(collection): raise SearchError(f"{uri} has no collection {collection!r}: make it with MilvusIndex.create")
             if not self.client.has_collection(f'{collection}_about'): raise SearchError(f"collection {collection!r} of {uri} holds something else than windows: choose another name")
             for c in (collection, f'{collection}_about'): self.client.load_collection(c)
+            there = {field['name'] for field in self.client.describe_collection(collection)['fields']}
             about = json.loads(self.client.get(f'{collection}_about', ids=['about'], output_fields=['text'])[0]['text'])
         if about.get('format') != 'reflection_connection 1': raise SearchError(f"collection {collection!r} of {uri} holds something else than windows: choose another name")
         self.dim, self.metric, self.encoder, self.recipe, self.calibration = (about[k] for k in ('dim', 'metric', 'encoder', 'recipe', 'calibration'))
+        self.columns = [c for c in COLUMNS if c in there]                 # collections of earlier versions have fewer
+        self.moved, self.steps = {}, {}                                  # old path -> present one; see `index.line_steps`: as the folder, or an index that was pushed, says
         if encoder is not None and encoder.fingerprint() != self.encoder: raise SearchError(f"{uri} holds embeddings of encoder {self.encoder}, not of {encoder.fingerprint()} ({encoder.name})")
 
     @classmethod
@@ -129,7 +134,7 @@ def add(self:MilvusIndex,
     "Add embeddings with their provenance; a window that is there already is replaced."
     z = _unit(embeddings, self.dim)
     if len(z) != len(items): raise SearchError(f"{len(z)} embeddings for {len(items)} windows: expected one each")
-    rows = window_table(items).astype(object); rows = rows.where(rows.notna(), None).to_dict('records')
+    rows = window_table(items)[self.columns].astype(object); rows = rows.where(rows.notna(), None).to_dict('records')
     with _asking(self.uri):
         for k in range(0, len(rows), batch): self.client.upsert(self.collection, [r | {'embedding': v} for r, v in zip(rows[k:k + batch], z[k:k + batch].tolist())])
         self.client.flush(self.collection)
@@ -142,6 +147,7 @@ def push(self:MilvusIndex,
     "Send a whole index or the shards of a survey."
     blocks = zip(what.embeddings(), what.tables()) if isinstance(what, Shards) else ((what.embeddings(np.arange(k, min(k + 4096, len(what)))), what.items.iloc[k:k + 4096]) for k in range(0, len(what), 4096))
     if isinstance(what, Index) and what.encoder != self.encoder: raise SearchError(f"the index was made by encoder {what.encoder}, the collection by {self.encoder}")
+    if isinstance(what, Index): self.steps = self.steps | what.steps
     done = 0
     for z, items in blocks:
         if len(z): self.add(z, items)
@@ -158,10 +164,12 @@ def search(self:MilvusIndex,
     "Nearest windows of every query."
     if not 1 <= k <= MOST: raise SearchError(f"k is {k}: expected 1 to {MOST:,}")
     condition = ' and '.join(c for c in (milvus_filter(expression) if expression else '', more) if c)
-    with _asking(self.uri): found = self.client.search(self.collection, data=_unit(queries, self.dim).tolist(), limit=k, filter=condition, output_fields=list(COLUMNS), anns_field='embedding', search_params={'metric_type': 'IP'})
+    with _asking(self.uri): found = self.client.search(self.collection, data=_unit(queries, self.dim).tolist(), limit=k, filter=condition, output_fields=self.columns, anns_field='embedding', search_params={'metric_type': 'IP'})
     def table(hits):
         cosine = np.maximum(1 - np.array([h['distance'] for h in hits], np.float64), 0)
-        return window_table([h['entity'] | {'id': h['id']} for h in hits]).assign(distance=cosine if self.metric == 'cosine' else np.sqrt(2*cosine))
+        found = window_table([h['entity'] | {'id': h['id']} for h in hits])
+        if self.moved: found['source'] = found.source.replace(self.moved)
+        return found.assign(distance=cosine if self.metric == 'cosine' else np.sqrt(2*cosine))
     return [table(hits) for hits in found]
 
 @patch
@@ -175,9 +183,10 @@ def hits(self:MilvusIndex,
     def found(wanted):
         t = self.search(query[None], min(wanted, MOST), expression, near)[0]; more = len(t) == min(wanted, MOST) < MOST
         if polygon is not None: t = t[inside(t, polygon)]
-        for b in [box] if isinstance(box, (dict, pd.Series)) else box or []: t = t[~overlaps(b, t, min_separation)]
+        for b in [box] if isinstance(box, (dict, pd.Series)) else box or []: t = t[~overlaps(b, t, min_separation, steps=self.steps)]
         return t, more
-    return best_distinct(found, k, min_separation, min_samples, None if probability is None else lambda d, rows: probability(d, None), min_probability)
+    chance = None if probability is None else lambda d, rows: probability(d, None)
+    return best_distinct(found, k, min_separation, min_samples, chance, min_probability, self.steps)
 
 # %% ../nbs/07b_milvus.ipynb #52d24574
 def build_milvus(
@@ -189,26 +198,59 @@ def build_milvus(
     grid:Grid=Grid(), # of windows over volumes
     encoder_source:str='', # see `Index.save`
     kind:str='FLAT', params:dict=None, # see `MilvusIndex.create`
+    opening=None, # see `index.build_index`
     **options, # chunk, device, progress, dask, precision: see `embed.embed_sources`
 )->tuple: # (MilvusIndex, report: id, problem of what was left out)
     "Embed windows and send them to Milvus; go on where it was cut off, and do nothing for what is there. Raises `SearchError`, `WindowError`, `VolumeError`, `EmbedError`."
     _bare(uri)
-    with locked(folder, SearchError): return _build(encoder, sources, settle(folder), uri, collection, grid, encoder_source, kind, params, **options)
+    with locked(folder, SearchError): return _build(encoder, sources, settle(folder), uri, collection, grid, encoder_source, kind, params, opening, **options)
 
-def _build(encoder, sources, folder, uri, collection, grid, encoder_source, kind, params, **options):
+def _build(encoder, sources, folder, uri, collection, grid, encoder_source, kind, params, opening, **options):
     if folder.exists() and not (folder/'meta.json').is_file(): raise SearchError(f"{folder} holds something else than an index: choose another folder")
-    uri = uri or str(folder.absolute().with_name(folder.name + '.db')); plan = plan_windows(sources, grid); key = work_key(encoder, plan[1], grid, uri, collection)
+    uri = uri or str(folder.absolute().with_name(folder.name + '.db'))
+    made = _remembering(folder)
+    opening = remembered(opening, made, folder)
+    plan = plan_windows(sources, grid, opening)
+    say(folder, map(spoken, plan.sizes))
+    key = work_key(encoder, plan.depends(), grid, uri, collection)
     with _asking(uri):
         from pymilvus import MilvusClient
-        there = (client := MilvusClient(uri, token=os.environ.get('MILVUS_TOKEN', ''))).has_collection(collection); client.close()
+        client = MilvusClient(uri, token=os.environ.get('MILVUS_TOKEN', ''))
+        there = client.has_collection(collection)
+        client.close()
     store = MilvusIndex(uri, collection, encoder) if there else MilvusIndex.create(uri, encoder, collection, kind, params)
-    if there and (folder/'meta.json').is_file() and read_meta(folder).get('build') == {'key': key}: return store, pd.DataFrame(columns=['id', 'problem'])
-    work = folder.with_name(f'.{folder.name}.work'); shards = embed_sources(encoder, sources, work, grid, plan=plan, **options); store.push(shards); report = shards.report()
-    prints = {k: v for p in plan[1] for k, v in (p[3].items() if p[0] == 'table' else [p])}
+    if there and made is not None and made.meta.get('build') == {'key': key}: return store, pd.DataFrame(columns=['id', 'problem'])
+    work = folder.with_name(f'.{folder.name}.work')
+    here = there and made is not None and made.meta.get('milvus') == dict(uri=uri, collection=collection)
+    pushed = _pushed(made, plan, encoder, grid, options.get('precision', 'auto')) if here else {}
+    report, parts = pd.DataFrame(plan.left, columns=['id', 'problem']), list(pushed.values())
+    if len(pushed) < len(plan.parts):
+        kept = {k: Kept(None, range(0), window_table([])) for k in pushed}
+        shards = embed_sources(encoder, sources, work, grid, plan=plan, opening=opening, there=kept, **options)
+        store.push(shards)
+        report, parts = shards.report(), [pushed.get(part['key'], part) for part in shards.facts()]
     with whole_folder(folder, 'meta.json', SearchError) as new:
-        write_json(new/'meta.json', dict(format=FORMAT, n=len(store), milvus=dict(uri=uri, collection=collection), dim=encoder.dim, metric=encoder.metric, encoder=encoder.fingerprint(), recipe=encoder.recipe.to_dict(), calibration=encoder.calibration, encoder_source=encoder_source, sources=prints, build={'key': key}), SearchError, checked=True)
-    shutil.rmtree(work)
+        about = dict(dim=encoder.dim, metric=encoder.metric, encoder=encoder.fingerprint(), recipe=encoder.recipe.to_dict(), calibration=encoder.calibration)
+        made_of = about_sources(plan.volumes(), folder) | dict(parts=parts, sizes=plan.sizes, build={'key': key})
+        meta = dict(format=FORMAT, n=len(store), milvus=dict(uri=uri, collection=collection), encoder_source=encoder_source)
+        write_json(new/'meta.json', meta | about | made_of, SearchError, checked=True)
+    shutil.rmtree(work, ignore_errors=True)
     return store, report
+
+def _pushed(made, plan, encoder, grid, precision):
+    "Parts of a plan whose windows have been sent already: key -> its facts."
+    has = {part['key']: part for part in made.meta['parts']}
+    same = [part for part in plan.parts if all(path in made.meta['volumes'] for path in part.volumes)]      # windows name the path
+    keys = [part_key(encoder, part, grid, precision) for part in same]
+    return {key: has[key] for key in keys if key in has}
+
+def _remembering(folder):
+    "The empty `Index` of a folder that points to Milvus, for what it remembers of its volumes; None where there is none."
+    if not (folder/'meta.json').is_file(): return None
+    meta = read_meta(folder)
+    index = Index(meta['dim'], meta['metric'], 'flat', meta['encoder'], meta['recipe'], meta['calibration'])
+    index.meta = meta
+    return index
 
 def open_milvus(
     folder, # from `build_milvus`
@@ -218,5 +260,6 @@ def open_milvus(
     if 'milvus' not in meta: return None
     uri = _bare(meta['milvus']['uri'])
     if '://' in uri and os.environ.get('MILVUS_TOKEN') and os.environ.get('MILVUS_URI') != uri: raise SearchError(f"{folder} points to the server {uri}, and a folder from elsewhere may name any: MILVUS_TOKEN is sent there once MILVUS_URI is {uri}")
-    index = Index(meta['dim'], meta['metric'], 'flat', meta['encoder'], meta['recipe'], meta['calibration']); index.meta = meta
-    return index, MilvusIndex(**meta['milvus'])
+    store = MilvusIndex(**meta['milvus'])
+    if meta['volumes']: store.steps = {source: facts['steps'] for source, facts in meta['volumes'].items()}
+    return _remembering(folder), store

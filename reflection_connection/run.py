@@ -532,6 +532,7 @@ def train_encoder(
     volume=None, table=None, # see `windows.load_windows`
     folder=None, # encoder folder to write
     seed:int=0,
+    opening=None, # of a table: what the volumes' headers leave open, see `volume.as_openings`
     what:str='all', # 'all' weights; 'head', see `adapt_encoder`; 'auto': the head of a trained encoder where a class has fewer than `FEW` windows on average
     merge_case:bool=False, # see `windows.load_windows`
     **settings, # of `siamese.SiameseConfig`
@@ -541,7 +542,7 @@ def train_encoder(
     if folder is None: raise RunError("train_encoder needs a folder to write the encoder into")
     if what not in ('auto', 'head', 'all'): raise RunError(f"what is {what!r}: expected auto, head or all")
     config = SiameseConfig(seed=seed, **settings)
-    with ExitStack() if rank() else locked(folder, RunError): return _train(data, start, (volume, table, seed, 80, merge_case), Path(folder), seed, what, config)
+    with ExitStack() if rank() else locked(folder, RunError): return _train(data, start, (volume, table, seed, 80, merge_case, opening), Path(folder), seed, what, config)
 
 def _train(data, start, form, folder, seed, what, config):
     from reflection_connection.siamese import finetune
@@ -556,7 +557,7 @@ def _train(data, start, form, folder, seed, what, config):
     (x, frame), (v, valid) = prepare(reader, encoder, 'train'), prepare(reader, encoder, 'valid')
     leave_out = candidates_rule(reader, how); score = validation_score(valid, leave_out, encoder.metric)
     pixels = reader.part('valid').read(); before = score(encoder.embed(*pixels))['macro_map']
-    key = hashlib.sha256(json.dumps([asdict(config), encoder.fingerprint(), data_fingerprint(frame)], default=as_json).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps([asdict(config), encoder.fingerprint(), data_fingerprint(frame, opening=reader.opening)], default=as_json).encode()).hexdigest()[:16]
     checkpoints = Path(folder).with_name(f'.{Path(folder).name}.checkpoints')
     finetune(encoder, x, frame.label, config, v, score, checkpoints/key)
     if rank(): return encoder, {}                                          # the first process goes on
@@ -698,11 +699,12 @@ def loop_windows(
     strangers:bool=False, # synthetic: only the unknown classes in the corpus, to see what that does
     grid:tuple=((96, 96), (48, 48)), # window and stride on volumes
     merge_case:bool=False, # see `windows.load_windows`
+    opening=None, # what the volumes' headers leave open, see `volume.as_openings`
 )->dict: # readers 'labelled', 'valid', 'test', 'corpus' (no labels), and 'truth': id -> class, None where it is not known
     "The windows of a label loop. None that validates or judges is near one that is learned from or looked through."
     rng, mine, unknown = np.random.default_rng(seed), np.random.default_rng([seed, draw]), set(unknown)
     if str(data) == 'synthetic': reader = synthetic_reader(per_class + (labels or 5) + valid + 50, seed, (64, 80), surveys)
-    else: reader = load_windows(data, volume, table, seed, merge_case=merge_case)
+    else: reader = load_windows(data, volume, table, seed, merge_case=merge_case, opening=opening)
     frame = reader.frame; _known(unknown, frame.label, 'unknown', 'classes'); _known(judged, frame.survey, 'judged', 'surveys')
     known = frame[~frame.label.isin(unknown)]
     if (known.line_kind == 'image').all(): part = _parts(known, rng, mine, labels, valid, judged, 50 if str(data) == 'synthetic' else 0)
@@ -710,7 +712,7 @@ def loop_windows(
     part = part.reindex(frame.index, fill_value='')
     if str(data) == 'synthetic': part[(part == '') & (frame.label.isin(unknown) | (not strangers))] = 'corpus'; pool = reader.subset((part == 'corpus').to_numpy())
     elif corpus:
-        found, left = source_windows([s.strip() for s in corpus.split(',')] if isinstance(corpus, str) else corpus, *grid); pool = WindowReader(found)
+        found, left = source_windows([s.strip() for s in corpus.split(',')] if isinstance(corpus, str) else corpus, *grid, opening=reader.opening); pool = WindowReader(found, opening=reader.opening)
         for r in left.itertuples(): print(f'left out {r.file}: {r.problem}', flush=True)
     else: part[(part == '') & (frame.split == 'corpus')] = 'corpus'; pool = reader.subset((part == 'corpus').to_numpy())
     if not len(pool): raise RunError(f"{data}: nothing to look through: name a corpus of volumes or images")
@@ -808,7 +810,7 @@ def threshold_rounds(
     "What is often done, to compare with: the nearest unlabelled windows of each labelled one get its label if they are similar enough; the first class to want a window gets it; the next round starts from scratch."
     fit, labelled, corpus, truth = fit_labels(start, what, seed, **settings), windows['labelled'], windows['corpus'], windows['truth']; new, out = pd.DataFrame(columns=['id', 'label']), []
     for k in range(rounds + 1):
-        now, path = join_labels(labelled, corpus, new), Path(folder)/f'round{k}'; print_ = data_fingerprint(now.frame)
+        now, path = join_labels(labelled, corpus, new), Path(folder)/f'round{k}'; print_ = data_fingerprint(now.frame, opening=now.opening)
         encoder = Encoder.load(path) if (path/'refcon.json').is_file() else None
         if encoder is None or encoder.provenance.get('labels') != print_: encoder = fit(now, Path(folder)/'work'/print_); encoder.provenance |= {'labels': print_}; encoder.save(path)
         out.append(dict(round=k, labels=len(now), added=len(new), precision=float((new.id.map(truth) == new.label).mean()) if len(new) and truth is not None else None))
@@ -819,9 +821,9 @@ def threshold_rounds(
     return pd.DataFrame(out)
 
 # %% ../nbs/13_run.ipynb #dfee5bee
-def _query_table(path, source):
+def _query_table(path, source, opening):
     if path.is_dir(): return image_windows(path)[0]
-    if is_table(path): return labelled_table(path, source, labels=False)
+    if is_table(path): return labelled_table(path, source, labels=False, opening=opening)
     if not path.is_file(): raise RunError(f"{path}: no such table or folder of queries")
     return window_table([dict(id=path.name, source=str(path), line_kind='image', line=0, top=0, left=0, height=0, width=0)])
 
@@ -833,7 +835,7 @@ def questions(
 )->list: # of (name, label or None, `search.Question`)
     "What a table or a folder asks."
     from reflection_connection.search import Question
-    path, frame = Path(queries), _query_table(Path(queries), searcher.sources[0] if len(searcher.sources) == 1 else None)
+    path, frame = Path(queries), _query_table(Path(queries), searcher.sources[0] if len(searcher.sources) == 1 else None, searcher.openings())
     if most: frame = pd.concat([frame[frame.label.isna()].head(most), frame.groupby('label').head(most)]).sort_index()
     out = []
     for r in frame.itertuples():
@@ -1009,11 +1011,12 @@ def pretraining_corpus(
     seed:int=0, # of synthetic sections, and of what is kept for validation
     sections:int=200, # how many synthetic sections
     shapes:Shapes=None, # of windows
+    opening=None, # what the volumes' headers leave open, see `volume.as_openings`
 )->Corpus:
     "The corpus of unlabelled windows that a run names."
     names = [s.strip() for s in sources.split(',')] if isinstance(sources, str) else list(map(str, sources))
     if not all(names): raise RunError(f"sources is {sources!r}: expected 'synthetic', volumes or folders, separated by commas")
-    corpus = Corpus([write_sections(Path(folder)/'sections', sections, seed) if n == 'synthetic' else n for n in names], shapes, seed=seed)
+    corpus = Corpus([write_sections(Path(folder)/'sections', sections, seed) if n == 'synthetic' else n for n in names], shapes, seed=seed, opening=opening)
     if rank() == 0:
         print(corpus, flush=True)
         for r in corpus.left_out.itertuples(): print(f'left out {r.file}: {r.problem}', flush=True)
@@ -1037,17 +1040,18 @@ def pretrain_encoder(
     resume:bool=True, # False: throw checkpoints of an interrupted run away
     sections:int=200, # synthetic sections
     seed:int=0,
+    opening=None, # see `pretraining_corpus`
     **settings, # of `pretrain.PretrainConfig`
 )->tuple: # (encoder, history)
     "Pretrain and save an encoder. The last of the processes' results are the same; the first writes."
     from reflection_connection.pretrain import PretrainConfig
     config = PretrainConfig(seed=seed, **settings)
-    with ExitStack() if rank() else locked(folder, RunError): return _pretrain(sources, start, folder, size, resume, sections, seed, config)
+    with ExitStack() if rank() else locked(folder, RunError): return _pretrain(sources, start, folder, size, resume, sections, seed, config, opening)
 
-def _pretrain(sources, start, folder, size, resume, sections, seed, config):
+def _pretrain(sources, start, folder, size, resume, sections, seed, config, opening):
     from reflection_connection.pretrain import pretrain
     encoder = start_pretraining(start, size, seed); work = Path(folder).with_name(f'.{Path(folder).name}.work'); first = rank() == 0
-    corpus = pretraining_corpus(sources, work, seed, sections)
+    corpus = pretraining_corpus(sources, work, seed, sections, opening=opening)
     key = hashlib.sha256(json.dumps([asdict(config), encoder.fingerprint(), corpus.fingerprint()], default=as_json).encode()).hexdigest()[:16]
     if not resume and first: shutil.rmtree(work/key, ignore_errors=True)
     history = pretrain(encoder, corpus, config, work/key)

@@ -4,6 +4,7 @@
 
 # %% ../nbs/08b_search.ipynb #ce30d449
 from __future__ import annotations
+import os
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -14,13 +15,14 @@ from .encoder import Encoder
 from .files import whole_file, whole_folder
 from .index import Index, SearchError
 from .milvus import open_milvus
-from .volume import Volume, live_mask, open_volume, write_segy_like
 from .tables import class_name
-from .windows import read_image, synthetic_reader
+from .volume import Volume, VolumeError, as_openings, in_words, live_mask, open_volume, say, sentences, tell, write_segy_like
+from .volume.errors import spoken
+from .windows import crosses_join, in_metres, read_image, synthetic_reader
 
 # %% auto #0
-__all__ = ['HITS', 'MAPS', 'MAP_TYPES', 'BODY_COLUMNS', 'Example', 'Searcher', 'Question', 'ClassQuestion', 'Lattice',
-           'synthetic_references']
+__all__ = ['HITS', 'MAPS', 'MAP_TYPES', 'BODY_COLUMNS', 'Example', 'Searcher', 'is_folder_of_volumes', 'Question',
+           'ClassQuestion', 'Lattice', 'synthetic_references']
 
 # %% ../nbs/08b_search.ipynb #7d7bf94c
 @dataclass
@@ -37,42 +39,240 @@ class Searcher:
         index:Index, # to search
         encoder:Encoder, # the one that made it
         store=None, # `milvus.MilvusIndex` that has the windows; the index is empty then
+        opening=None, # what volumes' headers leave open, see `volume.as_openings`; default: as the index remembers
+        places=(), # where volumes lie now: 'OLD=NEW', files, or folders to look in
+        folder=None, # of the index: volumes that moved with it are found from there
     ):
-        self.store = store
         if encoder.fingerprint() != index.encoder: raise SearchError(f"the index was made by encoder {index.encoder}, not by {encoder.name} ({encoder.fingerprint()}): name the right one, or build the index again")
         if index.recipe and index.recipe != encoder.recipe.to_dict(): raise SearchError(f"the index was made with the amplitude recipe {index.recipe}, {encoder.name} has {encoder.recipe.to_dict()}: build the index again")
-        self.index, self.encoder, self.calibration = index, encoder, encoder.calibration or index.calibration
-        self.sources = sorted(getattr(index, 'meta', {}).get('sources', {})) or sorted(set(index.items.source[index.items.line_kind != 'image']))
+        self.store, self.index, self.encoder = store, index, encoder
+        self.calibration = encoder.calibration or index.calibration
+        self.opening, self.folder, self.moved = as_openings(opening), folder, {}
         self._volumes, self._kinds, self._lattices, self._live = {}, {}, {}, {}
+        self.sources = sorted(self.meta.get('sources', {})) or sorted(set(index.items.source[index.items.line_kind != 'image']))
+        self._look_in(places)
+
+    meta = property(lambda self: getattr(self.index, 'meta', {}))
 
     @classmethod
     def open(cls,
         folder, # of the index
         encoder=None, # name or folder of its encoder; the one that the index remembers when not given
+        opening=None, places=(), # see above
     ):
         "Load an index and the encoder that made it."
         index, store = open_milvus(folder) or (Index.load(folder), None); name = encoder or index.meta['encoder_source']
         if not name: raise SearchError(f"{folder} does not say where its encoder lies: name it (--encoder)")
-        return cls(index, Encoder.load(name), store)
+        say(folder, map(spoken, index.meta.get('sizes', [])))
+        return cls(index, Encoder.load(name), store, opening, places, folder)
+
+    def another(self)->'Searcher':
+        "The same with volumes of its own, for another thread."
+        return Searcher(self.index, self.encoder, self.store, self.opening, self._places, self.folder)
 
     def volume(self,
-        source=None, # path; may be left out when the index has one volume
+        source=None, # path, or name where that is clear; may be left out when the index has one volume
     )->Volume:
-        "An open volume of the index, unchanged since it was indexed."
-        if source is None and len(self.sources) == 1: source = self.sources[0]
-        source = source and (str(source) if str(source) in self.sources else str(Path(source).resolve()))
-        if source not in self.sources: raise SearchError(f"the index has the volumes {', '.join(self.sources) or '(none)'}: name the one that is meant")
+        "An open volume of the index, unchanged since it was indexed, wherever it lies now."
+        source = self.named(source)
         if source not in self._volumes:
-            volume = open_volume(source); was = getattr(self.index, 'meta', {}).get('sources', {}).get(source)
-            if was and volume.fingerprint() != was: raise SearchError(f"{source} has changed since it was indexed: build the index again")
+            volume = self._open(source)
+            source = str(volume.path)
             self._volumes[source] = volume
         return self._volumes[source]
 
     def embed(self, pixels, live=None, scale=1.)->np.ndarray: return self.encoder.embed([pixels], None if live is None else [live], [scale])[0]
 
-# %% ../nbs/08b_search.ipynb #3ab3f01a
+# %% ../nbs/08b_search.ipynb #95bdd4a8
 from fastcore.basics import patch
 
+def _is_store(path): return path.suffix.lower() in ('.zarr', '.mdio') or any((path/n).exists() for n in ('zarr.json', '.zgroup', '.zmetadata'))
+
+def is_folder_of_volumes(
+    path, # text or path
+)->bool:
+    "Whether it is a folder to look in, not a volume."
+    return os.path.isdir(path) and not _is_store(Path(path))
+
+@patch
+def named(self:Searcher,
+    source=None, # path or name of a volume
+)->str: # as the index calls it
+    "The volume that is meant."
+    if source is None and len(self.sources) == 1: return self.sources[0]
+    if source is not None:
+        text = str(source)
+        text = self.moved.get(text, text)
+        for same in (lambda s: s == text, lambda s: s == str(Path(text).resolve()), lambda s: Path(s).name == text, lambda s: Path(s).stem == text):
+            if len(found := list(filter(same, self.sources))) == 1: return found[0]
+        if os.path.exists(text) and (found := self._lies_at(text)): return found
+    names = [Path(s).name for s in self.sources]
+    choice = names if len(set(names)) == len(names) else self.sources
+    remedy = spoken(f'name the one that is meant: source={choice[0]!r}') if choice else 'index a volume'
+    raise SearchError(f"{f'{source} is none of them: ' if source else ''}the index has the volumes {', '.join(choice) or '(none)'}; {remedy}")
+
+@patch
+def _look_in(self:Searcher, places):
+    "Take in where volumes lie now."
+    self._places, self._said, self._folders = [places] if isinstance(places, (str, Path)) else list(places), {}, []
+    self._files = []
+    for place in map(str, self._places):
+        old, equals, new = place.rpartition('=')
+        if equals and not os.path.exists(place):
+            if not os.path.exists(new): raise SearchError(f"{new}: no such file or folder, so {old} cannot lie there")
+            self._said[self.named(old)] = Path(new)
+        elif is_folder_of_volumes(place): self._folders.append(Path(place))
+        elif not os.path.exists(place): raise SearchError(f"{place}: no such file or folder to look for volumes in")
+        else: self._files.append(Path(place))
+    for source in self.sources:
+        if source in self._said or not os.path.exists(source): self._settle(source)
+    for place in self._files: self.named(place)                          # refuses what is no volume of the index
+
+@patch
+def _candidates(self:Searcher, source):
+    "Where a volume may lie, the likeliest first."
+    if source in self._said:
+        new = self._said[source]
+        yield new/Path(source).name if is_folder_of_volumes(new) else new
+        return
+    yield Path(source)
+    facts = self.meta.get('volumes', {}).get(source)
+    if facts and facts['relative'] and self.folder is not None: yield Path(self.folder).resolve()/facts['relative']
+    yield from self._files
+    for folder in self._folders:
+        yield folder/Path(source).name
+        yield from sorted(folder.rglob(Path(source).name))
+
+@patch
+def _try(self:Searcher, source, place):
+    "A volume opened from `place`, and whether it is the one that was indexed."
+    asked = self.opening.of(place) or self.opening.of(source)
+    options = asked or self.meta.get('volumes', {}).get(source, {}).get('opening', {})
+    volume = open_volume(str(Path(place).resolve()), **options)
+    was = self.meta.get('sources', {}).get(source)
+    return volume, not was or volume.fingerprint() == was, asked
+
+@patch
+def _settle(self:Searcher, source):
+    "Find a volume and take it in; (volume, None), or (None, what is wrong with what was found)."
+    wrong = None
+    for place in _existing(self._candidates(source)):
+        try: volume, same, asked = self._try(source, place)
+        except VolumeError as e:
+            if place == Path(source): raise
+            wrong = wrong or str(e)
+            continue
+        if same:
+            if str(volume.path) != source: self._relocate(source, str(volume.path))
+            self._volumes[str(volume.path)] = volume
+            tell(volume)
+            if asked: self._retime(volume)
+            return volume, None
+        volume.close()
+        wrong = wrong or _mismatch(source, place, asked)
+    return None, wrong
+
+def _mismatch(source, place, asked):
+    "Why a file that was found is not taken for a volume of the index."
+    name = Path(source).name
+    if asked: return f"{place} opened with {in_words(asked)} has other line numbers, coordinates or amplitudes than were indexed: build the index again, or leave these options out"
+    if Path(place) != Path(source): return f"{place} is another volume than the {name} that was indexed: say where that lies, or build the index again"
+    return f"{place} has changed since it was indexed: build the index again, or say where the one that was indexed lies: " + spoken(f'source={name}=NEW')
+
+def _existing(places):
+    seen = set()
+    for place in places:
+        key = os.path.realpath(place)
+        if key not in seen and os.path.exists(place): yield place
+        seen.add(key)
+
+@patch
+def _open(self:Searcher, source):
+    volume, wrong = self._settle(source)
+    if volume is not None: return volume
+    name = Path(source).name
+    raise SearchError(wrong or f"{source} is not there any more: say where it lies now: " + spoken(f"source={name}=NEW, or source=FOLDER to look in"))
+
+@patch
+def _lies_at(self:Searcher, path):
+    "The volume of the index, not found yet, that a file is; None where it is none."
+    for source in self.sources:
+        if os.path.exists(source) or not self.meta.get('sources', {}).get(source): continue
+        volume, same, _ = self._try(source, path)
+        volume.close()
+        if same:
+            self._said[source] = Path(path)
+            return str(self._settle(source)[0].path)
+
+@patch
+def _relocate(self:Searcher, old, new):
+    "Call a volume by where it lies now, everywhere."
+    renamed = lambda record: {(new if k == old else k): v for k, v in record.items()}
+    self.moved[old] = new
+    self.sources = sorted(renamed(dict.fromkeys(self.sources)))
+    items, meta = self.index.items, self.meta
+    if (items.source == old).any(): self.index.items = items.assign(source=items.source.replace({old: new}))
+    if meta: self.index.meta = meta | {name: renamed(meta[name]) for name in ('sources', 'volumes') if name in meta}
+    self.index._steps = None, -1
+    if self.store:
+        self.store.moved[old] = new
+        self.store.steps = self.store.steps and renamed(self.store.steps)
+
+@patch
+def _retime(self:Searcher, volume):
+    "Give windows of a volume the times or depths that options asked for give them."
+    facts = self.meta.get('volumes', {}).get(str(volume.path), {})
+    if [facts.get('axis'), facts.get('unit')] == [[volume.t0, volume.dt], volume.unit]: return
+    if self.store: raise SearchError(f"{volume.path.name}: windows in Milvus keep the times that they were indexed with: index them again with these options")
+    items = self.index.items.copy()
+    mine = ((items.source == str(volume.path)) & (items.line_kind != 'image')).to_numpy(bool)
+    z = volume.axis[(items.top + items.height//2)[mine].to_numpy(int)]
+    time = volume.unit == 'ms'
+    items.loc[mine, 'time_ms'] = z if time else np.nan
+    items.loc[mine, 'depth_m'] = np.nan if time else in_metres(z, volume.unit)
+    items.loc[mine, 'domain'] = volume.domain
+    self.index.items = items
+
+@patch
+def problems(self:Searcher,
+    source:str, # of a hit
+)->list: # of sentences
+    "What is doubtful about a volume: as it is opened now, else as it was indexed."
+    if source in self._volumes: return sentences(self._volumes[source].problems)
+    return sentences(self.meta.get('volumes', {}).get(source, {}).get('problems', []))
+
+@patch
+def warn(self:Searcher,
+    sources, # of hits
+):
+    "Print what is doubtful about volumes, each once."
+    for source in sources:
+        facts = self.meta.get('volumes', {}).get(source)
+        if facts and source not in self._volumes: say(source, facts['notes'] + sentences(facts['problems']))
+
+@patch
+def openings(self:Searcher): # `volume.Openings`
+    "How the index's volumes are opened, for tables of windows on them."
+    return self.opening.besides({path: facts['opening'] for path, facts in self.meta.get('volumes', {}).items()})
+
+@patch
+def units(self:Searcher,
+    sources, # of hits
+)->set: # of 'm', 'ft', 'degrees', None
+    "Units of the coordinates of volumes."
+    kept = self.meta.get('volumes', {})
+    of = lambda s: self._volumes[s].xy_unit if s in self._volumes else kept.get(s, {}).get('xy_unit')
+    return {of(s) for s in sources if s in self.sources}
+
+@patch
+def is_line(self:Searcher,
+    source:str, # of a hit
+)->bool:
+    "Whether an open volume is a 2-D line."
+    v = self._volumes.get(source)
+    return v is not None and (not v.has_geometry or min(len(v.inlines), len(v.crosslines)) == 1)
+
+# %% ../nbs/08b_search.ipynb #3ab3f01a
 def _cut(section, live, box, where):
     "Pixels and live mask of a box (top, left, bottom, right)."
     top, left, bottom, right = map(int, box)
@@ -80,6 +280,13 @@ def _cut(section, live, box, where):
         raise SearchError(f"box {top} {left} {bottom} {right} lies outside {where} ({section.shape[0]} samples x {section.shape[1]} traces) or is empty")
     if min(bottom - top, right - left) < 8: raise SearchError(f"box {top} {left} {bottom} {right} has {bottom - top} samples x {right - left} traces: at least 8 x 8 are needed to see a structure")
     return section[top:bottom, left:right], live[top:bottom, left:right]
+
+def _refuse_join(volume, kind, box):
+    "Refuse a box that shows two lines of a file that is read in trace order."
+    _, left, _, right = map(int, box)
+    if kind == 'line' and left < right <= volume.n_traces and crosses_join(volume, kind, left, right - left).any():
+        raise SearchError(f"box {' '.join(map(str, box))} runs over the join of two lines of {volume.path.name}, which is read in trace order: stay on one of them, or "
+                          + spoken('name the header bytes of its line numbers (iline_byte=, xline_byte=) and index it again'))
 
 @patch
 def box(self:Searcher,
@@ -89,7 +296,7 @@ def box(self:Searcher,
     beside:int=None, # the same box on lines so far to each side counts too, five lines in all; default: a sixth of its width, 0: this line alone
 )->Example:
     "A box on an inline, a crossline or a 2-D line."
-    v = self.volume(source); cuts = [_cut(v.section(kind, number), v.live(kind, number), box, f'{kind} {number}')]; top, left, bottom, right = map(int, box); pixels = cuts[0][0]
+    v = self.volume(source); _refuse_join(v, kind, box); cuts = [_cut(v.section(kind, number), v.live(kind, number), box, f'{kind} {number}')]; top, left, bottom, right = map(int, box); pixels = cuts[0][0]
     numbers = v.lines(kind); at = int(np.searchsorted(numbers, number)); far = (right - left)//6 if beside is None else beside
     for i in sorted(set(np.round(at + far*np.array([-1, -.5, .5, 1])).astype(int)) - {at}):
         if not 0 <= i < len(numbers): continue
@@ -407,7 +614,7 @@ def _write_zarr(path, volume, cube, name, note):
     xarray.Dataset({name: (dims, cube)}, axes, {'note': note}).to_zarr(path, mode='w', consolidated=False)
 
 # %% ../nbs/08b_search.ipynb #8573c7b3
-BODY_COLUMNS = ('body', 'windows', 'likeness', 'probability', 'source', 'line_kind', 'id', 'line', 'il0', 'il1', 'xl0', 'xl1', 'z0', 'z1', 'unit', 'x', 'y')
+BODY_COLUMNS = ('body', 'windows', 'likeness', 'probability', 'source', 'line_kind', 'id', 'line', 'il0', 'il1', 'xl0', 'xl1', 'cdp0', 'cdp1', 'z0', 'z1', 'unit', 'x', 'y')
 
 @patch
 def bodies(self:Searcher,
@@ -429,6 +636,6 @@ def bodies(self:Searcher,
             for b in np.unique(which[which > 0]):
                 rows = lattice.rows[which == b]; t = self.index.items.iloc[rows]; best = rows[np.argmax(like[rows])]; top = self.index.items.iloc[best]
                 if len(rows) >= smallest: out.append(dict(windows=len(rows), likeness=float(like[best]), probability=None if chance is None else float(chance[best]), source=source, line_kind=kind, id=top.id, line=int(top.line), x=top.x, y=top.y,
-                    il0=t.il0.min(), il1=t.il1.max(), xl0=t.xl0.min(), xl1=t.xl1.max(), z0=float(v.axis[t.top.min()]), z1=float(v.axis[(t.top + t.height).max() - 1]), unit=v.unit))
+                    il0=t.il0.min(), il1=t.il1.max(), xl0=t.xl0.min(), xl1=t.xl1.max(), cdp0=t.cdp0.min(), cdp1=t.cdp1.max(), z0=float(v.axis[t.top.min()]), z1=float(v.axis[(t.top + t.height).max() - 1]), unit=v.unit))
     table = pd.DataFrame(out, columns=[c for c in BODY_COLUMNS if c != 'body']).sort_values(['likeness', 'windows'], ascending=False, kind='stable', ignore_index=True)
     return table.assign(body=np.arange(1, len(table) + 1))[list(BODY_COLUMNS)]

@@ -16,21 +16,22 @@ import torch.nn.functional as F
 from .pictures import IMAGE_TYPES, read_image, read_picture, tell
 from .synthetic import labelled_windows
 from .tables import TABLE_TYPES, WindowError, class_name, class_names, is_table, read_rows, row_at, whole_numbers
-from .volume import Volume, open_volume
+from .volume import Volume, as_openings, say
+from .volume.errors import spoken
 
 # %% auto #0
-__all__ = ['COLUMNS', 'UNITS', 'CHALLENGE', 'SPLIT_NAMES', 'LABEL_FIELDS', 'MAX_SIDE', 'GUARD', 'PARTS', 'window_table', 'locate',
-           'in_samples', 'line_windows', 'Grid', 'volume_windows', 'image_windows', 'is_challenge', 'challenge_folder',
-           'challenge_windows', 'kind_of_line', 'labelled_table', 'WindowReader', 'data_fingerprint', 'Recipe',
-           'near_groups', 'near_any', 'split_by_survey', 'split_by_block', 'split_gap', 'prove_disjoint',
-           'split_by_window', 'split_windows', 'synthetic_reader', 'load_windows', 'split_labelled', 'say_split',
-           'load_labelled', 'synthetic_pool']
+__all__ = ['COLUMNS', 'FOOT', 'UNITS', 'CHALLENGE', 'SPLIT_NAMES', 'LABEL_FIELDS', 'MAX_SIDE', 'GUARD', 'PARTS', 'window_table',
+           'locate', 'in_metres', 'trace_spacing', 'in_samples', 'crosses_join', 'line_windows', 'Grid',
+           'volume_windows', 'image_windows', 'is_challenge', 'challenge_folder', 'challenge_windows', 'kind_of_line',
+           'labelled_table', 'WindowReader', 'data_fingerprint', 'Recipe', 'near_groups', 'near_any', 'split_by_survey',
+           'split_by_block', 'split_gap', 'prove_disjoint', 'split_by_window', 'split_windows', 'synthetic_reader',
+           'load_windows', 'split_labelled', 'say_split', 'load_labelled', 'synthetic_pool']
 
 # %% ../nbs/02_windows.ipynb #2fd2a02e
 COLUMNS = ('id', 'source', 'survey', 'domain', 'line_kind', 'line', 'top', 'left', 'height', 'width',
-           'il0', 'il1', 'xl0', 'xl1', 'time_ms', 'depth_m', 'x', 'y', 'live', 'label', 'split')
+           'il0', 'il1', 'xl0', 'xl1', 'cdp0', 'cdp1', 'time_ms', 'depth_m', 'x', 'y', 'live', 'label', 'split')
 _TEXT = ('id', 'source', 'survey', 'domain', 'line_kind', 'label', 'split')
-_WHOLE = ('line', 'top', 'left', 'height', 'width', 'il0', 'il1', 'xl0', 'xl1')
+_WHOLE = ('line', 'top', 'left', 'height', 'width', 'il0', 'il1', 'xl0', 'xl1', 'cdp0', 'cdp1')
 
 def window_table(
     rows, # list of dicts or a DataFrame; columns that are missing are filled with NA
@@ -59,23 +60,49 @@ def _box_live(live, tops, lefts, h, w):
     t, l = np.ix_(tops, lefts)
     return (area[t + h, l + w] - area[t, l + w] - area[t + h, l] + area[t, l]) / (h * w)
 
+FOOT = .3048 # metres
+
+def _spanned(numbers, left, last):
+    "The smaller and the larger of the numbers at both ends of boxes; NA without numbers."
+    if numbers is None: return (pd.array([pd.NA]*len(left), dtype='Int64'),)*2
+    return np.minimum(numbers[left], numbers[last]), np.maximum(numbers[left], numbers[last])
+
+def _cdp_numbers(volume, kind, number, left, last):
+    "cdp0 and cdp1 of boxes on a line; NA where the file has none, or no trace at an end."
+    numbers = volume.cdp(kind, number)
+    if numbers is None: return _spanned(None, left, last)
+    gap = (numbers[left] == -1) | (numbers[last] == -1)
+    return tuple(pd.arrays.IntegerArray(end.astype(np.int64), gap) for end in _spanned(numbers, left, last))
+
+def _line_numbers(volume, kind, number, left, last):
+    "il0, il1, xl0, xl1 and cdp0, cdp1 of boxes on a line."
+    numbers = None if kind == 'line' else volume.across(kind, number)
+    across = _spanned(numbers, left, last)
+    along = _spanned(None, left, last) if kind == 'line' else (np.full(len(left), number),)*2
+    box = (*across, *along) if kind == 'crossline' else (*along, *across)
+    return dict(zip(('il0', 'il1', 'xl0', 'xl1', 'cdp0', 'cdp1'), (*box, *_cdp_numbers(volume, kind, number, left, last))))
+
 def locate(
     volume:Volume, # the volume that the boxes lie on
     kind:str, # 'inline', 'crossline' or 'line'
     number:int, # line number
     top, left, height, width, # equal-length integer arrays: sample and trace positions
-)->pd.DataFrame: # columns il0, il1, xl0, xl1, time_ms, depth_m, x, y, domain
-    "Line numbers that boxes span and the coordinates of their centres."
+)->pd.DataFrame: # columns il0, il1, xl0, xl1, cdp0, cdp1, time_ms, depth_m, x, y, domain
+    "Line numbers that boxes span and the coordinates of their centres: depth in metres, x and y in the file's unit."
     top, left, height, width = (np.asarray(v, int) for v in (top, left, height, width))
-    across, last = volume.across(kind, number), left + width - 1
-    lo, hi = np.minimum(across[left], across[last]), np.maximum(across[left], across[last])
-    same = np.full(len(top), number)
-    box = {'inline': (same, same, lo, hi), 'crossline': (lo, hi, same, same), 'line': (lo, hi, same, same)}[kind]
     z = volume.axis[top + height // 2]
     xy = volume.xy(kind, number)[left + width // 2]
     nan = np.full(len(top), np.nan)
-    return pd.DataFrame(dict(zip(('il0', 'il1', 'xl0', 'xl1'), box)) | {'x': xy[:, 0], 'y': xy[:, 1], 'domain': volume.domain,
-        'time_ms': z if volume.unit == 'ms' else nan, 'depth_m': nan if volume.unit == 'ms' else z})
+    numbers = _line_numbers(volume, kind, number, left, left + width - 1)
+    return pd.DataFrame(numbers | {'x': xy[:, 0], 'y': xy[:, 1], 'domain': volume.domain,
+        'time_ms': z if volume.unit == 'ms' else nan, 'depth_m': in_metres(z, volume.unit) if volume.unit != 'ms' else nan})
+
+def in_metres(
+    length, # a number or an array
+    unit:str, # 'm' or 'ft'; None: taken as metres
+):
+    "A length in metres."
+    return length*(FOOT if unit == 'ft' else 1.)
 
 # %% ../nbs/02_windows.ipynb #36ed5f99
 def _line_kinds(volume, lines):
@@ -85,16 +112,44 @@ def _line_kinds(volume, lines):
 
 UNITS = ('samples', 'metric')
 
+def trace_spacing(
+    volume:Volume, # an open volume
+    kind:str, # 'inline', 'crossline' or 'line'
+)->float: # in the coordinates' unit; NaN without coordinates
+    "The median distance of neighbouring traces along the middle line of a kind."
+    numbers = volume.lines(kind)
+    xy = volume.xy(kind, int(numbers[len(numbers)//2]))
+    step = np.linalg.norm(np.diff(xy, axis=0), axis=1)
+    step = step[np.isfinite(step)]
+    return float(np.median(step)) if len(step) and np.median(step) > 0 else np.nan
+
 def in_samples(
     volume:Volume, # an open volume
     kind:str, # 'inline', 'crossline' or 'line'
-    size, # (down, along) in ms (or the depth's unit) and metres
+    size, # (down, along) in ms or metres, and metres
 )->tuple: # (samples, traces), each at least 1
     "A window's size or stride in metres and milliseconds, in samples and traces of one kind of line."
-    lines = volume.lines(kind); xy = volume.xy(kind, int(lines[len(lines)//2])); step = np.linalg.norm(np.diff(xy, axis=0), axis=1)
-    spacing = np.median(step[np.isfinite(step)]) if np.isfinite(step).any() else 0.
-    if not spacing > 0: raise WindowError(f"{volume.name}: no coordinates along its {kind}s, so metres cannot be counted: give sizes in samples and traces")
-    return max(1, round(size[0]/volume.dt)), max(1, round(size[1]/spacing))
+    unit, spacing = volume.xy_unit, trace_spacing(volume, kind)
+    instead = 'give sizes in samples and traces'
+    if unit == 'degrees': raise WindowError(f"{volume.path.name}: coordinates are degrees, and metres cannot be counted in degrees: {instead}")
+    if not spacing > 0: raise WindowError(f"{volume.name}: no coordinates along its {kind}s, so metres cannot be counted: {instead}")
+    return max(1, round(size[0]/in_metres(volume.dt, volume.unit))), max(1, round(size[1]/in_metres(spacing, unit)))
+
+def crosses_join(
+    volume:Volume, # an open volume
+    kind:str, # 'inline', 'crossline' or 'line'
+    left, width, # (n,) or one: trace positions
+)->np.ndarray: # (n,) bool
+    "Boxes that run over the join of two lines of a file that is read in trace order."
+    left = np.atleast_1d(np.asarray(left, int))
+    if kind != 'line': return np.zeros(len(left), bool)
+    inside = [(first <= left) & (left + width <= stop) for first, stop in volume.segments]
+    return ~np.logical_or.reduce(inside)
+
+def _lefts(volume, kind, n_traces, width, step):
+    "First traces of windows along a line, none over a join."
+    parts = volume.segments if kind == 'line' else [(0, n_traces)]
+    return np.concatenate([first + _starts(stop - first, width, step) for first, stop in parts])
 
 def line_windows(
     volume:Volume, # an open volume
@@ -104,7 +159,7 @@ def line_windows(
     survey:str=None, # name of the survey; the file's name when not given
 )->pd.DataFrame: # table of windows; empty where none is live enough
     "The windows of a regular grid over one line."
-    (h, w), (dh, dw) = window, stride; tops, lefts = _starts(volume.n_samples, h, dh), _starts(len(volume.across(kind, number)), w, dw)
+    (h, w), (dh, dw) = window, stride; tops, lefts = _starts(volume.n_samples, h, dh), _lefts(volume, kind, len(volume.across(kind, number)), w, dw)
     if not len(tops) or not len(lefts): return window_table([])
     share = _box_live(volume.live(kind, number), tops, lefts, h, w); r, c = np.nonzero(share >= min_live)
     if not len(r): return window_table([])
@@ -116,12 +171,12 @@ def line_windows(
 @dataclass(frozen=True)
 class Grid:
     "A regular grid of windows over the lines of volumes."
-    window:tuple=(96, 96) # (height, width): samples and traces, or ms (depth unit) and metres
+    window:tuple=(96, 96) # (height, width): samples and traces, or ms (metres of depth) and metres
     stride:tuple=(48, 48) # (down, along), from one window to the next, in the same unit
     lines:str='both' # 'inline', 'crossline' or 'both'; ignored for a 2-D line
     every:int=1 # take every Nth line
     min_live:float=.9 # leave out windows with a smaller share of live samples
-    unit:str='samples' # 'samples' (and traces), or 'metric' (ms or depth, and metres)
+    unit:str='samples' # 'samples' (and traces), or 'metric' (ms or metres of depth, and metres)
 
     def __post_init__(self):
         for n in ('window', 'stride'): object.__setattr__(self, n, tuple(getattr(self, n)))
@@ -134,9 +189,11 @@ class Grid:
     def over(self, volume:Volume)->list: # of (kind, number, most windows there can be)
         "The lines of a volume that the grid takes."
         out = []
+        if self.unit == 'metric' and volume.xy_unit is None:
+            say(volume.path, [f"the unit of the coordinates is not said; metres are assumed; {spoken('pass units=')} if that is wrong"])
         for kind in _line_kinds(volume, self.lines):
             (h, w), (dh, dw) = self.sizes(volume, kind); numbers = volume.lines(kind)[::self.every]
-            if len(numbers): n = len(_starts(volume.n_samples, h, dh))*len(_starts(len(volume.across(kind, int(numbers[0]))), w, dw)); out += [(kind, int(k), n) for k in numbers]
+            if len(numbers): n = len(_starts(volume.n_samples, h, dh))*len(_lefts(volume, kind, len(volume.across(kind, int(numbers[0]))), w, dw)); out += [(kind, int(k), n) for k in numbers]
         return out
 
 def volume_windows(
@@ -148,7 +205,7 @@ def volume_windows(
     "All windows of a regular grid over the lines of `volume` that are live enough."
     grid = Grid(window, stride, lines, every, min_live, unit)
     tables = [t for kind, number, _ in grid.over(volume) if len(t := line_windows(volume, kind, number, *grid.sizes(volume, kind), min_live, survey))]
-    if not tables: raise WindowError(f"{volume.name}: no window of {window[0]} x {window[1]} {'samples and traces' if unit == 'samples' else f'{volume.unit} and metres'} with at least {min_live:.0%} live samples "
+    if not tables: raise WindowError(f"{volume.name}: no window of {window[0]} x {window[1]} {'samples and traces' if unit == 'samples' else 'ms and metres' if volume.domain == 'time' else 'metres'} with at least {min_live:.0%} live samples "
         f"on {lines} lines of up to {volume.n_samples} samples: choose a smaller window, other lines or a lower min_live")
     return window_table(pd.concat(tables, ignore_index=True))
 
@@ -330,7 +387,7 @@ def _said_once(frame, name):
     return kept
 
 def _find_source(name, folder):
-    for p in [Path(name), folder/name, *(folder/f'{name}{s}' for s in ('.npy', '.sgy', '.segy', '.mdio')), *((folder/'sections'/f'{name}.npy'),)]:
+    for p in [Path(name), folder/name, *(folder/f'{name}{s}' for s in ('.npy', '.sgy', '.segy', '.mdio')), folder/'sections'/f'{name}.npy', folder/Path(name).name]:
         if p.exists(): return p
     raise WindowError(f"{name}: no such volume or section in {folder}")
 
@@ -339,6 +396,7 @@ def labelled_table(
     source=None, # the volume that rows lie on when they name none, or the folder that holds their sections
     labels:bool=True, # False: rectangles need no label, and may be there twice
     merge_case:bool=False, # class names that differ only by case or spacing are one
+    opening=None, # what the volumes' headers leave open, see `volume.as_openings`
 )->pd.DataFrame: # table of windows with labels and coordinates
     "Read a table of labelled rectangles and locate every one on its volume."
     path, raw = Path(path), _rectangles(path, labels, merge_case)
@@ -347,13 +405,15 @@ def labelled_table(
     out = [n for n in name.astype(str).unique() if '..' in Path(n).parts and not Path(n).is_absolute()] if {'source', 'section'} & set(raw) else []
     if out: raise WindowError(f"{path.name}: {out[0]!r} leads out of the folder that it is looked up in: give the volume's whole path, or a name below that folder")
     raw = raw.assign(source=name.astype(str))
-    tables = []
+    tables, opening = [], as_openings(opening)
     for (src, kind, line), rows in raw.groupby(['source', 'line_kind', 'line'], sort=False, observed=True):
-        found = _find_source(src, place if place.is_dir() else place.parent); found = found.resolve() if '..' in found.parts else found
-        volume = open_volume(found)
+        found = _find_source(src, place if place.is_dir() else place.parent).resolve()
+        volume = opening.open(found)
         n_across = len(volume.across(kind, int(line)))
         bad = rows[(rows.top < 0) | (rows.left < 0) | (rows.height < 2) | (rows.width < 2) | (rows.top + rows.height > volume.n_samples) | (rows.left + rows.width > n_across)]
         if len(bad): raise WindowError(f"{path.name}: row {bad.index[0] + 1} lies outside {found.name} {kind} {line} ({volume.n_samples} samples x {n_across} traces)")
+        over = rows[crosses_join(volume, kind, rows.left, rows.width.to_numpy())]
+        if len(over): raise WindowError(f"{path.name}: row {over.index[0] + 1} runs over the join of two lines of {found.name}, which is read in trace order: " + spoken('name the header bytes of its line numbers (iline_byte=, xline_byte=)'))
         live = volume.live(kind, int(line))
         share = [live[t:t+h, l:l+w].mean() for t, l, h, w in zip(rows.top, rows.left, rows.height, rows.width)]
         place_on = locate(volume, kind, int(line), rows.top, rows.left, rows.height, rows.width).set_index(rows.index)
@@ -374,8 +434,9 @@ class WindowReader:
         keep:int=4, # sections held in memory
         arrays=None, # list of pixels (height, width), one a row, for windows without a file
         scale:bool=True, # False: scales are not needed (the recipe scales each window by itself), and 1 is given
+        opening=None, # what the volumes' headers leave open, see `volume.as_openings`
     ):
-        self.scale = scale
+        self.scale, self.opening = scale, as_openings(opening)
         self.frame, self.keep, self.arrays = frame.reset_index(drop=True), keep, arrays
         self._volumes, self._sections, self._scales, self._places = {}, OrderedDict(), {}, None
         if arrays is not None and len(arrays) != len(frame): raise WindowError(f"{len(arrays)} arrays for {len(frame)} windows: expected one each")
@@ -384,7 +445,7 @@ class WindowReader:
 
     def volume(self, source):
         "The open volume of a source (path)."
-        if source not in self._volumes: self._volumes[source] = open_volume(source)
+        if source not in self._volumes: self._volumes[source] = self.opening.open(source)
         return self._volumes[source]
 
     def _section(self, source, kind, line):
@@ -428,7 +489,7 @@ def read(self:WindowReader)->tuple: # (list of pixels, list of live masks, list 
 def subset(self:WindowReader, rows)->WindowReader:
     "A reader of some rows (boolean mask or positions)."
     rows = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, int)
-    other = WindowReader(self.frame.iloc[rows], self.keep, None if self.arrays is None else [self.arrays[i] for i in rows], self.scale)
+    other = WindowReader(self.frame.iloc[rows], self.keep, None if self.arrays is None else [self.arrays[i] for i in rows], self.scale, self.opening)
     other._volumes = self._volumes
     if self.arrays is not None: other._scales = {s: self._array_scale(s) for s in other.frame.survey.unique()}
     return other
@@ -442,10 +503,12 @@ def part(self:WindowReader, *splits)->WindowReader:
 def data_fingerprint(
     frame:pd.DataFrame, # table of windows
     pixels=(), # their pixels, or some of them
+    opening=None, # `volume.Openings` of their volumes
 )->str: # 16 hexadecimal digits
-    "Changes when windows, labels, splits or pixels change."
+    "Changes when windows, labels, splits, pixels or options for opening volumes change."
     h = hashlib.sha256(pd.util.hash_pandas_object(frame[['id', 'label', 'split', 'top', 'left', 'height', 'width']].astype('string'), index=False).to_numpy().tobytes())
     for p in pixels: h.update(np.ascontiguousarray(p, dtype=np.float32).tobytes())
+    if opening: h.update(json.dumps(opening.to_dict(), sort_keys=True).encode())
     return h.hexdigest()[:16]
 
 # %% ../nbs/02_windows.ipynb #a5496fda
@@ -918,12 +981,13 @@ def load_windows(
     seed:int=0, # of synthetic windows
     per_class:int=80, # synthetic windows a class
     merge_case:bool=False, # class names that differ only by case or spacing are one
+    opening=None, # of a table: what the volumes' headers leave open, see `volume.as_openings`
 )->WindowReader:
     "Windows with labels, wherever they come from; `split` is filled only where the folders say it."
     if str(data) == 'synthetic': return synthetic_reader(per_class, seed)
     path = Path(data)
     if path.is_dir(): return WindowReader(_folder_windows(path, table, merge_case))
-    if is_table(path): return WindowReader(labelled_table(path, volume, merge_case=merge_case))
+    if is_table(path): return WindowReader(labelled_table(path, volume, merge_case=merge_case, opening=opening), opening=opening)
     if said := _no_such(data): raise WindowError(said)
     return WindowReader(_folder_windows(challenge_folder(data), table, merge_case))
 
@@ -969,9 +1033,9 @@ def say_split(
     lost = sorted(set(frame.label[frame.split == 'train']) - set(frame.label[frame.split == 'valid']))
     if lost: print(f"no validation windows: {', '.join(lost)}", flush=True)
 
-def load_labelled(data, volume=None, table=None, seed:int=0, per_class:int=80, merge_case:bool=False)->tuple: # (WindowReader with split filled, how it was split)
+def load_labelled(data, volume=None, table=None, seed:int=0, per_class:int=80, merge_case:bool=False, opening=None)->tuple: # (WindowReader with split filled, how it was split)
     "`load_windows` and `split_labelled`."
-    return split_labelled(load_windows(data, volume, table, seed, per_class, merge_case), seed, data)
+    return split_labelled(load_windows(data, volume, table, seed, per_class, merge_case, opening), seed, data)
 
 # %% ../nbs/02_windows.ipynb #a985e530
 def _pool_chunk(

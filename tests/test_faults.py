@@ -133,7 +133,7 @@ good('interval 0', check, 'interval 1 is assumed, it says', lambda r, o: r['inte
 good('interval -4', check, 'interval 1 is assumed, it says', lambda r, o: r['interval'] == 1 and 'no sample interval' in str(r['problems']), sgy(dt=-4000, tr_dt=-4000))
 good('interval negative in one header', check, 'interval 4 of the other', lambda r, o: r['interval'] == 4, sgy(dt=-4000))
 good('interval 32.767', check, 'that, and that it is long', lambda r, o: r['interval'] == 32.767 and 'long' in str(r['problems']), sgy(dt=32767, tr_dt=32767))
-good('interval written in ms', check, '0.004, and the remedy', lambda r, o: r['interval'] == .004 and 'pass dt=4' in str(r['problems']), sgy(dt=4, tr_dt=4))
+good('interval written in ms', check, '0.004, and the remedy', lambda r, o: r['interval'] == .004 and 'pass --dt 4' in str(r['problems']), sgy(dt=4, tr_dt=4))
 good('interval NaN in a revision-2 header', check, 'interval 1 is assumed', lambda r, o: r['interval'] == 1, sgy(dt=0, tr_dt=0, put={3501: w(0x200), 3273: struct.pack('>d', np.nan)}))
 good('interval infinite in a revision-2 header', check, 'interval 1 is assumed', lambda r, o: r['interval'] == 1, sgy(dt=0, tr_dt=0, put={3501: w(0x200), 3273: struct.pack('>d', np.inf)}))
 good('start at -32.768 s', check, 'that', lambda r, o: r['t0'] == -32768, sgy(b109=-32768))
@@ -380,6 +380,19 @@ def items(change):
     return make
 for what, change in (('a row less', lambda t: t.iloc[1:]), ('ids twice', lambda t: t.assign(id='a')), ('columns of text', lambda t: t.assign(top='x')), ('no columns', lambda t: t[[]]), ('no ids', lambda t: t.drop(columns='id'))): bad(f'items (their checksum too): {what}', seek, 'ix', items(change))
 bad('its volume is gone', 'search {o}/ix --inline 1200 --box 0 0 24 24', 'gone.sgy', lambda o: _moved(o)); bad('a folder of other things to write into', 'index {s} --encoder {e} --out {g} --window 24 24', 'holds something else'); good('a damaged one is made anew', 'index {s} --encoder {e} --out {o}/ix --window 24 24 --stride 20 20 --every 2', 'the index again', lambda a, o: 'Index of' in a, flipped('i', 'ix', 'index.faiss'))
+
+box = '--inline 1200 --box 0 0 24 24'
+bad('its volume is gone: said to be where nothing is', f'search {{o}}/ix {box} --volume gone.sgy={{o}}/nope.sgy', 'nope.sgy: no such file', lambda o: _moved(o))
+bad('its volume is gone: said to be another file', f'search {{o}}/ix {box} --volume gone.sgy={{o}}/a.sgy', 'another volume than the gone.sgy', lambda o: (_moved(o), sgy()(o)) and None)
+bad('its volume is gone: a folder without it', f'search {{o}}/ix {box} --volume {{g}}', 'say where it lies now', lambda o: _moved(o))
+bad('options that make it another volume', f'search {{i}} {box} --iline-byte 193 --xline-byte 189', 'build the index again')
+for what, v in (('volumes of text', 'x'), ('volumes of numbers', {'a': 1}), ('volumes without facts', {'a': {}})): bad(f'meta.json: {what}', seek, 'volumes', changed('i', 'ix', 'meta.json', put('volumes', v=v)))
+bad('meta.json: parts of text', seek, 'parts', changed('i', 'ix', 'meta.json', put('parts', v='x')))
+
+group('What headers leave open')
+for option, value in (('--iline-byte', '0'), ('--xline-byte', '241'), ('--x-byte', 'x'), ('--dt', '0'), ('--dt', 'nan'), ('--t0', 'inf'), ('--domain', 'sideways'), ('--units', 'cubits'), ('--sample-format', 'vax')): bad(f'{option} {value}', f'check {{s}} {option} {value}', option)
+good('a start before zero', 'check {s} --t0 -48 --json', 'that', lambda r, o: r['t0'] == -48)
+good('an interval for a cube without', 'check {o}/a.npy --dt 2 --json', 'that, and no problem', lambda r, o: r['interval'] == 2 and not any('interval' in p['problem'] for p in r['problems']), npy(np.sin(np.arange(9*30*40.)).reshape(9, 30, 40)))
 
 group('Tables of the label loop and of the explorer')
 loop = 'iterate {g} --corpus {g} --out {o}/l --encoder {e}'

@@ -35,6 +35,7 @@ function render({ model, el: root }) {
   // what is going on
   const said = el("span", { className: "rc-said", role: "status" }), progress = el("progress", { max: 1, hidden: true }), cancel = el("button", { className: "rc-cancel", hidden: true, onclick: () => send("cancel") }, "cancel");
   const status = el("div", { className: "rc-status" }, said, progress, cancel);
+  const doubts = el("ul", { className: "rc-doubts", role: "note", hidden: !(info.problems || []).length }, ...(info.problems || []).map((p) => el("li", {}, p)));
 
   // section
   const canvas = el("canvas", { className: "rc-section", tabIndex: 0 }); canvas.setAttribute("aria-label", "section: drag a rectangle to ask where else it looks like this");
@@ -52,7 +53,7 @@ function render({ model, el: root }) {
   const help = el("div", { className: "rc-bar rc-help" }, el("span", {}, "Drag a rectangle on the section. Keys there: ", ...keys("← →", "line"), ...keys("x", "inline or crossline"), ...keys("b", "box in the middle"), ...keys("shift + arrows", "move it"),
     ...keys("enter", "ask"), ...keys("n p", "next, previous hit"), ...keys("+ −", "like it, not like it"), ...(may ? keys("l", "label it") : [])));
   root.classList.add("refcon-explore");
-  root.replaceChildren(bar, status, el("div", { className: "rc-main" }, canvas, read, labels), el("div", {}, el("h3", { className: "rc-count" }, "hits"), gallery),
+  root.replaceChildren(bar, status, doubts, el("div", { className: "rc-main" }, canvas, read, labels), el("div", {}, el("h3", { className: "rc-count" }, "hits"), gallery),
     el("div", { className: "rc-charts" }, el("div", {}, el("h3", {}, "map"), map), el("div", {}, el("h3", {}, "all windows: near is alike (first two principal axes); drag around some to list them"), cloud)), help);
 
   const lines = () => (info.lines[model.get("section").source] || {})[model.get("section").kind] || [];

@@ -119,7 +119,9 @@ def trace_ids(self:Volume,
         raise failure(self.path.name, f'no {kind}s: {self.reader.why}',
                 "read the whole line with kind 'line', number 0, or name the header bytes: iline_byte=, xline_byte=")
     at = int(np.searchsorted(have, number))
-    if at == len(have) or have[at] != number: raise failure(self.path.name, f'no {kind} {number}', f'there are {len(have)}: {described(have)}')
+    if at == len(have) or have[at] != number:
+        there = "a 2-D line is asked for with kind 'line', number 0" if kind == 'line' else f'there are {len(have)}: {described(have)}'
+        raise failure(self.path.name, f'no {kind} {number}', there)
     if kind == 'line':
         if self.n_traces*self.n_samples*4 > _MAX_LINE: raise failure(self.path.name, f'{self.n_traces:,} traces are too many for one section',
                 'name the header bytes of its lines (iline_byte=, xline_byte=), or read traces[i:j]')
