@@ -416,7 +416,8 @@ def test_a_survey_that_is_added_is_embedded_alone(encoder_folder, tmp_path, coun
     from reflection_connection.encoder import Encoder
     from reflection_connection.index import Index, build_index
     from reflection_connection.windows import Grid
-    a, b = survey(tmp_path/'a.sgy'), survey(tmp_path/'b.sgy', seed=3)
+    survey(tmp_path/'a.sgy')
+    b = survey(tmp_path/'b.sgy', seed=3)
     encoder, grid = Encoder.load(encoder_folder), Grid((32, 32), (8, 8))
     build = lambda name, *sources: build_index(encoder, [tmp_path/s for s in sources], tmp_path/name, grid, kind)
     one = len(build('ix', 'a.sgy')[0])
