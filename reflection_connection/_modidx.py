@@ -1969,6 +1969,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                              'reflection_connection/volume/geometry.py'),
                                                        'reflection_connection.volume.geometry._instead_of': ( 'volume/geometry.html#_instead_of',
                                                                                                               'reflection_connection/volume/geometry.py'),
+                                                       'reflection_connection.volume.geometry._may_be_coordinates': ( 'volume/geometry.html#_may_be_coordinates',
+                                                                                                                      'reflection_connection/volume/geometry.py'),
                                                        'reflection_connection.volume.geometry._no_coordinates': ( 'volume/geometry.html#_no_coordinates',
                                                                                                                   'reflection_connection/volume/geometry.py'),
                                                        'reflection_connection.volume.geometry._off_axis': ( 'volume/geometry.html#_off_axis',

@@ -107,6 +107,14 @@ def test_line_numbers_that_look_like_coordinates_are_a_problem(tmp_path):
     assert v.has_geometry and any('look like coordinates' in p['problem'] and 'iline_byte=' in p['remedy'] for p in v.problems)
 
 
+@pytest.mark.parametrize('x0,y0', [(450_000, 6_200_000), (0, 0)], ids=['on the map', 'local'])
+def test_coordinates_are_not_taken_for_line_numbers(tmp_path, x0, y0):
+    il, xl = numbers()
+    v = open_volume(segy(tmp_path/'a.sgy', amplitudes(il, xl), b181=x0 + 25*(xl - 300), b185=y0 + 25*(il - 100)))
+    assert not v.has_geometry and len(v.segments) == 12
+    assert np.allclose(v.xy('line', 0)[41], [x0 + 25, y0 + 25])
+
+
 # ---- a few bad traces
 def spoilt(kind):
     "Numbers of a survey with a few bad traces; which of them are left out."

@@ -356,7 +356,7 @@ def decided(
     full:list, # of (Candidate, Grid3D) from `weighed`
 )->tuple: # (Candidate, Grid3D, notes, problems)
     "The pair that is taken, and what is to be said of it."
-    full = [(c, g) for c, g in full if not as_coordinates(g)] or full
+    full = [(c, g) for c, g in full if not as_coordinates(g) and not _may_be_coordinates(c, g)]
     if not full or standard[0].origin == 'asked': return *standard, [], doubts(standard)
     chosen, grid = full[0]
     if standard[1].grid is not None and same_numbers(standard[1], grid): return *standard, [], []
@@ -370,6 +370,11 @@ def decided(
         remedy = f'pass iline_byte={rival[0].iline}, xline_byte={rival[0].xline} if those are right'
         return chosen, grid, notes, [problem(f'{rival[0].place} make a full grid of line numbers too', remedy)]
     return chosen, grid, notes, []
+
+def _may_be_coordinates(c:Candidate, grid:Grid3D)->bool:
+    "Whether numbers where coordinates belong have steps as coordinates have them."
+    wide = [np.median(np.diff(a)) >= 5 for a in (grid.inlines, grid.crosslines)]
+    return c.origin == 'convention' and (c.iline, c.xline) in COORDINATE_BYTES and all(wide)
 
 def same_numbers(a:Grid3D, b:Grid3D)->bool:
     return np.array_equal(a.inlines, b.inlines) and np.array_equal(a.crosslines, b.crosslines) and same_cells(a, b)
