@@ -37,7 +37,7 @@ _SIGNATURES = {  # first bytes -> what it is, and what to do
     b'CDF\x01': ('a netCDF file', _EXPORT),
     b'CDF\x02': ('a netCDF file', _EXPORT),
     b'CDF\x05': ('a netCDF file', _EXPORT),
-    b'\x89HDF\r\n\x1a\n': ('an HDF5 file (netCDF-4 and MATLAB 7.3 are such files)', _EXPORT),
+    b'\x89HDF': ('an HDF5 file (netCDF-4 and MATLAB 7.3 are such files)', _EXPORT),
     b'MATLAB 5.0 MAT-file': (
         'a MATLAB .mat file',
         'save its array with numpy.save, or export it as SEG-Y',
