@@ -1981,6 +1981,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                               'reflection_connection/volume/geometry.py'),
                                                        'reflection_connection.volume.geometry._uneven': ( 'volume/geometry.html#_uneven',
                                                                                                           'reflection_connection/volume/geometry.py'),
+                                                       'reflection_connection.volume.geometry.are_gathers': ( 'volume/geometry.html#are_gathers',
+                                                                                                              'reflection_connection/volume/geometry.py'),
                                                        'reflection_connection.volume.geometry.as_coordinates': ( 'volume/geometry.html#as_coordinates',
                                                                                                                  'reflection_connection/volume/geometry.py'),
                                                        'reflection_connection.volume.geometry.astray': ( 'volume/geometry.html#astray',

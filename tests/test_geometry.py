@@ -126,10 +126,11 @@ def spoilt(kind):
     if kind == 'padding between': return np.insert(il, 200, [0]*5), np.insert(xl, 200, [0]*5), list(range(200, 205)), 'zero trace headers'
     if kind == 'a slip': il = il.copy(); il[77] = 99999; return il, xl, [77], 'far off'
     if kind == 'the largest': xl = xl.copy(); xl[77:79] = 2**31 - 1; return il, xl, [77, 78], 'far off'
+    if kind == 'a line away': il = il.copy(); il[77] = 140; return il, xl, [77], 'far off'
     if kind == 'minus one': return np.r_[il, [-9999]*20], np.r_[xl, [-9999]*20], list(range(480, 500)), 'far off'
 
 
-@pytest.mark.parametrize('kind', ['one repeated', 'a line repeated', 'padding at the end', 'padding at the start', 'padding between', 'a slip', 'the largest', 'minus one'])
+@pytest.mark.parametrize('kind', ['one repeated', 'a line repeated', 'padding at the end', 'padding at the start', 'padding between', 'a slip', 'a line away', 'the largest', 'minus one'])
 def test_a_few_bad_traces_cost_a_few_traces(tmp_path, kind):
     il, xl, out, word = spoilt(kind)
     x, y = on_map(il, xl)
@@ -141,7 +142,7 @@ def test_a_few_bad_traces_cost_a_few_traces(tmp_path, kind):
     told = [q['problem'] for q in v.problems if 'left out' in q['problem']]
     assert len(told) == 1 and word in told[0] and str(out[0]) in told[0] and str(len(out)) in told[0]
     assert v.traces.shape == (len(il), 16)                                  # file order keeps them all
-    if 'repeat' not in kind: assert (v.section('inline', 105)[0] != 0).all() or kind in ('a slip', 'the largest')
+    if 'repeat' not in kind: assert (v.section('inline', 105)[0] != 0).all() or kind in ('a slip', 'a line away', 'the largest')
     assert sum(preflight(p)['geometry']['left_out'].values()) == len(out)
 
 
@@ -153,6 +154,19 @@ def test_the_first_of_repeated_traces_is_kept(tmp_path):
     v = open_volume(segy(tmp_path/'a.sgy', a, il=il[order], xl=xl[order]))
     assert np.array_equal(v.section('inline', 102)[0], 102_000 + np.arange(300, 340))
     assert any('keeps trace 99' in p['problem'] for p in v.problems)
+
+
+def test_a_trace_that_was_written_twice_is_no_gather(tmp_path):
+    il, xl = numbers()
+    order = np.r_[0:100, 99, 100:480]
+    offset = np.where(np.arange(481) == 100, 350, 0)
+    v = open_volume(segy(tmp_path/'a.sgy', amplitudes(il, xl)[order], il=il[order], xl=xl[order], b37=offset))
+    assert v.has_geometry and len(v.left_out['repeated position']) == 1
+
+
+def test_numbers_of_traces_are_no_crosslines(tmp_path):
+    il, xl = numbers()
+    is_the_survey(open_volume(segy(tmp_path/'a.sgy', amplitudes(il, xl), il=il, xl=np.arange(480) + 1, b21=xl)))
 
 
 # ---- no grid

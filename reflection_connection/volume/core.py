@@ -18,9 +18,9 @@ from .arrays import ArrayReader
 from .axis import sample_axis
 from .errors import failure, problem, spoken
 from .formats import foreign_folder
-from .geometry import COORDINATE_BYTES, Coordinates, bad_traces, candidates, choose_coordinates, constant, coordinate_places
+from .geometry import COORDINATE_BYTES, Coordinates, are_gathers, bad_traces, candidates, choose_coordinates, constant, coordinate_places
 from .geometry import decided, described, doubtful_map, exchanged, fit_grid, gathers, grid_of, joins
-from .geometry import no_grid, offsets_differ, runs, segments_of, settle_unit, sound
+from .geometry import no_grid, runs, segments_of, settle_unit, sound
 from .geometry import true_origin, wanted_words, weighed
 from .layout import FORMATS, number
 from .live import live_mask
@@ -295,7 +295,7 @@ def _grid(path, c, words, columns):
         return no_grid(f'inline and crossline constant at {c.place}')
     grid = grid_of(inline, crossline, left_out, c.place)
     complete = grid.grid is not None and grid.repeats is None
-    n = 0 if complete else offsets_differ(inline, crossline, columns['offset'], left_out)
+    n = 0 if complete else are_gathers(inline, crossline, columns['offset'], left_out)
     if n: raise _prestack(path, f'{len(inline)} traces at {len(inline) - n} inline/crossline positions, with differing offsets')
     return grid
 

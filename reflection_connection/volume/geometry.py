@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['FEW', 'REPEATED', 'FAR', 'UNKNOWN', 'MOST_TRACES', 'STANDARD_BYTES', 'CONVENTIONS', 'LARGE', 'COORDINATE_BYTES',
            'KINDS', 'JUMP', 'pair_key', 'n_distinct', 'constant', 'described', 'astray', 'padding', 'Grid3D', 'no_grid',
-           'too_empty', 'grid_of', 'gathers', 'offsets_differ', 'scaled', 'from_dms', 'looks_float', 'Coordinates',
-           'Fit', 'fit_grid', 'Candidate', 'candidates', 'wanted_words', 'evenly', 'is_full', 'as_coordinates',
-           'weighed', 'too_many', 'bad_traces', 'sound', 'same_cells', 'decided', 'same_numbers', 'standing', 'doubts',
-           'exchanged', 'coordinate_places', 'repeats_lines', 'is_there', 'choose_coordinates', 'like_numbers',
-           'doubtful_map', 'settle_unit', 'true_origin', 'joins', 'runs', 'segments_of']
+           'too_empty', 'grid_of', 'gathers', 'offsets_differ', 'are_gathers', 'scaled', 'from_dms', 'looks_float',
+           'Coordinates', 'Fit', 'fit_grid', 'Candidate', 'candidates', 'wanted_words', 'evenly', 'is_full',
+           'as_coordinates', 'weighed', 'too_many', 'bad_traces', 'sound', 'same_cells', 'decided', 'same_numbers',
+           'standing', 'doubts', 'exchanged', 'coordinate_places', 'repeats_lines', 'is_there', 'choose_coordinates',
+           'like_numbers', 'doubtful_map', 'settle_unit', 'true_origin', 'joins', 'runs', 'segments_of']
 
 # %% ../../nbs/volume/05_geometry.ipynb #323284dc
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ def described(numbers)->str: # sorted line numbers
 # %% ../../nbs/volume/05_geometry.ipynb #274ace3c
 FEW = .1 # share of traces that may be astray
 REPEATED = .1 # share of traces that may repeat a position before the grid is given up
-FAR = 50 # steps of the axis from one cluster of numbers to the next
+FAR = 10 # steps of the axis from one cluster of numbers to the next
 
 def astray(
     numbers:np.ndarray, # (n,) inline or crossline numbers of traces
@@ -154,6 +154,13 @@ def offsets_differ(
     order = np.argsort(key, kind='stable')
     same = np.diff(key[order]) == 0
     return int(np.count_nonzero((np.diff(offset[order]) != 0) & same))
+
+def are_gathers(
+    inline:np.ndarray, crossline:np.ndarray, offset:np.ndarray, left_out:dict, # see `offsets_differ`
+)->int: # traces that share a position with another of a different offset; 0 where they are too few to be gathers
+    "Whether so many repeated positions are told apart by offset that this is no stack with a trace written twice."
+    n = offsets_differ(inline, crossline, offset, left_out)
+    return n if n > FEW*len(inline)/10 else 0
 
 # %% ../../nbs/volume/05_geometry.ipynb #f5c89055
 UNKNOWN = -2**31 # what some programs write where they know no coordinate
@@ -321,7 +328,7 @@ def weighed(
         left_out = bad_traces(c, words)
         grid = grid_of(inline, crossline, left_out, c.place)
         if not is_full(grid): continue
-        if grid.repeats is None or not offsets_differ(inline, crossline, offset, left_out): out.append((c, grid))
+        if grid.repeats is None or not are_gathers(inline, crossline, offset, left_out): out.append((c, grid))
     return out
 
 def too_many(inline, crossline)->bool:
