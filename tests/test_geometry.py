@@ -223,6 +223,17 @@ def test_floats_and_unknown_coordinates(tmp_path):
     assert np.isnan(xy[5]).all() and np.isfinite(np.delete(xy, 5, 0)).all()
 
 
+def test_a_few_wrong_coordinates_cost_a_few_coordinates(tmp_path):
+    il, xl = numbers()
+    x, y = on_map(il, xl)
+    x[[7, 300]] += 90_000
+    y[301] = 17
+    v = open_volume(write(tmp_path/'a.sgy', il, xl, xy=None, b181=x, b185=y, b73=x + 5, b77=y))
+    assert v.notes == [n for n in v.notes if 'coordinates' not in n]                # the standard's bytes are kept
+    assert any('3 traces have coordinates far off' in p['problem'] and '7, 300, 301' in p['problem'] for p in v.problems)
+    assert np.isnan(v.xy('inline', 100)[7]).all() and np.isfinite(v.xy('inline', 101)).all() and np.isfinite(v.section('inline', 100)).all()
+
+
 def test_only_the_true_origin_lies_at_zero(tmp_path):
     il, xl = numbers()
     x, y = 25*(xl - 300), 25*(il - 100)

@@ -6,7 +6,7 @@
 __all__ = ['FEW', 'REPEATED', 'FAR', 'UNKNOWN', 'MOST_TRACES', 'STANDARD_BYTES', 'CONVENTIONS', 'LARGE', 'COORDINATE_BYTES',
            'KINDS', 'JUMP', 'pair_key', 'n_distinct', 'constant', 'described', 'astray', 'padding', 'Grid3D', 'no_grid',
            'too_empty', 'grid_of', 'gathers', 'offsets_differ', 'are_gathers', 'scaled', 'from_dms', 'looks_float',
-           'Coordinates', 'Fit', 'fit_grid', 'Candidate', 'candidates', 'wanted_words', 'evenly', 'is_full',
+           'Coordinates', 'Fit', 'fit_grid', 'off_map', 'Candidate', 'candidates', 'wanted_words', 'evenly', 'is_full',
            'as_coordinates', 'weighed', 'too_many', 'bad_traces', 'sound', 'same_cells', 'decided', 'same_numbers',
            'standing', 'doubts', 'exchanged', 'coordinate_places', 'repeats_lines', 'is_there', 'choose_coordinates',
            'like_numbers', 'doubtful_map', 'settle_unit', 'true_origin', 'joins', 'runs', 'segments_of']
@@ -201,6 +201,7 @@ class Coordinates:
     unit:str=None # 'm', 'ft', 'degrees'; None: the headers do not say
     floats:bool=False # the words are IEEE floats
     origin:int=-1 # the one trace that truly lies at (0, 0)
+    wrong:tuple=() # trace positions whose coordinates are not believed
 
     def at(self,
         ids:np.ndarray, # trace positions
@@ -208,6 +209,7 @@ class Coordinates:
         "Coordinates of some traces."
         x, y = self.x[ids], self.y[ids]
         unknown = ((x == 0) & (y == 0) & (ids != self.origin)) | (x == UNKNOWN) | (y == UNKNOWN)
+        if len(self.wrong): unknown |= np.isin(ids, self.wrong)
         if self.floats: words = np.stack([x.view(np.float32), y.view(np.float32)], 1).astype(np.float64)
         else: words = np.stack([x, y], 1)*scaled(self.scalar[ids] if len(self.scalar) > 1 else self.scalar)[:, None]
         words[unknown] = np.nan
@@ -219,20 +221,36 @@ MOST_TRACES = 20_000 # looked at for evidence
 @dataclass
 class Fit:
     "Coordinates as a linear function of grid positions."
-    misfit:float # root mean square distance from the fitted grid, in units of the smaller spacing
+    misfit:float # root mean square distance of nine tenths of the traces from the fitted grid, in units of the smaller spacing
     spacing:tuple # distance from one inline to the next, and from one crossline to the next
     corner:np.ndarray # (2,) fitted coordinates of the first inline and crossline
+    steps:np.ndarray # (2, 2) from one inline to the next, and from one crossline to the next
 
     @property
     def good(self)->bool:
         "Whether this is a grid on the map."
         return self.misfit < .2
 
+    def at(self, i, j)->np.ndarray: # (n, 2)
+        "Where grid positions lie."
+        return self.corner + np.stack([i, j], 1) @ self.steps
+
+def _plane(design, xy):
+    "Least squares through the nine tenths of the points that lie best, found in a few rounds."
+    best = np.ones(len(xy), bool)
+    for _ in range(5):
+        solution, _, rank, _ = np.linalg.lstsq(design[best], xy[best], rcond=None)
+        distance = np.linalg.norm(xy - design @ solution, axis=1)
+        within = distance <= np.quantile(distance, .9)
+        if (within == best).all() or rank < 3: break
+        best = within
+    return solution, rank, distance[best]
+
 def fit_grid(
     grid:np.ndarray, # (n_il, n_xl) trace positions, -1 where there is none
     coordinates:Coordinates,
 )->Fit: # None where there are no coordinates, or where they do not tell two directions apart
-    "Fit a plane grid to coordinates; two lines each way are needed."
+    "Fit a plane grid to coordinates, whatever a few of them are; two lines each way are needed."
     i, j = np.nonzero(grid >= 0)
     some = np.unique(np.linspace(0, len(i) - 1, min(len(i), MOST_TRACES)).astype(np.int64))
     i, j = i[some], j[some]
@@ -240,14 +258,25 @@ def fit_grid(
     known = np.isfinite(xy).all(1)
     if known.sum() < 4: return None
     design = np.stack([np.ones(known.sum()), i[known], j[known]], 1)
-    origin = xy[known].mean(0)
-    solution, _, rank, _ = np.linalg.lstsq(design, xy[known] - origin, rcond=None)
+    origin = np.median(xy[known], axis=0)
+    solution, rank, distance = _plane(design, xy[known] - origin)
     if rank < 3: return None
     spacing = np.linalg.norm(solution[1:], axis=1)
     area = abs(np.linalg.det(solution[1:]))
     if min(spacing) <= 0 or area < .05*spacing[0]*spacing[1]: return None
-    distance = np.linalg.norm(xy[known] - origin - design @ solution, axis=1)
-    return Fit(float(np.sqrt((distance**2).mean())/min(spacing)), tuple(map(float, spacing)), solution[0] + origin)
+    misfit = np.sqrt((distance**2).mean())/min(spacing)
+    return Fit(float(misfit), tuple(map(float, spacing)), solution[0] + origin, solution[1:])
+
+def off_map(
+    grid:np.ndarray, # (n_il, n_xl) trace positions
+    coordinates:Coordinates,
+    fit:Fit, # of them
+)->np.ndarray: # trace positions
+    "Traces whose coordinates are farther than two spacings from where their line numbers put them."
+    i, j = np.nonzero(grid >= 0)
+    ids = grid[i, j].astype(np.int64)
+    distance = np.linalg.norm(coordinates.at(ids) - fit.at(i, j), axis=1)
+    return np.sort(ids[distance > 2*max(fit.spacing)])
 
 # %% ../../nbs/volume/05_geometry.ipynb #80b30f95
 STANDARD_BYTES = dict(iline=189, xline=193, x=181, y=185)    # SEG-Y rev 1, trace header bytes of line numbers and CDP coordinates
@@ -488,19 +517,26 @@ def _instead_of(first, there, fits):
     return f'they lie on the grid of lines, those at {first.place} do not'
 
 def doubtful_map(
-    coordinates:Coordinates, # their unit is settled
+    coordinates:Coordinates, # their unit is settled; those that are not believed are marked
     grid:np.ndarray, # (n_il, n_xl) trace positions, or None
 )->list: # of {problem, remedy}
-    "What is said of coordinates whose size or spacing a survey hardly has."
-    if coordinates.kind != 'length' or coordinates.unit == 'degrees': return []
+    "What is said of coordinates whose place, size or spacing a survey hardly has."
+    fit = fit_grid(grid, coordinates) if grid is not None and min(grid.shape) > 1 else None
+    if fit is not None and not fit.good: fit = None
+    off = off_map(grid, coordinates, fit) if fit is not None else np.zeros(0, np.int64)
+    if 0 < len(off) <= FEW*len(coordinates.x): coordinates.wrong = off
+    out = []
+    if len(coordinates.wrong):
+        traces = f'{len(off)} traces have' if len(off) > 1 else '1 trace has'
+        listed = ', '.join(map(str, off[:5])) + (' …' if len(off) > 5 else '')
+        what = f'{traces} coordinates far off the grid of lines (file positions {listed}, from 0): taken as unknown'
+        out.append(problem(what, 'repair them if they matter'))
+    if coordinates.kind != 'length' or coordinates.unit == 'degrees': return out
     some = np.unique(np.linspace(0, len(coordinates.x) - 1, min(len(coordinates.x), MOST_TRACES)).astype(np.int64))
     x, y = np.nanmedian(coordinates.at(some), axis=0)
-    out = []
     if coordinates.unit == 'm' and 2.6e6 < x < 9.4e6 and 1e5 < y < 9e5:
         out.append(problem(f'x at {coordinates.place} ({x:.0f}) looks like a northing and y ({y:.0f}) like an easting', 'exchange them: x_byte=, y_byte='))
-    fit = fit_grid(grid, coordinates) if grid is not None and min(grid.shape) > 1 else None
-    plausible = fit is None or not fit.good or .5 <= max(fit.spacing) <= 2000
-    if not plausible and not like_numbers(coordinates, fit):
+    if fit is not None and not .5 <= max(fit.spacing) <= 2000 and not like_numbers(coordinates, fit):
         scalar = int(coordinates.scalar[0])
         what = f'lines {max(fit.spacing):.4g} {coordinates.unit or "units"} apart: the coordinate scalar at bytes 71-72 ({scalar}) may be wrong'
         out.append(problem(what, 'give window sizes in samples and traces, or repair it'))
@@ -560,13 +596,11 @@ def true_origin(
     if len(at_zero) != 1 or len(coordinates.x) < 3: return -1
     trace = int(at_zero[0])
     if grid is None: return trace if _continues(coordinates, trace) else -1
-    fit = fit_grid(grid, coordinates)
-    cell = np.argwhere(grid == trace)
+    fit, cell = fit_grid(grid, coordinates), np.argwhere(grid == trace)
     if fit is None: return trace if _continues(coordinates, trace) else -1
     if not len(cell): return -1
-    whole = Coordinates(coordinates.x, coordinates.y, coordinates.scalar, '', coordinates.kind, floats=coordinates.floats, origin=trace)
-    with_it = fit_grid(grid, whole)
-    return trace if with_it is not None and with_it.misfit <= max(.2, 2*fit.misfit) else -1
+    there = fit.at(*cell.T)[0]
+    return trace if fit.good and np.linalg.norm(there) <= max(fit.spacing) else -1
 
 def _continues(coordinates, trace):
     "Whether a trace at (0, 0) is as far from its neighbour in the file as the others are from theirs."
