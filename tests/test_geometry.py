@@ -281,3 +281,98 @@ def test_doubtful_maps_are_told(tmp_path):
     scattered = np.random.default_rng(0).permutation(480)
     mixed = open_volume(write(tmp_path/'c.sgy', il, xl, xy=None, b181=x[scattered], b185=y))
     assert any('do not lie on a regular grid' in p['problem'] for p in mixed.problems)
+
+
+# ---- files of other people
+def scattered(il, xl, share=.75):
+    "Which traces of a survey are there when a quarter of them was never shot."
+    return np.random.default_rng(1).random(len(il)) < share
+
+
+@pytest.mark.parametrize('shape', ['holes', 'triangle'])
+@pytest.mark.parametrize('at', [(9, 21), (5, 21)], ids=str)
+def test_a_survey_with_holes_is_found_where_coordinates_lie_on_it(tmp_path, at, shape):
+    il, xl = numbers()
+    there = scattered(il, xl) if shape == 'holes' else xl - 300 < 4*(il - 99)
+    il, xl = il[there], xl[there]
+    v = open_volume(write(tmp_path/'a.sgy', il, xl, at=at))
+    assert v.inlines.tolist() == list(range(100, 112)) and v.has_geometry
+    row = v.section('inline', 103)[0]
+    assert np.array_equal(row[row != 0], 103_000 + xl[il == 103])
+    assert any('with holes, on which the coordinates lie' in n for n in v.notes)
+    lost = open_volume(write(tmp_path/'b.sgy', il, xl, at=at, xy=None))
+    assert not lost.has_geometry                                     # numbers alone are no evidence for a grid with holes
+    named = f'C 2 INLINE BYTES {at[0]}-{at[0] + 3}   CROSSLINE BYTES {at[1]}-{at[1] + 3}'
+    assert open_volume(write(tmp_path/'c.sgy', il, xl, at=at, xy=None, text=[named])).has_geometry
+
+
+def test_coordinates_that_scatter_do_not_cut_a_line(tmp_path):
+    n, rng = np.arange(200), np.random.default_rng(0)
+    x, y = (np.round(10*(a + rng.normal(0, 2, 200))).astype(int) for a in (400_000 + 5*n, 5_000_000 + 4*n))
+    v = open_volume(segy(tmp_path/'a.sgy', np.ones((200, 16)), b21=1 + n, b71=-10, b181=x, b185=y))
+    assert v.segments == [(0, 200)]
+    there_and_back = np.r_[np.arange(20), np.arange(20)[::-1]]
+    x, y = 400_000 + 25*np.tile(there_and_back, 5), 5_000_000 + 25*np.repeat(np.arange(10), 20)
+    v = open_volume(segy(tmp_path/'b.sgy', np.ones((200, 16)), b21=1 + n, b181=x, b185=y))
+    assert v.segments == [(a, a + 20) for a in range(0, 200, 20)]
+
+
+def test_lines_without_coordinates_end_where_trace_numbers_begin_anew(tmp_path):
+    v = open_volume(segy(tmp_path/'a.sgy', np.ones((180, 16)), b1=np.r_[1:101, 1:81]))
+    assert v.segments == [(0, 100), (100, 180)]
+    assert any('jump once' in p['problem'] for p in v.problems)
+    assert open_volume(segy(tmp_path/'b.sgy', np.ones((180, 16)), b1=np.r_[1:181])).segments == [(0, 180)]
+
+
+def test_a_scalar_that_is_no_power_of_ten_is_told(tmp_path):
+    il, xl = numbers()
+    x, y = on_map(il, xl)
+    for scalar in (3, -3, 2000):
+        v = open_volume(write(tmp_path/f'{scalar}.sgy', il, xl, b71=scalar))
+        assert any(f'scalar at bytes 71-72 is {scalar}' in p['problem'] for p in v.problems)
+    for scalar in (0, 1, -1):
+        v = open_volume(write(tmp_path/f'{scalar}.sgy', il, xl, b71=scalar))
+        assert not any('scalar' in p['problem'] for p in v.problems)
+        assert v.xy('inline', 100)[1].tolist() == [x[1], y[1]]
+
+
+def test_seconds_of_arc_without_their_code_are_told(tmp_path):
+    il, xl = numbers()
+    x, y = np.round(100*(16_200 + .72*(xl - 300))).astype(int), np.round(100*(187_560 + .72*(il - 100))).astype(int)
+    p = write(tmp_path/'a.sgy', il, xl, xy=None, b181=x, b185=y, b71=-100)
+    assert any('seconds of arc' in q['problem'] for q in open_volume(p).problems)
+    said = open_volume(p, units='arcsec')
+    assert said.xy_unit == 'degrees' and not any('seconds of arc' in q['problem'] for q in said.problems)
+    assert not any('seconds of arc' in q['problem'] for q in open_volume(p, units='m').problems)
+
+
+@pytest.mark.parametrize('text,unit', [
+    ('C 3 COORDINATE UNITS: FEET', 'ft'), ('C 3 XY UNITS = M', 'm'), ('C 4 X/Y IN US SURVEY FEET', 'ft'),
+    ('C 9 PROJECTION NAD27 TEXAS SOUTH CENTRAL, US SURVEY FEET', 'ft'), ('C 9 UTM ZONE 31N, ED50, METERS', 'm'),
+    ('C20 MAP PROJECTION          ZONE ID       COORDINATE UNITS', None), ('C 5 COORDINATE UNITS (METERS/FEET)', None),
+    ('C 5 MAP: M. MILLER', None), ('C 5 PROJECTION DATUM AT 500 FT', None), ('C 7 X COORDINATE: BYTES 181-184', None)])
+def test_the_text_names_the_unit_of_coordinates(tmp_path, text, unit):
+    il, xl = numbers()
+    v = open_volume(write(tmp_path/'a.sgy', il, xl, text=[text]))
+    assert v.xy_unit == unit and (unit is None) == (not any('by the textual header' in n for n in v.notes))
+    other = dict(m=2, ft=1).get(unit, 1)
+    v = open_volume(write(tmp_path/'b.sgy', il, xl, text=[text], binary=[(3255, other)]))
+    assert v.xy_unit == (unit or 'm')
+    assert (unit is None) == (not any('bytes 3255-3256' in p['problem'] for p in v.problems))
+    v = open_volume(tmp_path/'b.sgy', units='ft')
+    assert v.xy_unit == 'ft' and not any('bytes 3255-3256' in p['problem'] for p in v.problems)
+
+
+@pytest.mark.parametrize('inlines', [[100, 102, 104, 110, 112, 114, 120, 122], [100, 101, 102, 103, 104, 106, 108, 110]], ids=str)
+def test_uneven_inlines_of_a_survey_without_holes(tmp_path, inlines):
+    il, xl = (a.ravel() for a in np.meshgrid(inlines, 300 + np.arange(40), indexing='ij'))
+    v = open_volume(write(tmp_path/'a.sgy', il, xl, at=(9, 21)))
+    assert v.inlines.tolist() == inlines and np.array_equal(v.section('inline', 104)[0], 104_000 + np.arange(300, 340))
+
+
+def test_one_largest_sample_of_a_short_file_is_no_clipping(tmp_path):
+    samples = np.random.default_rng(0).normal(size=(2, 64))
+    said = preflight(segy(tmp_path/'a.sgy', samples))['problems']
+    assert not any('clipped' in p['problem'] for p in said)
+    said = preflight(segy(tmp_path/'b.sgy', np.clip(np.tile(samples, (20, 1)), -1, 1)))['problems']
+    assert any('clipped' in p['problem'] for p in said)

@@ -20,13 +20,14 @@ from .errors import failure, problem, spoken
 from .formats import foreign_folder
 from .geometry import COORDINATE_BYTES, Coordinates, are_gathers, bad_traces, candidates, choose_coordinates, constant, coordinate_places
 from .geometry import decided, described, doubtful_map, exchanged, fit_grid, gathers, grid_of, joins
-from .geometry import no_grid, runs, segments_of, settle_unit, sound
+from .geometry import is_regular, no_grid, restarts, runs, segments_of, settle_unit, sound
 from .geometry import true_origin, wanted_words, weighed
 from .layout import FORMATS, number
 from .live import live_mask
 from .segy import GEOMETRY_WORDS, OWN_NUMBERS, SegyReader, width_at
 from .stores import ZarrReader
 from .textual import named_bytes, named_ranges, text_lines
+from .vertical import map_unit_said
 
 # %% ../../nbs/volume/09_core.ipynb #b25b09ed
 class _Traces:
@@ -255,7 +256,9 @@ def survey(
     full = weighed(close, words, c['offset'])
     if not full and first.origin != 'asked' and not sound(standard[1]):
         words |= reader.words(wanted_words(found, {}) - set(words))
-        full = weighed([f for f in found if f is not first], words, c['offset'])
+        rest = [f for f in found if f is not first]
+        def believed(f, grid): return is_regular(grid) and (f.origin == 'text' or _mapped(f, grid, words, c['scalar']))
+        full = weighed(rest, words, c['offset']) or weighed(rest, words, c['offset'], believed)
         if why := gathers(c): full = [(f, g) for f, g in full if _mapped(f, g, words, c['scalar'])]
         if not full and why and standard[1].grid is None: raise _prestack(reader.path, why)
     taken, grid, notes, problems = decided(reader.path, standard, full)
@@ -332,10 +335,12 @@ def _place(self:SegyReader, c, words, asked):
     if self.coordinates is None: return
     units = [u for u in np.unique(c['units']) if u]
     system = number(self.head, 3254, self.endian + 'i2')
-    notes, problems = settle_unit(self.coordinates, units[0] if len(units) == 1 else 0, system, asked.get('units'))
+    notes, problems = settle_unit(self.coordinates, units[0] if len(units) == 1 else 0, system, asked.get('units'), map_unit_said(self.text))
     self.notes += notes
     self.coordinates.origin = true_origin(self.coordinates, self.grid)
-    self.problems += problems + doubtful_map(self.coordinates, self.grid)
+    doubts = doubtful_map(self.coordinates, self.grid)
+    if asked.get('units'): doubts = [p for p in doubts if 'units=' not in p['remedy']]
+    self.problems += problems + doubts
     self.xy_unit = self.coordinates.unit
 
 @patch
@@ -344,9 +349,11 @@ def _segments(self:SegyReader, c, words):
     ids = np.arange(self.n_traces)
     xy = self.coordinates.at(ids) if self.coordinates is not None else np.full((self.n_traces, 2), np.nan)
     at = [joins(xy, c['cdp']), *(runs(words[byte]) for byte in self.lines)]
+    if constant(c['cdp']) and self.coordinates is None: at.append(restarts(self.words([1])[1]))
     found = segments_of(self.n_traces, np.unique(np.concatenate(at)))
     if len(found) > 1:
-        what = f'no grid of inlines and crosslines ({self.why}), and traces jump {len(found) - 1} times: taken as {len(found)} pieces of line'
+        times = 'once' if len(found) == 2 else f'{len(found) - 1} times'
+        what = f'no grid of inlines and crosslines ({self.why}), and traces jump {times}: taken as {len(found)} pieces of line'
         self.problems.append(problem(what + ', no window runs from one into the next', 'name the bytes of the line numbers: iline_byte=, xline_byte='))
     elif 'repeat' in self.why: self.problems.append(problem(f'no grid: {self.why}', 'name other header bytes (iline_byte=, xline_byte=), or read it in trace order'))
     return found

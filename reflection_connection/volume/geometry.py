@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['FEW', 'REPEATED', 'FAR', 'UNKNOWN', 'MOST_TRACES', 'MOST_CELLS', 'STANDARD_BYTES', 'CONVENTIONS', 'LARGE',
-           'COORDINATE_BYTES', 'KINDS', 'JUMP', 'pair_key', 'n_distinct', 'constant', 'described', 'astray', 'padding',
-           'Grid3D', 'no_grid', 'too_empty', 'grid_of', 'gathers', 'offsets_differ', 'are_gathers', 'scaled',
-           'from_dms', 'looks_float', 'Coordinates', 'Fit', 'fit_grid', 'off_map', 'Candidate', 'candidates',
-           'wanted_words', 'evenly', 'is_full', 'as_coordinates', 'weighed', 'too_many', 'bad_traces', 'sound',
-           'same_cells', 'decided', 'same_numbers', 'standing', 'doubts', 'exchanged', 'coordinate_places',
+           'COORDINATE_BYTES', 'SCALARS', 'KINDS', 'JUMP', 'STRIDE', 'pair_key', 'n_distinct', 'constant', 'described',
+           'astray', 'padding', 'Grid3D', 'no_grid', 'too_empty', 'grid_of', 'gathers', 'offsets_differ', 'are_gathers',
+           'scaled', 'from_dms', 'looks_float', 'Coordinates', 'Fit', 'fit_grid', 'off_map', 'Candidate', 'candidates',
+           'wanted_words', 'evenly', 'is_regular', 'is_full', 'as_coordinates', 'weighed', 'too_many', 'bad_traces',
+           'sound', 'same_cells', 'decided', 'same_numbers', 'standing', 'doubts', 'exchanged', 'coordinate_places',
            'repeats_lines', 'is_there', 'choose_coordinates', 'like_numbers', 'doubtful_map', 'settle_unit',
-           'true_origin', 'joins', 'runs', 'segments_of']
+           'true_origin', 'joins', 'restarts', 'runs', 'segments_of']
 
 # %% ../../nbs/volume/05_geometry.ipynb #323284dc
 from dataclasses import dataclass, field
@@ -337,10 +337,16 @@ def evenly(
     steps = np.diff(numbers.astype(np.int64))
     return len(steps) < 2 or np.mean(steps == np.median(steps)) >= .9
 
-def is_full(grid:Grid3D)->bool:
-    "Whether this is a survey beyond doubt: lines both ways, evenly numbered, hardly a hole."
+def is_regular(grid:Grid3D)->bool:
+    "Whether there are lines both ways, evenly numbered, however many cells are empty."
     sides = min(len(grid.inlines), len(grid.crosslines))
-    return grid.grid is not None and sides > 1 and grid.fill >= .9 and evenly(grid.inlines) and evenly(grid.crosslines)
+    return grid.grid is not None and sides > 1 and evenly(grid.inlines) and evenly(grid.crosslines)
+
+def is_full(grid:Grid3D)->bool:
+    "Whether this is a survey beyond doubt: a regular grid with hardly a hole, or one without any whose lines one way are uneven."
+    if is_regular(grid): return grid.fill >= .9
+    sides = min(len(grid.inlines), len(grid.crosslines))
+    return grid.grid is not None and sides > 3 and grid.fill >= .99 and (evenly(grid.inlines) or evenly(grid.crosslines))
 
 def as_coordinates(grid:Grid3D)->bool:
     "Whether 'line numbers' have the size and the steps of coordinates."
@@ -353,15 +359,16 @@ def weighed(
     found:list, # of `Candidate`s, the most believable first
     words:dict, # byte -> (n_traces,) int32
     offset:np.ndarray, # (n_traces,)
+    enough=lambda candidate, grid: is_full(grid), # whether a candidate's grid is a survey beyond doubt
 )->list: # of (Candidate, Grid3D) that are surveys beyond doubt
-    "The candidates that make a full grid of one trace a position."
+    "The candidates that make a grid of one trace a position, a full one if nothing else is asked for."
     out = []
     for c in found:
         inline, crossline = words[c.iline], words[c.xline]
         if constant(inline) or constant(crossline) or too_many(inline, crossline): continue
         left_out = bad_traces(c, words)
         grid = grid_of(inline, crossline, left_out, c.place)
-        if not is_full(grid): continue
+        if not enough(c, grid): continue
         if grid.repeats is None or not are_gathers(inline, crossline, offset, left_out): out.append((c, grid))
     return out
 
@@ -404,12 +411,13 @@ def decided(
     others = [(c, g) for c, g in full[1:] if not (same_numbers(grid, g))]
     sides = '×'.join(map(str, grid.grid.shape))
     was = standing(standard)
-    why = f'the textual header says "{chosen.quote.strip()}"' if chosen.origin == 'text' else f'they make a full {sides} grid; {was}'
+    shape = f'a full {sides} grid' if is_full(grid) else f'a grid of {sides} with holes, on which the coordinates lie'
+    why = f'the textual header says "{chosen.quote.strip()}"' if chosen.origin == 'text' else f'they make {shape}; {was}'
     notes = [] if chosen.origin == 'standard' else [f'line numbers taken from {chosen.place}: {why}']
     rival = next(((c, g) for c, g in others if c.origin == 'convention' and not same_cells(grid, g)), None)
     if chosen.origin == 'convention' and rival:
         remedy = f'pass iline_byte={rival[0].iline}, xline_byte={rival[0].xline} if those are right'
-        return chosen, grid, notes, [problem(f'{rival[0].place} make a full grid of line numbers too', remedy)]
+        return chosen, grid, notes, [problem(f'{rival[0].place} make a{" full" if is_full(rival[1]) else ""} grid of line numbers too', remedy)]
     return chosen, grid, notes, []
 
 def _may_be_coordinates(c:Candidate, grid:Grid3D)->bool:
@@ -521,6 +529,12 @@ def _instead_of(first, there, fits):
     if fits[first.place] is not None and fits[first.place].good: return f'those at {first.place} look like line numbers'
     return f'they lie on the grid of lines, those at {first.place} do not'
 
+SCALARS = (0, 1, 10, 100, 1000, 10_000) # of coordinates, either sign
+
+def _as_seconds(x, y):
+    "Whether a point can be a longitude and a latitude in seconds of arc, a degree or more from zero."
+    return 3600 <= abs(x) <= 180*3600 and 3600 <= abs(y) <= 90*3600
+
 def doubtful_map(
     coordinates:Coordinates, # their unit is settled; those that are not believed are marked
     grid:np.ndarray, # (n_il, n_xl) trace positions, or None
@@ -541,8 +555,15 @@ def doubtful_map(
     x, y = np.nanmedian(coordinates.at(some), axis=0)
     if coordinates.unit == 'm' and 2.6e6 < x < 9.4e6 and 1e5 < y < 9e5:
         out.append(problem(f'x at {coordinates.place} ({x:.0f}) looks like a northing and y ({y:.0f}) like an easting', 'exchange them: x_byte=, y_byte='))
+    scalar = int(coordinates.scalar[0])
+    odd = [s for s in np.unique(coordinates.scalar) if abs(int(s)) not in SCALARS]
+    if odd and not coordinates.floats:
+        what = f'the coordinate scalar at bytes 71-72 is {odd[0]}, which is no power of ten: coordinates are scaled by it all the same'
+        out.append(problem(what, 'repair it if the coordinates are wrong'))
+    if fit is not None and .5 <= max(fit.spacing) < 2 and _as_seconds(x, y) and not like_numbers(coordinates, fit):
+        what = f'lines {max(fit.spacing):.2g} {coordinates.unit or "units"} apart: the coordinates may be seconds of arc'
+        out.append(problem(what, "pass units='arcsec' if they are, or units='m' if they are not"))
     if fit is not None and not .5 <= max(fit.spacing) <= 2000 and not like_numbers(coordinates, fit):
-        scalar = int(coordinates.scalar[0])
         what = f'lines {max(fit.spacing):.4g} {coordinates.unit or "units"} apart: the coordinate scalar at bytes 71-72 ({scalar}) may be wrong'
         out.append(problem(what, 'give window sizes in samples and traces, or repair it'))
     return out
@@ -566,6 +587,7 @@ def settle_unit(
     code:int, # trace header bytes 89-90
     system:int, # binary header bytes 3255-3256: 1 metres, 2 feet
     asked:str, # 'm', 'ft', 'degrees', 'arcsec' or None, as given by the caller
+    said:tuple=('', ''), # 'm' or 'ft' and the line that says so, where the textual header does
 )->tuple: # (notes, problems)
     "Say what the numbers are: lengths in metres or feet, or angles."
     length = {1: 'm', 2: 'ft'}.get(system)
@@ -580,9 +602,17 @@ def settle_unit(
         what = f'trace header bytes 89-90 say that coordinates are {name}, which these numbers cannot be: taken as {length or "metres"}'
         return [], [problem(what, "pass units='m' or units='ft'")]
     coordinates.unit = length
-    if not _on_earth(coordinates, ids) or not _uneven(coordinates.at(ids)): return [], []
+    if not _on_earth(coordinates, ids) or not _uneven(coordinates.at(ids)): return _said_length(coordinates, length, *said)
     coordinates.kind, coordinates.unit = 'degrees', 'degrees'
     return [], [problem('coordinates look like degrees, though the headers say lengths: taken as degrees', "pass units='m' if they are not")]
+
+def _said_length(coordinates, length, unit, quote):
+    "Take the unit of the textual header, and say so where the binary header has none or another."
+    if not unit or unit == length: return [], []
+    coordinates.unit = unit
+    if not length: return [f'coordinates are in {unit}, by the textual header ("{quote}")'], []
+    what = f'coordinates are in {unit} by the textual header ("{quote}") but in {length} by bytes 3255-3256 of the binary header; {unit} is used'
+    return [], [problem(what, "pass units='m' or units='ft'")]
 
 def _uneven(xy)->bool:
     "Whether coordinates have fractions and hardly differ, as degrees do."
@@ -632,7 +662,7 @@ def joins(
     if len(moving):
         usual_step = JUMP*np.median(moving)
         with np.errstate(invalid='ignore'): new |= far > usual_step
-        new |= _turns_back(step, far, ~new)
+        new |= _turns_back(step, far, ~new) & ~_goes_on(xy)
     change = np.diff(cdp.astype(np.int64))
     usual = change[change != 0]
     if len(usual):
@@ -650,6 +680,23 @@ def _turns_back(step, far, near):
             against = (step[before]*step[after]).sum(1) < -.5*far[before]*far[after]
         back[1:len(step) - apart + 1] |= against & near[before] & near[after]
     return back
+
+STRIDE = 5 # traces over which the course of a line is seen, whatever its coordinates scatter
+
+def _goes_on(xy):
+    "Steps across which a line keeps its course over several traces: a turn there is scatter of the coordinates."
+    at = np.arange(len(xy) - 1)
+    before = xy[at] - xy[np.maximum(at - STRIDE, 0)]
+    after = xy[np.minimum(at + 1 + STRIDE, len(xy) - 1)] - xy[at + 1]
+    size = np.linalg.norm(before, axis=1)*np.linalg.norm(after, axis=1)
+    with np.errstate(invalid='ignore'): return (before*after).sum(1) > .5*size
+
+def restarts(
+    numbers:np.ndarray, # (n,) trace numbers within a line, in file order
+)->np.ndarray: # positions at which counting begins anew; empty where numbers fall all the time
+    "Joins of lines by the numbers of their traces."
+    fall = np.flatnonzero(np.diff(numbers.astype(np.int64)) < 0) + 1
+    return fall if len(fall) < len(numbers)/4 else np.zeros(0, np.int64)
 
 def runs(
     numbers:np.ndarray, # (n,) line numbers in file order

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['AXIS_WORDS', 'SURE', 'plain', 'unit_of', 'Said', 'intervals_said', 'ranges_said', 'starts_said', 'domain_evidence',
-           'Domain', 'domain_of', 'depth_unit_said']
+           'Domain', 'domain_of', 'depth_unit_said', 'map_unit_said']
 
 # %% ../../nbs/volume/05b_vertical.ipynb #66f9d167
 import re
@@ -257,3 +257,23 @@ def depth_unit_said(
         units += [(unit_of(hit['unit']), quote.strip()) for hit, quote in hits if hit]
     unit, quote = units[0] if units else ('', '')
     return 'ft' if unit == 'ft' else 'm' if unit else '', quote
+
+_MAP = r'(?:co-?ord(?:inate)?s?|map|xy|x\s*[/,&-]\s*y|horizontal|eastings?|northings?)'
+_MAP_UNIT = re.compile( # a lone m may be anything, unless units are spoken of
+    rf'\b{_MAP}(?:[\s-]*(?:units?|measure\w*)\W{{1,3}}(?:is\W+|are\W+|in\W+)?|\s*\(|\s+in\W+|\W{{1,3}}(?!m\b))(?P<unit>{_LENGTH})')
+_PROJECTED = re.compile(r'\b(?:utm|state\s*plane|projection|projected|crs|nad\s*-?(?:19)?(?:27|83))\b')
+_SPELLED = re.compile(r'(?<!\d)(?<!\d )\b(?P<unit>(?:us\s+)?(?:survey\s+)?(?:ft|feet)|met(?:er|re)s)\b')
+
+def map_unit_said(
+    lines:list, # the textual header
+)->tuple: # 'm' or 'ft', and the line that says so; ('', '') when none does
+    "The unit of coordinates that the textual header names."
+    for pattern in (_MAP_UNIT, _SPELLED):
+        for quote in lines:
+            text = plain(quote)
+            if pattern is _SPELLED and not _PROJECTED.search(text): continue
+            named = {unit_of(hit['unit']) for hit in _SPELLED.finditer(text)}
+            hit = pattern.search(text)
+            unit = unit_of(hit['unit']) if hit else ''
+            if unit in ('m', 'ft') and named <= {unit}: return unit, quote.strip()
+    return '', ''
