@@ -376,3 +376,17 @@ def test_one_largest_sample_of_a_short_file_is_no_clipping(tmp_path):
     assert not any('clipped' in p['problem'] for p in said)
     said = preflight(segy(tmp_path/'b.sgy', np.clip(np.tile(samples, (20, 1)), -1, 1)))['problems']
     assert any('clipped' in p['problem'] for p in said)
+
+
+def test_two_pieces_of_a_line_are_no_survey_with_holes(tmp_path):
+    n = np.arange(200)
+    pieces = dict(b5=n + 1, b17=n//100 + 1, b21=n + 1, b181=450_000 + 25*n, b185=6_200_000 + 500*(n//100))
+    v = open_volume(segy(tmp_path/'a.sgy', np.ones((200, 16)), **pieces))
+    assert not v.has_geometry and v.segments == [(0, 100), (100, 200)]
+
+
+def test_coordinates_beyond_any_map_are_told(tmp_path):
+    n = np.arange(200)
+    line = dict(b21=n + 1, b181=45_000_000 + 1250*n, b185=620_000_000 + 500*n)
+    assert any('beyond any map' in p['problem'] for p in open_volume(segy(tmp_path/'a.sgy', np.ones((200, 16)), **line)).problems)
+    assert open_volume(segy(tmp_path/'b.sgy', np.ones((200, 16)), **line, b71=-100)).problems == []

@@ -257,7 +257,9 @@ def survey(
     if not full and first.origin != 'asked' and not sound(standard[1]):
         words |= reader.words(wanted_words(found, {}) - set(words))
         rest = [f for f in found if f is not first]
-        def believed(f, grid): return is_regular(grid) and (f.origin == 'text' or _mapped(f, grid, words, c['scalar']))
+        def believed(f, grid):
+            if not is_regular(grid): return False
+            return f.origin == 'text' or (min(grid.grid.shape) > 3 and _mapped(f, grid, words, c['scalar']))
         full = weighed(rest, words, c['offset']) or weighed(rest, words, c['offset'], believed)
         if why := gathers(c): full = [(f, g) for f, g in full if _mapped(f, g, words, c['scalar'])]
         if not full and why and standard[1].grid is None: raise _prestack(reader.path, why)

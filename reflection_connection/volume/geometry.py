@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['FEW', 'REPEATED', 'FAR', 'UNKNOWN', 'MOST_TRACES', 'MOST_CELLS', 'STANDARD_BYTES', 'CONVENTIONS', 'LARGE',
-           'COORDINATE_BYTES', 'SCALARS', 'KINDS', 'JUMP', 'STRIDE', 'pair_key', 'n_distinct', 'constant', 'described',
-           'astray', 'padding', 'Grid3D', 'no_grid', 'too_empty', 'grid_of', 'gathers', 'offsets_differ', 'are_gathers',
-           'scaled', 'from_dms', 'looks_float', 'Coordinates', 'Fit', 'fit_grid', 'off_map', 'Candidate', 'candidates',
-           'wanted_words', 'evenly', 'is_regular', 'is_full', 'as_coordinates', 'weighed', 'too_many', 'bad_traces',
-           'sound', 'same_cells', 'decided', 'same_numbers', 'standing', 'doubts', 'exchanged', 'coordinate_places',
-           'repeats_lines', 'is_there', 'choose_coordinates', 'like_numbers', 'doubtful_map', 'settle_unit',
-           'true_origin', 'joins', 'restarts', 'runs', 'segments_of']
+           'COORDINATE_BYTES', 'SCALARS', 'OFF_EARTH', 'KINDS', 'JUMP', 'STRIDE', 'pair_key', 'n_distinct', 'constant',
+           'described', 'astray', 'padding', 'Grid3D', 'no_grid', 'too_empty', 'grid_of', 'gathers', 'offsets_differ',
+           'are_gathers', 'scaled', 'from_dms', 'looks_float', 'Coordinates', 'Fit', 'fit_grid', 'off_map', 'Candidate',
+           'candidates', 'wanted_words', 'evenly', 'is_regular', 'is_full', 'as_coordinates', 'weighed', 'too_many',
+           'bad_traces', 'sound', 'same_cells', 'decided', 'same_numbers', 'standing', 'doubts', 'exchanged',
+           'coordinate_places', 'repeats_lines', 'is_there', 'choose_coordinates', 'like_numbers', 'doubtful_map',
+           'settle_unit', 'true_origin', 'joins', 'restarts', 'runs', 'segments_of']
 
 # %% ../../nbs/volume/05_geometry.ipynb #323284dc
 from dataclasses import dataclass, field
@@ -531,6 +531,8 @@ def _instead_of(first, there, fits):
 
 SCALARS = (0, 1, 10, 100, 1000, 10_000) # of coordinates, either sign
 
+OFF_EARTH = 1e8 # m or ft; eastings with the number of their zone in front stay below
+
 def _as_seconds(x, y):
     "Whether a point can be a longitude and a latitude in seconds of arc, a degree or more from zero."
     return 3600 <= abs(x) <= 180*3600 and 3600 <= abs(y) <= 90*3600
@@ -560,10 +562,14 @@ def doubtful_map(
     if odd and not coordinates.floats:
         what = f'the coordinate scalar at bytes 71-72 is {odd[0]}, which is no power of ten: coordinates are scaled by it all the same'
         out.append(problem(what, 'repair it if the coordinates are wrong'))
+    beyond = max(abs(x), abs(y))
+    if beyond > OFF_EARTH:
+        what = f'coordinates of {beyond:.3g} {coordinates.unit or "units"} lie beyond any map: the coordinate scalar at bytes 71-72 ({scalar}) may be wrong'
+        out.append(problem(what, 'repair it, or name other bytes: x_byte=, y_byte='))
     if fit is not None and .5 <= max(fit.spacing) < 2 and _as_seconds(x, y) and not like_numbers(coordinates, fit):
         what = f'lines {max(fit.spacing):.2g} {coordinates.unit or "units"} apart: the coordinates may be seconds of arc'
         out.append(problem(what, "pass units='arcsec' if they are, or units='m' if they are not"))
-    if fit is not None and not .5 <= max(fit.spacing) <= 2000 and not like_numbers(coordinates, fit):
+    if fit is not None and beyond <= OFF_EARTH and not .5 <= max(fit.spacing) <= 2000 and not like_numbers(coordinates, fit):
         what = f'lines {max(fit.spacing):.4g} {coordinates.unit or "units"} apart: the coordinate scalar at bytes 71-72 ({scalar}) may be wrong'
         out.append(problem(what, 'give window sizes in samples and traces, or repair it'))
     return out
