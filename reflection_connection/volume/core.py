@@ -356,7 +356,7 @@ def _segments(self:SegyReader, c, words):
     if len(found) > 1:
         times = 'once' if len(found) == 2 else f'{len(found) - 1} times'
         what = f'no grid of inlines and crosslines ({self.why}), and traces jump {times}: taken as {len(found)} pieces of line'
-        self.problems.append(problem(what + ', no window runs from one into the next', 'name the bytes of the line numbers: iline_byte=, xline_byte='))
+        self.problems.append(problem(what + ', no window runs from one into the next', 'if this is a 3-D survey, name the bytes of its line numbers: iline_byte=, xline_byte='))
     elif 'repeat' in self.why: self.problems.append(problem(f'no grid: {self.why}', 'name other header bytes (iline_byte=, xline_byte=), or read it in trace order'))
     return found
 

@@ -35,7 +35,7 @@ def described(numbers)->str: # sorted line numbers
 
 # %% ../../nbs/volume/05_geometry.ipynb #274ace3c
 FEW = .1 # share of traces that may be astray
-REPEATED = .1 # share of traces that may repeat a position before the grid is given up
+REPEATED = .2 # share of traces that may repeat a position before the grid is given up
 FAR = 10 # steps of the axis from one cluster of numbers to the next
 
 def astray(
