@@ -59,6 +59,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                          'reflection_connection/cli.py'),
                                            'reflection_connection.cli._run_command': ( 'cli.html#_run_command',
                                                                                        'reflection_connection/cli.py'),
+                                           'reflection_connection.cli._say_empty': ('cli.html#_say_empty', 'reflection_connection/cli.py'),
                                            'reflection_connection.cli._sections_of': ( 'cli.html#_sections_of',
                                                                                        'reflection_connection/cli.py'),
                                            'reflection_connection.cli._unknown_classes': ( 'cli.html#_unknown_classes',

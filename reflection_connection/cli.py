@@ -344,6 +344,14 @@ def _sections_of(a, searcher):
     if a.chosen: return a.chosen if a.chosen in folders else str(searcher.volume(a.chosen).path)
     return folders[0] if folders else searcher.sources[0] if len(searcher.sources) == 1 else None
 
+def _say_empty(name, polygon, items):
+    "Say where windows lie when none lies in a polygon: coordinates that are exchanged or in another unit look like this."
+    from reflection_connection.index import inside
+    located = items[['x', 'y']].dropna()
+    if polygon is None or inside(located, polygon).any(): return
+    spans = ', '.join(f'{c} {located[c].min():.10g} … {located[c].max():.10g}' for c in 'xy')
+    print(f"{name}: no window lies inside; windows of the index have {spans if len(located) else 'no coordinates'}", file=sys.stderr)
+
 def _with_units(table, searcher, sources):
     "Columns x and y that say which unit is not metres."
     units = searcher.units(sources)
@@ -368,6 +376,7 @@ def search(a):
     if bool(a.label) == bool(examples): raise SearchError("nothing is asked, or too much: give either --class NAME with --labels, or --image PNG, a box, --like ID")
     question = ClassQuestion(searcher, *known, a.label) if a.label else Question(searcher, examples, unlike)
     box = next((e.place for e in examples if e.place), {}); polygon = read_polygon(a.polygon) if a.polygon else None
+    if not searcher.store: _say_empty(a.polygon, polygon, searcher.index.items)
     if a.map:
         if not searcher.sources: raise SearchError("--map needs a volume in the index: images have no geometry")
         note = f"LIKENESS TO {box['line_kind']} {box['line']} BOX {' '.join(map(str, a.box or []))}".upper() if box else f'LIKENESS TO {question.name}'.upper()

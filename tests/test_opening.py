@@ -432,6 +432,17 @@ def test_options_for_a_file_that_is_not_read_are_refused(make, ask, refcon, tmp_
     assert f'--for {b}: none of the volumes that are read: a.sgy' in ask(tmp_path/'one', '--like', 'a:inline104:16:0', '--dt', 2, '--for', b, code=2).said
 
 
+def test_a_polygon_off_the_survey_is_said(make, ask, tmp_path):
+    "Coordinates exchanged, without a header that could tell."
+    make(tmp_path/'ix', survey(tmp_path/'a.sgy'))
+    right = [(450_000, 6_199_990), (451_200, 6_199_990), (451_200, 6_200_200), (450_000, 6_200_200)]
+    for corners, there in ((right, True), ([c[::-1] for c in right], False)):
+        (tmp_path/'p.csv').write_text('\n'.join(f'{x},{y}' for x, y in corners) + '\n')
+        found = ask(tmp_path/'ix', '--like', 'a:inline104:16:0', '--polygon', tmp_path/'p.csv')
+        assert bool(found.hits) == there
+        assert ('no window lies inside; windows of the index have x 450400 … 450800, y 6200000 … 6200175' in found.said) != there
+
+
 def test_an_empty_folder_takes_an_index(make, tmp_path):
     (tmp_path/'ix').mkdir()
     make(tmp_path/'ix', survey(tmp_path/'a.sgy'))
