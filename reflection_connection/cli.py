@@ -240,9 +240,21 @@ def _opening(a):
     "What was said about how volumes are to be opened."
     from reflection_connection.volume import Openings
     from reflection_connection.volume.errors import OPENING
+    lost = [f for f in a.only_for if not os.path.exists(f)]
+    if lost and not hasattr(a, 'index'): raise ValueError(f"--for {lost[0]}: no such file or folder")
     options = {name: getattr(a, name) for name in OPENING}
     quiet = int(os.environ.get('RANK', 0)) > 0                           # of several processes the first one speaks
     return Openings(None, {path: options for path in a.only_for}, quiet) if a.only_for else Openings(options, quiet=quiet)
+
+def _refuse_others(a, sources):
+    "Refuse --for with what is none of the volumes that are read, as far as files and folders tell."
+    from reflection_connection.tables import is_table
+    if any(map(is_table, map(Path, sources))): return
+    places = [Path(os.path.realpath(s)) for s in sources]
+    for file in a.only_for:
+        path = Path(os.path.realpath(file))
+        if not any(p == path or p in path.parents for p in places):
+            raise ValueError(f"--for {file}: none of the volumes that are read: {', '.join(Path(s).name for s in sources) or '(none)'}")
 
 def _problems(opening):
     "What is doubtful about the volumes that were opened: path -> sentences."
@@ -251,6 +263,7 @@ def _problems(opening):
 
 def check(a):
     from reflection_connection.volume import preflight
+    _refuse_others(a, [a.file])
     report = preflight(a.file, **_opening(a).of(a.file))
     return report if a.json else '\n'.join(_lines(report))
 
@@ -269,6 +282,7 @@ def embed(a):
     from reflection_connection.embed import embed_file
     from reflection_connection.encoder import Encoder
     from reflection_connection.windows import Grid
+    _refuse_others(a, [a.source])
     if not a.out.endswith('.npz'): raise ValueError(f"--out is {a.out}: expected a name ending in .npz")
     if not Path(a.out).parent.is_dir(): raise ValueError(f"--out is {a.out}: there is no folder {Path(a.out).parent}")
     (n, dim), report = embed_file(Encoder.load(a.encoder), a.source, a.out, Grid(a.window, a.stride, unit=a.unit), progress=_progress('embedding'), dask=a.dask, opening=_opening(a))
@@ -278,6 +292,7 @@ def embed(a):
 def index(a):
     from reflection_connection.encoder import Encoder
     from reflection_connection.windows import Grid
+    _refuse_others(a, a.sources)
     where = str(Path(a.encoder).resolve()) if Path(a.encoder).is_dir() else a.encoder
     options = dict(grid=Grid(a.window, a.stride, a.lines, a.every, unit=a.unit), encoder_source=where, progress=_progress('indexing'), dask=a.dask, opening=_opening(a))
     worked = True
@@ -329,6 +344,14 @@ def _sections_of(a, searcher):
     if a.chosen: return a.chosen if a.chosen in folders else str(searcher.volume(a.chosen).path)
     return folders[0] if folders else searcher.sources[0] if len(searcher.sources) == 1 else None
 
+def _say_empty(name, polygon, items):
+    "Say where windows lie when none lies in a polygon: coordinates that are exchanged or in another unit look like this."
+    from reflection_connection.index import inside
+    located = items[['x', 'y']].dropna()
+    if polygon is None or inside(located, polygon).any(): return
+    spans = ', '.join(f'{c} {located[c].min():.10g} … {located[c].max():.10g}' for c in 'xy')
+    print(f"{name}: no window lies inside; windows of the index have {spans if len(located) else 'no coordinates'}", file=sys.stderr)
+
 def _with_units(table, searcher, sources):
     "Columns x and y that say which unit is not metres."
     units = searcher.units(sources)
@@ -339,16 +362,21 @@ def _with_units(table, searcher, sources):
 def search(a):
     from reflection_connection.index import SearchError
     from reflection_connection.search import MAPS, ClassQuestion, Question, Searcher
-    from reflection_connection.tables import read_polygon
+    from reflection_connection.tables import name_among, read_polygon
     from reflection_connection.windows import load_windows
-    a.chosen, places = _volumes(a.volume); searcher = Searcher.open(a.index, a.encoder, _opening(a), places); examples = _examples(a, searcher); unlike = [searcher.indexed(i) for i in a.unlike]; known = None
+    a.chosen, places = _volumes(a.volume)
+    searcher = Searcher.open(a.index, a.encoder, _opening(a), places)
+    _refuse_others(a, [*searcher.sources, *searcher.moved])
+    examples = _examples(a, searcher); unlike = [searcher.indexed(i) for i in a.unlike]; known = None
     if a.label and not a.labels: raise SearchError("--class needs --labels: a table or folder of labelled windows")
     if a.labels: reader = load_windows(a.labels, _sections_of(a, searcher), merge_case=a.merge_case, opening=searcher.openings()); reader = reader.subset(reader.frame.label.notna().to_numpy(bool))
     if a.labels and not len(reader): raise SearchError(f"--labels {a.labels}: no window in it has a label")
+    if a.label and a.labels: a.label = name_among(a.label, reader.frame.label.unique(), a.merge_case)
     if a.labels: known = searcher.encoder.embed(*reader.read()), reader.frame.label.to_numpy(str)
     if bool(a.label) == bool(examples): raise SearchError("nothing is asked, or too much: give either --class NAME with --labels, or --image PNG, a box, --like ID")
     question = ClassQuestion(searcher, *known, a.label) if a.label else Question(searcher, examples, unlike)
     box = next((e.place for e in examples if e.place), {}); polygon = read_polygon(a.polygon) if a.polygon else None
+    if not searcher.store: _say_empty(a.polygon, polygon, searcher.index.items)
     if a.map:
         if not searcher.sources: raise SearchError("--map needs a volume in the index: images have no geometry")
         note = f"LIKENESS TO {box['line_kind']} {box['line']} BOX {' '.join(map(str, a.box or []))}".upper() if box else f'LIKENESS TO {question.name}'.upper()
@@ -382,10 +410,13 @@ def _calibration(c)->list: # lines to print
 def evaluate(a):
     from reflection_connection.encoder import Encoder
     from reflection_connection.run import ahead_table, score_encoder
-    from reflection_connection.tables import class_name
+    from reflection_connection.tables import name_among
     from reflection_connection.windows import load_windows
     opening = _opening(a)
-    found = score_encoder(Encoder.load(a.encoder), load_windows(a.source, a.sections, a.table, merge_case=a.merge_case, opening=opening), a.leave_out, [class_name(c) for c in a.exclude])
+    reader = load_windows(a.source, a.sections, a.table, merge_case=a.merge_case, opening=opening)
+    classes = reader.frame.label.dropna().unique()
+    exclude = [name_among(c, classes, a.merge_case) for c in a.exclude]
+    found = score_encoder(Encoder.load(a.encoder), reader, a.leave_out, exclude)
     if a.json: return found | {name: v for name, v in {'problems': _problems(opening)}.items() if any(v.values())}      # beside the methods
     e = found['encoder']; parts = [f"{e['n_queries'] + e['n_skipped']} windows, left out: {e['leave_out']}, chance {e['chance']['macro_map']:.3f}; intervals and p over {e['intervals']['n']} {e['intervals']['over']}s", ahead_table(found).to_string()]
     listed = lambda d: '  '.join(f"{k} {v['map']:.2f} ({v['n']})" for k, v in sorted(d.items(), key=lambda kv: kv[1]['map']))

@@ -74,6 +74,13 @@ def _spread_out(sources):
         else: raise WindowError(f"{s}: expected a volume ({', '.join(VOLUME_TYPES)}), a folder of volumes, or a folder of images")
 
 # %% ../nbs/02b_corpus.ipynb #3b32895e
+def _once(found):
+    "What sources hold, with a volume that several of them hold once; it is by name if it was by name anywhere."
+    volumes = [(what, named) for kind, what, named in found if kind == 'volume']
+    named = {what for what, by_name in volumes if by_name}
+    out = {what: ('volume', what, what in named) for what, _ in volumes}
+    return [out.pop(f[1]) if f[0] == 'volume' else f for f in found if f[0] != 'volume' or f[1] in out]
+
 def open_sources(
     sources, # a volume, a folder of volumes or of images, a table of windows; or a list of such
     opening=None, # what volumes' headers leave open, see `volume.as_openings`
@@ -86,7 +93,7 @@ def open_sources(
         alone = path.is_file() and path.suffix.lower() not in IMAGE_TYPES                    # a volume, whatever its name ends in
         for found, kind, named in [(path, 'volume', True)] if alone else _spread_out([source]):
             out.append(('table', load_windows(found).frame, True) if kind == 'images' else ('volume', found.resolve(), named))
-    return out
+    return _once(out)
 
 def source_windows(
     sources, # see `open_sources`

@@ -137,7 +137,8 @@ def whole_folder(
 ):
     "Yield an empty folder that takes the place of `folder` when the block ends well, and vanishes when it does not."
     folder = Path(folder); new = None
-    if folder.exists() and not (folder/marker).is_file(): raise error(f"{folder} exists and has no {marker}: choose another name")
+    empty = folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not empty and not (folder/marker).is_file(): raise error(f"{folder} exists and has no {marker}: choose another name")
     with locked(folder, error):
         try:
             with writing(folder, error):

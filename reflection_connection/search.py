@@ -125,7 +125,9 @@ def _look_in(self:Searcher, places):
         elif not os.path.exists(place): raise SearchError(f"{place}: no such file or folder to look for volumes in")
         else: self._files.append(Path(place))
     for source in self.sources:
-        if source in self._said or not os.path.exists(source): self._settle(source)
+        if source not in self._said and os.path.exists(source): continue
+        _, wrong = self._settle(source)
+        if wrong and source in self._said: raise SearchError(wrong)
     for place in self._files: self.named(place)                          # refuses what is no volume of the index
 
 @patch
@@ -138,7 +140,7 @@ def _candidates(self:Searcher, source):
     yield Path(source)
     facts = self.meta.get('volumes', {}).get(source)
     if facts and facts['relative'] and self.folder is not None: yield Path(self.folder).resolve()/facts['relative']
-    yield from self._files
+    yield from (f for f in self._files if str(f.resolve()) not in self.sources)      # these are volumes of the index themselves
     for folder in self._folders:
         yield folder/Path(source).name
         yield from sorted(folder.rglob(Path(source).name))

@@ -11,7 +11,7 @@ import pandas as pd
 
 # %% auto #0
 __all__ = ['TABLE_TYPES', 'WindowError', 'is_table', 'read_text', 'read_cells', 'read_rows', 'numbers', 'row_at', 'whole_numbers',
-           'class_name', 'name_variants', 'class_names', 'read_polygon']
+           'class_name', 'name_among', 'name_variants', 'class_names', 'read_polygon']
 
 # %% ../nbs/01c_tables.ipynb #351d996c
 TABLE_TYPES = ('.csv', '.tsv', '.tab', '.txt', '.parquet', '.pq') # endings by which a file is taken for a table, in any case
@@ -219,6 +219,16 @@ def class_name(
 def _written(v):
     "A label as text: 1.0 from a Parquet column with gaps is 1."
     return str(int(v)) if isinstance(v, (float, np.floating)) and float(v).is_integer() else str(v)
+
+def name_among(
+    name, # of a class, as asked for
+    names, # of the classes that there are
+    merge_case:bool=False, # names that differ only by case or spacing are one
+)->str:
+    "A class by the name that it goes by."
+    name = class_name(name)
+    alike = sorted({n for n in names if _key(n) == _key(name)})
+    return alike[0] if merge_case and len(alike) == 1 else name
 
 def name_variants(
     names, # class names, each as often as it occurs

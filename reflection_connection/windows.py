@@ -346,6 +346,11 @@ def kind_of_line(text)->str:
     "A kind of line however it is written: Inline, In-line, XLINE."
     return _KINDS.get(''.join(c for c in str(text).casefold() if c not in ' _-'), str(text))
 
+def _line_number(raw):
+    "The column of line numbers, where rows lie on inlines or crosslines."
+    kinds = raw.line_kind.map(kind_of_line) if 'line_kind' in raw else pd.Series(dtype=object)
+    return ['line'] if kinds.isin(['inline', 'crossline']).any() else []
+
 def _rectangles(path, labels, merge_case):
     "Rows of a table with whole numbers for places, kinds of lines as the code calls them and labels in one form; numbered from 0."
     path, raw = Path(path), read_rows(path, LABEL_FIELDS)
@@ -353,7 +358,7 @@ def _rectangles(path, labels, merge_case):
     if {'row0', 'row1', 'col0', 'col1'} <= set(raw):
         row0, row1, col0, col1 = (whole_numbers(raw, c, path) for c in ('row0', 'row1', 'col0', 'col1'))
         raw = raw.assign(top=row0, left=col0, height=row1 - row0, width=col1 - col0)
-    need = {'top', 'left', 'height', 'width', *(['label'] if labels else [])} - set(raw.columns)
+    need = {'top', 'left', 'height', 'width', *(['label'] if labels else []), *_line_number(raw)} - set(raw.columns)
     if need: raise WindowError(f"{path.name}: columns {sorted(need)} are missing: expected line_kind, line, top, left, height, width, label or section, row0, row1, col0, col1, label; got {', '.join(map(str, raw))[:200]}")
     raw = raw.assign(line_kind=raw.get('line_kind', 'line'), line=raw.get('line', 0))
     raw = raw.assign(**{c: whole_numbers(raw, c, path) for c in ('line', 'top', 'left', 'height', 'width')})

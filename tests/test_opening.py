@@ -397,6 +397,58 @@ def test_which_volume_is_meant(make, ask, tmp_path):
     assert 'c is none of them: the index has the volumes a.sgy, b.sgy' in ask(tmp_path/'ix', '--inline', 104, *BOX, '--volume', 'c', code=2).said
 
 
+def test_a_volume_that_is_there_is_not_taken_for_a_lost_one(make, ask, tmp_path):
+    a, b = survey(tmp_path/'a.sgy'), survey(tmp_path/'b.sgy', seed=3)
+    make(tmp_path/'ix', a, b)
+    (tmp_path/'new').mkdir()
+    os.rename(b, tmp_path/'new'/'renamed.sgy')
+    box = ('--inline', 104, *BOX, '--k', 1)
+    lost = ask(tmp_path/'ix', *box, '--volume', a, code=2).said
+    assert 'b.sgy is not there any more' in lost and '--volume b.sgy=NEW' in lost
+    assert ask(tmp_path/'ix', *box, '--volume', a, '--volume', f"b.sgy={tmp_path/'new'/'renamed.sgy'}").hits
+    wrong = ask(tmp_path/'ix', *box, '--volume', f'b.sgy={a}', code=2).said
+    assert 'a.sgy is another volume than the b.sgy' in wrong
+
+
+def test_a_volume_named_twice_counts_once(make, tmp_path):
+    (tmp_path/'d').mkdir()
+    a = survey(tmp_path/'d'/'a.sgy')
+    (tmp_path/'link.sgy').symlink_to(a)
+    for k, sources in enumerate(([a, a], [tmp_path/'d', a], [tmp_path/'link.sgy', a])):
+        made = make(tmp_path/f'i{k}', *sources)
+        assert 'Index of 48 windows' in made.stdout, made.stdout
+
+
+def test_options_for_a_file_that_is_not_read_are_refused(make, ask, refcon, tmp_path):
+    a, b = survey(tmp_path/'a.sgy'), survey(tmp_path/'b.sgy', seed=3)
+    index = tmp_path/'ix'
+    for other in (b, tmp_path/'nowhere.sgy'):
+        assert f'--for {other}: no' in make(index, a, '--dt', 2, '--for', other, code=2).stderr
+        checked = refcon('check', a, '--dt', 2, '--for', other)
+        assert checked.returncode == 2 and f'--for {other}: no' in checked.stderr
+    make(index, tmp_path, '--dt', 2, '--for', a)
+    assert {h['survey']: h['time_ms']/(h['top'] + 16) for h in ask(index, '--like', 'a:inline104:16:0').hits} == {'a': 2, 'b': 4}
+    make(tmp_path/'one', a)
+    assert f'--for {b}: none of the volumes that are read: a.sgy' in ask(tmp_path/'one', '--like', 'a:inline104:16:0', '--dt', 2, '--for', b, code=2).said
+
+
+def test_a_polygon_off_the_survey_is_said(make, ask, tmp_path):
+    "Coordinates exchanged, without a header that could tell."
+    make(tmp_path/'ix', survey(tmp_path/'a.sgy'))
+    right = [(450_000, 6_199_990), (451_200, 6_199_990), (451_200, 6_200_200), (450_000, 6_200_200)]
+    for corners, there in ((right, True), ([c[::-1] for c in right], False)):
+        (tmp_path/'p.csv').write_text('\n'.join(f'{x},{y}' for x, y in corners) + '\n')
+        found = ask(tmp_path/'ix', '--like', 'a:inline104:16:0', '--polygon', tmp_path/'p.csv')
+        assert bool(found.hits) == there
+        assert ('no window lies inside; windows of the index have x 450400 … 450800, y 6200000 … 6200175' in found.said) != there
+
+
+def test_an_empty_folder_takes_an_index(make, tmp_path):
+    (tmp_path/'ix').mkdir()
+    make(tmp_path/'ix', survey(tmp_path/'a.sgy'))
+    assert (tmp_path/'ix'/'meta.json').is_file()
+
+
 # ---- a survey more, a survey less
 @pytest.fixture
 def counted(monkeypatch):

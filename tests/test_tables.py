@@ -9,7 +9,7 @@ from PIL import Image
 
 from reflection_connection.cli import main
 from reflection_connection.iterate import IterateError, Ledger, review, take_back
-from reflection_connection.tables import WindowError, class_names, read_polygon, read_rows
+from reflection_connection.tables import WindowError, class_names, name_among, read_polygon, read_rows
 from reflection_connection.windows import challenge_windows, image_windows, labelled_table, load_windows
 
 HEAD = ['line_kind', 'line', 'top', 'left', 'height', 'width', 'label']
@@ -110,6 +110,18 @@ def test_names_that_differ_by_case_are_named_and_merged_by_choice(survey, tmp_pa
     assert load_windows(path, survey).frame.label.nunique() == 3
     said = capsys.readouterr().out; assert "'Bright_Planar' (2), 'bright planar' (1), 'BRIGHT-PLANAR' (1)" in said and '--merge-case' in said and 'merge_case=True' in said
     assert load_windows(path, survey, merge_case=True).frame.label.unique().tolist() == ['Bright_Planar'] and 'merged into' in capsys.readouterr().out
+
+
+def test_rows_on_inlines_need_line_numbers(survey, tmp_path):
+    "A column `inline` in place of `line` is not line 0."
+    path = table(tmp_path/'t.csv', head=['line_kind', 'inline', *HEAD[2:]])
+    with pytest.raises(WindowError, match=r"columns \['line'\] are missing"): labelled_table(path, survey)
+
+
+def test_merged_classes_go_by_any_of_their_names():
+    assert name_among('FAULT', ['fault', 'salt'], True) == 'fault'
+    assert name_among('FAULT', ['fault', 'salt']) == 'FAULT'
+    assert name_among(' Salt dome', ['salt_dome', 'fault'], True) == 'salt_dome'
 
 
 def test_merging_is_an_option_of_every_command_that_reads_labels():
@@ -311,6 +323,19 @@ def test_a_class_is_found_by_its_name_on_the_command_line(tmp_path, capsys, enco
     assert main(['index', str(pictures(tmp_path/'corpus', *(f'{k}.png' for k in range(4)), seed=9)), '--encoder', str(encoder_folder), '--out', str(tmp_path/'i')]) == 0; capsys.readouterr()
     assert main(['search', str(tmp_path/'i'), '--class', 'Störung', '--labels', str(d), '--k', '2', '--json']) == 0 and len(json.loads(capsys.readouterr().out)) == 2
     assert main(['evaluate', str(d), '--encoder', str(encoder_folder), '--exclude', mac, '--json']) == 0 and json.loads(capsys.readouterr().out)['encoder']['n_queries'] == 2
+
+
+def test_a_merged_class_is_asked_for_by_any_of_its_names(tmp_path, capsys, encoder_folder):
+    d = pictures(tmp_path/'d', 'fault/a.png', 'fault/b.png', 'Fault/c.png', 'salt/e.png', 'salt/f.png')
+    index = str(tmp_path/'i')
+    assert main(['index', str(pictures(tmp_path/'corpus', *(f'{k}.png' for k in range(4)), seed=9)), '--encoder', str(encoder_folder), '--out', index]) == 0
+    for name in ('fault', 'Fault', 'FAULT'):
+        capsys.readouterr()
+        assert main(['search', index, '--class', name, '--labels', str(d), '--merge-case', '--k', '2', '--json']) == 0
+        assert len(json.loads(capsys.readouterr().out)) == 2
+    assert main(['evaluate', str(d), '--encoder', str(encoder_folder), '--merge-case', '--exclude', 'Fault', '--json']) == 0
+    assert json.loads(capsys.readouterr().out)['encoder']['n_queries'] == 2
+    assert main(['search', index, '--class', 'FAULT', '--labels', str(d), '--json']) == 2
 
 
 def test_class_names_say_nothing_of_plain_names(capsys):
