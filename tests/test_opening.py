@@ -529,3 +529,14 @@ def test_indexes_of_earlier_versions_are_read(make, ask, tmp_path):
     old = {k: v for k, v in meta.items() if k not in ('volumes', 'parts', 'sizes')} | {'format': 3}
     write_json(tmp_path/'ix'/'meta.json', old, checked=True)
     assert ask(tmp_path/'ix', '--inline', 1100, *BOX, '--k', 5).hits == new
+
+
+def test_the_same_sentence_is_told_about_a_few_files_only(tmp_path, capsys):
+    from reflection_connection.volume.opening import MANY, Openings, _told
+    _told.clear()
+    for k in range(20): np.save(tmp_path/f'{k:02d}.npy', np.zeros((40, 3)))
+    openings = Openings()
+    for k in range(20): openings.open(tmp_path/f'{k:02d}.npy')
+    said = [line for line in capsys.readouterr().out.splitlines() if 'no sample interval' in line]
+    assert len(said) == MANY + 1 and 'and maybe others' in said[-1]
+    assert len(openings.problems) == 20                                     # none is lost to who asks
