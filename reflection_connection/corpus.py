@@ -69,6 +69,8 @@ def _spread_out(sources):
             for p in volumes: yield p, 'volume', False
             n = sum(p.suffix.lower() in IMAGE_TYPES for p in s.iterdir()) if volumes else 0
             if n: print(f"{s}: {n:,} images beside volumes are not read: put them into a folder of their own", flush=True)
+            deeper = [p for p in s.glob('*/*') if volumes and _is_volume(p) and not _is_volume(p.parent)]
+            if deeper: print(f"{s}: {len(deeper):,} volumes in its sub-folders are not read, {deeper[0].relative_to(s)} first: name the sub-folders too", flush=True)
             if not volumes: yield s, 'images', True
         elif s.suffix.lower() in IMAGE_TYPES: raise WindowError(f"{s} is a single image: expected a folder of images")
         else: raise WindowError(f"{s}: expected a volume ({', '.join(VOLUME_TYPES)}), a folder of volumes, or a folder of images")

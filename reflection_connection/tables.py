@@ -210,11 +210,13 @@ def whole_numbers(
     return found.astype(np.int64)
 
 # %% ../nbs/01c_tables.ipynb #883df627
+_NO_ROOM = re.compile('[\u200b\u2060\ufeff\u00ad]') # zero-width spaces, byte order marks, soft hyphens; joiners are part of some scripts
+
 def class_name(
     text, # as typed, or as a folder is named
 )->str:
-    "One form of a name: Unicode NFC, trimmed."
-    return unicodedata.normalize('NFC', str(text)).strip().strip('\ufeff')
+    "One form of a name: Unicode NFC, trimmed, without characters that take no room."
+    return _NO_ROOM.sub('', unicodedata.normalize('NFC', str(text))).strip()
 
 def _written(v):
     "A label as text: 1.0 from a Parquet column with gaps is 1."

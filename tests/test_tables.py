@@ -9,7 +9,7 @@ from PIL import Image
 
 from reflection_connection.cli import main
 from reflection_connection.iterate import IterateError, Ledger, review, take_back
-from reflection_connection.tables import WindowError, class_names, name_among, read_polygon, read_rows
+from reflection_connection.tables import WindowError, class_name, class_names, name_among, read_polygon, read_rows
 from reflection_connection.windows import challenge_windows, image_windows, labelled_table, load_windows
 
 HEAD = ['line_kind', 'line', 'top', 'left', 'height', 'width', 'label']
@@ -340,3 +340,16 @@ def test_a_merged_class_is_asked_for_by_any_of_its_names(tmp_path, capsys, encod
 
 def test_class_names_say_nothing_of_plain_names(capsys):
     assert class_names(pd.Series(['Salt', 'Fault']), 't.csv').tolist() == ['Salt', 'Fault'] and capsys.readouterr().out == ''
+
+
+def test_characters_that_take_no_room_make_no_class():
+    assert class_name('Salt\u200b') == class_name('\ufeffSalt') == class_name(' Sa\u00adlt') == 'Salt'
+    assert class_name('\u0646\u0645\u06a9\u200c\u0647\u0627') == '\u0646\u0645\u06a9\u200c\u0647\u0627'       # a joiner that Persian needs
+
+
+def test_volumes_in_sub_folders_are_named(tmp_path, capsys):
+    (tmp_path/'d'/'more').mkdir(parents=True)
+    for name in ('d/a.npy', 'd/more/b.npy'): np.save(tmp_path/name, np.random.default_rng(0).normal(size=(40, 40)))
+    from reflection_connection.corpus import open_sources
+    assert [str(what) for _, what, *_ in open_sources(tmp_path/'d')] == [str(tmp_path/'d'/'a.npy')]
+    assert '1 volumes in its sub-folders are not read' in capsys.readouterr().out
