@@ -249,7 +249,7 @@ def _opening(a):
 def _refuse_others(a, sources):
     "Refuse --for with what is none of the volumes that are read, as far as files and folders tell."
     from reflection_connection.tables import is_table
-    if any(map(is_table, map(Path, sources))): return
+    if not a.only_for or any(map(is_table, map(Path, sources))): return
     places = [Path(os.path.realpath(s)) for s in sources]
     for file in a.only_for:
         path = Path(os.path.realpath(file))
