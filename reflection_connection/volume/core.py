@@ -236,7 +236,7 @@ def setup(self:SegyReader,
     wanted = wanted_words(close, named) | _asked_bytes(asked)
     c = self.columns(GEOMETRY_WORDS | {byte: byte for byte in sorted(wanted)}, OWN_NUMBERS)
     words = survey(self, c, found, asked)
-    self._place(c, words, asked)
+    self._place(c, words, named, asked)
     self._cdp = None if constant(c['cdp']) else c['cdp']
     self.segments = [(0, self.n_traces)] if self.grid is not None else self._segments(c, words)
     self.axis = sample_axis(self, c, asked)
@@ -326,9 +326,9 @@ def words(self:SegyReader,
     return self.columns({byte: byte for byte in sorted(bytes_)}, OWN_NUMBERS) if bytes_ else {}
 
 @patch
-def _place(self:SegyReader, c, words, asked):
+def _place(self:SegyReader, c, words, named, asked):
     "Choose the coordinates and say what they are."
-    places = coordinate_places(asked, named_bytes(self.text), self.lines)
+    places = coordinate_places(asked, named, self.lines)
     lines = words[self.lines[0]], words[self.lines[1]]
     self.coordinates, notes, problems = choose_coordinates(places, words, c['scalar'], lines, self.grid)
     self.notes += notes
