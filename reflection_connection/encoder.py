@@ -24,8 +24,8 @@ from .windows import Recipe, WindowError
 
 # %% auto #0
 __all__ = ['ARCHITECTURES', 'POOLINGS', 'PRECISIONS', 'CACHED', 'FORMAT', 'MOST', 'EncoderError', 'random_backbone', 'ConvStem',
-           'build_backbone', 'to_one_channel', 'backbone_tokens', 'EncoderModule', 'bundled', 'pick_device', 'Encoder',
-           'ahead', 'calibrates', 'torchvision_vit', 'from_transformers', 'start_encoder']
+           'build_backbone', 'to_one_channel', 'backbone_tokens', 'token_grid', 'LookHead', 'EncoderModule', 'bundled',
+           'pick_device', 'Encoder', 'ahead', 'calibrates', 'torchvision_vit', 'from_transformers', 'start_encoder']
 
 # %% ../nbs/04_encoder.ipynb #4de69da5
 class EncoderError(ValueError):
@@ -126,8 +126,47 @@ def backbone_tokens(
 # %% ../nbs/04_encoder.ipynb #da118dac
 POOLINGS = ('cls', 'mean', 'gem')
 
+def token_grid(
+    n:int, # tokens
+    shape, # (height, width) of the input
+)->tuple: # (rows, columns), rows * columns = n
+    "How a backbone's tokens lie: the division of their number that is nearest to the input's shape."
+    fits = [(k, n//k) for k in range(1, n + 1) if n % k == 0]
+    return min(fits, key=lambda rc: abs(np.log(rc[0]/rc[1]*shape[1]/shape[0])))
+
+class LookHead(nn.Module):
+    "What lies where in the window: tokens averaged on a grid, then two layers."
+    def __init__(self,
+        width:int, # numbers in a token
+        dim:int, # numbers that come out
+        grid:int=3, # rows and columns in which tokens are averaged
+        hidden:int=512, # numbers between the two layers
+    ):
+        super().__init__()
+        self.grid, self.dim = grid, dim
+        self.layers = nn.Sequential(
+            nn.Linear(width*grid**2, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(),
+            nn.Linear(hidden, dim))
+
+    def placed(self,
+        patches, # (B, N, D) tokens
+        shape, # (height, width) of the input
+    ): # (B, D * grid²)
+        "Tokens averaged in the cells of the grid."
+        rows, columns = token_grid(patches.shape[1], shape)
+        tokens = patches.transpose(1, 2).unflatten(2, (rows, columns))
+        return nn.functional.adaptive_avg_pool2d(tokens, self.grid).flatten(1)
+
+    def forward(self, placed):
+        return nn.functional.normalize(self.layers(placed).float(), dim=-1)
+
 class EncoderModule(nn.Module):
-    "Backbone, pooling and head: (B, 1, H, W) -> (B, D) of unit length."
+    """Backbone, pooling and head: (B, 1, H, W) -> (B, D) of unit length.
+
+    With `look_dim` the embedding has two parts of unit length side by side: *kind*, from pooled tokens, is what sort
+    of structure a window shows, and *look*, from tokens that keep their place, what this one looks like. They are
+    multiplied with the roots of 1 - `look_weight` and `look_weight`, so that the whole has unit length and the inner
+    product of two embeddings is the weighted mean of the parts' cosines."""
     def __init__(self,
         backbone:nn.Module, # transformers vision model, one input channel
         pooling:str, # one of `POOLINGS`
@@ -135,16 +174,22 @@ class EncoderModule(nn.Module):
         neck:bool=False, # standardise pooled tokens before the head, see `add_neck`
         mirror:bool=False, # outside training, average pooled tokens of a window and its horizontal mirror image
         scales:tuple=(1.,), # outside training, average pooled tokens of the window at these sizes; in training, each batch has one of them
+        look_dim:int=0, # width of the part for looks; 0 = one part
+        look_weight:float=.5, # share of look in the similarity, from 0 to 1
+        look_grid:int=3, # rows and columns of places that look tells apart
     ):
         super().__init__()
         if pooling not in POOLINGS: raise EncoderError(f"pooling is {pooling!r}: expected one of {POOLINGS}")
         if not scales or min(scales) <= 0: raise EncoderError(f"scales is {scales!r}: expected one or more numbers above 0")
+        if not 0 <= look_weight <= 1: raise EncoderError(f"look_weight is {look_weight!r}: expected a number from 0 to 1")
         self.backbone, self.pooling, self.mirror, self.scales = backbone, pooling, mirror, tuple(scales)
         self.gem_p = nn.Parameter(torch.tensor(3.)) if pooling == 'gem' else None
         width = backbone.config.hidden_sizes[-1] if hasattr(backbone.config, 'hidden_sizes') else backbone.config.hidden_size
         self.neck = nn.BatchNorm1d(width, affine=False) if neck else None
         self.head = nn.Linear(width, head_dim) if head_dim else None
-        self.dim = head_dim or width
+        self.look = LookHead(width, look_dim, look_grid) if look_dim else None
+        self.look_weight, self.kind_dim = look_weight, head_dim or width
+        self.dim = self.kind_dim + look_dim
 
     def pool(self, cls, patches):
         "(B, D) from the tokens of `backbone_tokens`."
@@ -155,17 +200,37 @@ class EncoderModule(nn.Module):
         p = self.gem_p.clamp(1., 10.)
         return patches.clamp_min(1e-6).pow(p).mean(1).pow(1/p)
 
-    def pooled(self, x):
-        "(B, D) pooled tokens, averaged over scales and mirror image outside training."
-        scales = [self.scales[int(torch.randint(len(self.scales), ()))]] if self.training and len(self.scales) > 1 else self.scales
-        sized = [x if s == 1 else nn.functional.interpolate(x, size=[round(s*n) for n in x.shape[-2:]], mode='bilinear', antialias=True, align_corners=False) for s in scales]
-        views = sized + [v.flip(-1) for v in sized] if self.mirror and not self.training else sized
-        return sum(self.pool(*backbone_tokens(self.backbone, v)) for v in views)/len(views)
+    def sized(self, x):
+        "The window at each of the sizes; in training at one of them."
+        scales = self.scales
+        if self.training and len(scales) > 1: scales = [scales[int(torch.randint(len(scales), ()))]]
+        resize = lambda s: nn.functional.interpolate(x, size=[round(s*n) for n in x.shape[-2:]], mode='bilinear', antialias=True, align_corners=False)
+        return [x if s == 1 else resize(s) for s in scales]
+
+    def tokens(self, x):
+        "Pooled tokens (B, D), averaged over sizes and mirror image, and placed ones (B, D * grid²), averaged over sizes; None for one part."
+        sized, pooled, placed = self.sized(x), [], []
+        views = [(v, True) for v in sized]
+        if self.mirror and not self.training: views += [(v.flip(-1), False) for v in sized]
+        for view, upright in views:
+            cls, patches = backbone_tokens(self.backbone, view)
+            pooled.append(self.pool(cls, patches))
+            if upright and self.look is not None: placed.append(self.look.placed(patches, view.shape[-2:]))
+        return sum(pooled)/len(pooled), sum(placed)/len(placed) if placed else None
+
+    def parts(self, x):
+        "(kind, look), each (B, D) of unit length; look is None for one part."
+        pooled, placed = self.tokens(x)
+        if self.neck is not None: pooled = self.neck(pooled)
+        kind = pooled if self.head is None else self.head(pooled)
+        kind = nn.functional.normalize(kind.float(), dim=-1)
+        return kind, None if placed is None else self.look(placed)
 
     def forward(self, x):
-        h = self.pooled(x)
-        if self.neck is not None: h = self.neck(h)
-        return nn.functional.normalize(h if self.head is None else self.head(h), dim=-1)
+        kind, look = self.parts(x)
+        if look is None: return kind
+        return torch.cat([(1 - self.look_weight)**.5*kind, self.look_weight**.5*look], 1)
+
 
 # %% ../nbs/04_encoder.ipynb #6e550b14
 _ENCODERS = files('reflection_connection')/'encoders'
@@ -199,13 +264,21 @@ class Encoder:
     @property
     def dim(self): return self.module.dim
     @property
+    def parts(self): # (numbers for kind, numbers for look), or None
+        "How the embedding divides, where it does."
+        return None if self.module.look is None else (self.module.kind_dim, self.module.look.dim)
+    @property
+    def look(self): # share of look in the similarity, from 0 to 1; None without parts
+        "How much the look of a window counts beside its kind, unless a question says otherwise."
+        return None if self.module.look is None else self.module.look_weight
+    @property
     def n_parameters(self): return sum(p.numel() for p in self.module.parameters())
     def __repr__(self):
-        return f"Encoder {self.name}: {self.module.backbone.config.model_type}, {self.n_parameters/1e6:.2f} M parameters, {self.module.pooling} pooling, {self.dim} dimensions, input {self.recipe.size} scaled per {self.recipe.scaling}, {self.metric}{', mirror averaged' if self.module.mirror else ''}{f', {len(self.module.scales)} scales averaged' if len(self.module.scales) > 1 else ''}"
+        return f"Encoder {self.name}: {self.module.backbone.config.model_type}, {self.n_parameters/1e6:.2f} M parameters, {self.module.pooling} pooling, {self.dim} dimensions{'' if self.parts is None else f' ({self.parts[0]} of kind, {self.parts[1]} of look, weighted {1 - self.look:.2g} to {self.look:.2g})'}, input {self.recipe.size} scaled per {self.recipe.scaling}, {self.metric}{', mirror averaged' if self.module.mirror else ''}{f', {len(self.module.scales)} scales averaged' if len(self.module.scales) > 1 else ''}"
 
     def fingerprint(self)->str: # 16 hexadecimal digits
         "Changes when weights, pooling, head, recipe or metric change; not with name, provenance or calibration."
-        h = hashlib.sha256(json.dumps([self.module.pooling, self.module.dim, self.recipe.fingerprint(), self.metric] + ['mirror']*self.module.mirror + list(self.module.scales if self.module.scales != (1.,) else ())).encode())
+        h = hashlib.sha256(json.dumps([self.module.pooling, self.module.dim, self.recipe.fingerprint(), self.metric] + ['mirror']*self.module.mirror + ([] if self.parts is None else ['look', self.look, self.module.look.grid]) + list(self.module.scales if self.module.scales != (1.,) else ())).encode())
         for k, v in sorted(self.module.state_dict().items()): h.update(k.encode()); h.update(v.detach().cpu().contiguous().numpy().tobytes())
         return h.hexdigest()[:16]
 
@@ -331,6 +404,56 @@ def stream(self:Encoder,
         if len(waiting) > 1 or device.type == 'cpu': yield result(waiting.pop(0))            # a GPU computes on while the one before is fetched
     for z in waiting: yield result(z)
 
+# %% ../nbs/04_encoder.ipynb #9c93e36c
+@patch
+def add_look(self:Encoder,
+    dim:int=128, # numbers for look
+    weight:float=.5, # share of look in the similarity, from 0 to 1
+    grid:int=3, # rows and columns of places that look tells apart
+    seed:int=0, # of the random weights
+)->Encoder: # the same encoder
+    "Give an encoder a part for looks, with random weights; one that has such a part gets a new one."
+    if self.metric != 'cosine': raise EncoderError(f"look is compared by cosine, and {self.name} by {self.metric} distance: start from an encoder of metric 'cosine'")
+    if not 0 <= weight <= 1: raise EncoderError(f"weight is {weight!r}: expected a number from 0 to 1")
+    m = self.module
+    config = m.backbone.config
+    width = config.hidden_sizes[-1] if hasattr(config, 'hidden_sizes') else config.hidden_size
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        m.look = LookHead(width, dim, grid).eval()
+    m.look_weight, m.dim = weight, m.kind_dim + dim
+    self.calibration = None
+    return self
+
+def _needs_parts(encoder):
+    if encoder.parts is None: raise EncoderError(f"{encoder.name} does not tell look from kind: leave look out, or take an encoder that does ({', '.join(bundled())})")
+
+@patch
+def part(self:Encoder,
+    z:np.ndarray, # (N, D) or (D,) embeddings
+    name:str, # 'kind' or 'look'
+)->np.ndarray: # (N, numbers of the part) or without N, float32 of unit length
+    "One part of embeddings. Raises `EncoderError` where there are no parts."
+    _needs_parts(self)
+    if name not in ('kind', 'look'): raise EncoderError(f"part is {name!r}: expected 'kind' or 'look'")
+    n = self.parts[0]
+    z = np.asarray(z, np.float32)
+    z = z[..., :n] if name == 'kind' else z[..., n:]
+    return z/np.maximum(np.linalg.norm(z, axis=-1, keepdims=True), 1e-12)
+
+@patch
+def weigh(self:Encoder,
+    z:np.ndarray, # (N, D) or (D,) embeddings of what is asked about
+    look:float=None, # share of look in the similarity: 0 asks for the same kind, 1 for the same look; None leaves the encoder's own
+)->np.ndarray: # same shape, float32; of unit length only for the encoder's own weight
+    "Question vectors: their inner product with an embedding is (1 - look) times the cosine of kind, plus look times the cosine of look."
+    if look is None: return np.asarray(z, np.float32)
+    _needs_parts(self)
+    if not 0 <= look <= 1: raise EncoderError(f"look is {look!r}: expected a number from 0 (the same kind) to 1 (the same look)")
+    if not 0 < self.look < 1: raise EncoderError(f"{self.name} was saved with look weighted {self.look:g}: the other part is not in its embeddings")
+    kind, own = self.part(z, 'kind'), self.look
+    return np.concatenate([(1 - look)/(1 - own)**.5*kind, look/own**.5*self.part(z, 'look')], -1)
+
 # %% ../nbs/04_encoder.ipynb #932c545a
 @patch
 def add_neck(self:Encoder,
@@ -339,7 +462,7 @@ def add_neck(self:Encoder,
     "Standardise pooled tokens with their mean and variance over `x`; an encoder that has a neck gets its statistics anew."
     if len(x) < 2: raise EncoderError(f"a neck's statistics need at least 2 windows, got {len(x)}")
     m = self.module
-    with torch.inference_mode(): pooled = torch.cat([m.pooled(b.to(next(m.parameters()).device)).float().cpu() for b in x.split(64)])
+    with torch.inference_mode(): pooled = torch.cat([m.tokens(b.to(next(m.parameters()).device))[0].float().cpu() for b in x.split(64)])
     neck = nn.BatchNorm1d(pooled.shape[1], affine=False).eval()
     neck.running_mean.copy_(pooled.mean(0)); neck.running_var.copy_(pooled.var(0)); m.neck = neck
     self.calibration = None
@@ -351,7 +474,7 @@ def _in_order(raw):
     n = int.from_bytes(raw[:8], 'little'); head = json.dumps(json.loads(raw[8:8 + n]), sort_keys=True, separators=(',', ':')).encode(); head += b' '*(-len(head) % 8)
     return len(head).to_bytes(8, 'little') + head + raw[8 + n:]
 
-FORMAT = 2 # 1 had a checksum of the weights only, and is read
+FORMAT = 3 # 1 had a checksum of the weights only, 2 no look; both are read
 
 @patch
 def save(self:Encoder,
@@ -364,7 +487,8 @@ def save(self:Encoder,
     config = self.module.backbone.config; config.architectures = [type(self.module.backbone).__name__]
     with whole_folder(folder, 'refcon.json', EncoderError) as new:
         config.save_pretrained(new); (new/'model.safetensors').write_bytes(_in_order(to_safetensors(state, {'format': 'pt', 'refcon': str(FORMAT)})))
-        about = dict(format=FORMAT, name=self.name, pooling=self.module.pooling, neck=self.module.neck is not None, mirror=self.module.mirror, scales=self.module.scales, head_dim=0 if self.module.head is None else self.module.dim,
+        about = dict(format=FORMAT, name=self.name, pooling=self.module.pooling, neck=self.module.neck is not None, mirror=self.module.mirror, scales=self.module.scales, head_dim=0 if self.module.head is None else self.module.kind_dim,
+            look=None if self.parts is None else {'dim': self.parts[1], 'weight': self.look, 'grid': self.module.look.grid},
             recipe=self.recipe.to_dict(), metric=self.metric, provenance=self.provenance, calibration=self.calibration, sha256={n: file_sha256(new/n) for n in ('model.safetensors', 'config.json')})
         write_json(new/'refcon.json', about, EncoderError, checked=True)
     event('encoder.written', name=self.name, folder=str(folder))
@@ -383,11 +507,18 @@ def calibrates(v, metric)->bool:
     "Whether `v` is None or a calibration for distances of this metric, as `confidence` makes it."
     return v is None or (isinstance(v, dict) and v.get('metric') == metric and v.get('scale', 'distance') in ('distance', 'log') and _finite(v.get('a')) and _finite(v.get('b')))
 
+def _is_look(v):
+    "Whether `v` says how look is read, or that there is none."
+    if v is None: return True
+    if not isinstance(v, dict) or v.keys() != {'dim', 'weight', 'grid'}: return False
+    whole = all(type(v[k]) is int for k in ('dim', 'grid'))
+    return whole and 1 <= v['dim'] <= MOST and 1 <= v['grid'] <= 16 and _finite(v['weight']) and 0 <= v['weight'] <= 1
+
 def _about(folder, about):
     "What refcon.json says, each thing of the kind that it must be."
-    about = {'neck': False, 'mirror': False, 'scales': [1.]} | about; flag = lambda v: isinstance(v, bool); record = lambda v: isinstance(v, dict)
+    about = {'neck': False, 'mirror': False, 'scales': [1.], 'look': None} | about; flag = lambda v: isinstance(v, bool); record = lambda v: isinstance(v, dict)
     for name, ok, expected in (('pooling', lambda v: v in POOLINGS, f"one of {', '.join(POOLINGS)}"), ('head_dim', lambda v: type(v) is int and 0 <= v <= MOST, f'a whole number from 0 to {MOST:,}'), ('neck', flag, 'true or false'), ('mirror', flag, 'true or false'),
-        ('scales', lambda v: isinstance(v, list) and 1 <= len(v) <= 16 and all(_finite(s) and .1 <= s <= 8 for s in v), 'up to 16 numbers from 0.1 to 8'), ('metric', lambda v: v in ('cosine', 'euclidean'), 'cosine or euclidean'), ('provenance', record, 'a record'),
+        ('scales', lambda v: isinstance(v, list) and 1 <= len(v) <= 16 and all(_finite(s) and .1 <= s <= 8 for s in v), 'up to 16 numbers from 0.1 to 8'), ('metric', lambda v: v in ('cosine', 'euclidean'), 'cosine or euclidean'), ('look', _is_look, 'null, or a record of dim, weight and grid'), ('provenance', record, 'a record'),
         ('calibration', lambda v: calibrates(v, about.get('metric')), 'null, or what confidence.fit_probability gives for the metric'), ('name', lambda v: isinstance(v, str), 'text'), ('recipe', record, 'a record')):
         if name not in about or not ok(about[name]): raise EncoderError(f"{folder}/refcon.json: {name} is {str(about.get(name, 'missing'))[:60]}: expected {expected}")
     try: return about | {'recipe': Recipe.from_dict(about['recipe'])}
@@ -410,16 +541,18 @@ def _backbone_like(folder, there):
 
 def _load_folder(folder):
     folder = Path(folder); about = read_json(folder/'refcon.json', EncoderError, since=2, remedy='copy the encoder again'); weights = folder/'model.safetensors'
-    if about.get('format') not in (1, FORMAT): raise EncoderError(f"{folder}: encoder format {about.get('format')}, this version reads 1 to {FORMAT}: update it (pip install --upgrade reflection_connection)")
+    if about.get('format') not in range(1, FORMAT + 1): raise EncoderError(f"{folder}: encoder format {about.get('format')}, this version reads 1 to {FORMAT}: update it (pip install --upgrade reflection_connection)")
     sums = about.get('sha256') if about['format'] > 1 else {weights.name: about.get('sha256')}
     if not isinstance(sums, dict): raise EncoderError(f"{folder}/refcon.json has no checksums (sha256): copy the encoder again")
-    for name in (weights.name, 'config.json')[:about['format']]:
+    for name in (weights.name, 'config.json')[:1 if about['format'] == 1 else 2]:
         if not (folder/name).is_file() or file_sha256(folder/name) != sums.get(name): raise EncoderError(f"{folder/name}: missing, or its checksum differs from refcon.json's: the file is damaged or was changed; copy the encoder again")
     about = _about(folder, about)
     try:
         with safe_open(weights, 'pt') as f: there = {k: tuple(f.get_slice(k).get_shape()) for k in f.keys()}
     except (SafetensorError, OSError) as e: raise EncoderError(f"{weights}: not a readable safetensors file ({e})") from e
-    backbone = _backbone_like(folder, there); make = lambda: EncoderModule(backbone(), *(about[n] for n in ('pooling', 'head_dim', 'neck', 'mirror', 'scales')))
+    backbone = _backbone_like(folder, there); look = about['look'] or {}
+    facts, names = [about[n] for n in ('pooling', 'head_dim', 'neck', 'mirror', 'scales')], {'dim': 'look_dim', 'weight': 'look_weight', 'grid': 'look_grid'}
+    make = lambda: EncoderModule(backbone(), *facts, **{names[k]: v for k, v in look.items()})
     with torch.device('meta'): wanted = {k.removeprefix('backbone.') if k.startswith('backbone.') else f'refcon.{k}': tuple(v.shape) for k, v in make().state_dict().items()}     # shapes without memory
     if odd := sorted(k for k in there.keys() | wanted.keys() if there.get(k) != wanted.get(k)): raise EncoderError(f"{folder}: weights do not fit config.json and refcon.json ({len(odd)} tensors, first {odd[0]}: {there.get(odd[0], 'missing')} in the file, {wanted.get(odd[0], 'none')} expected)")
     module, state = make(), {k.removeprefix('refcon.') if k.startswith('refcon.') else f'backbone.{k}': v.float() if v.is_floating_point() else v for k, v in load_file(weights).items()}
