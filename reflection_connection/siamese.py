@@ -18,7 +18,7 @@ from .encoder import Encoder, EncoderModule
 from .train import PRECISIONS, LoopTrainer, TrainError, arguments, fit, gather_rows, several, world_size
 
 # %% auto #0
-__all__ = ['SiameseConfig', 'Batches', 'SiameseModel', 'AverageFollows', 'SiameseTrainer', 'finetune', 'toward',
+__all__ = ['SiameseConfig', 'Batches', 'Averaged', 'SiameseModel', 'AverageFollows', 'SiameseTrainer', 'finetune', 'toward',
            'discriminative_stretch', 'stretch_head']
 
 # %% ../nbs/06_siamese.ipynb #c3efd0e2
@@ -112,18 +112,15 @@ class Batches(torch.utils.data.Dataset):
         return {'images': self.x[rows].float(), 'labels': torch.as_tensor(y), 'batch_seed': torch.tensor((self.config.seed*1_000_003 + i) % 2**31)}
 
 # %% ../nbs/06_siamese.ipynb #e672092d
-class SiameseModel(nn.Module):
-    "An encoder with its training loss: images and labels in, {'loss', 'active_share'} out. (Trainer's callbacks take an attribute `config` for a transformers configuration, so there is none.)"
-    def __init__(self, module:EncoderModule, config:SiameseConfig, anchor_ok, metric='cosine', scaling='window', clip=3.):
+class Averaged(nn.Module):
+    "An encoder in training, and beside it a running mean of its weights. (Trainer's callbacks take an attribute `config` for a transformers configuration, so settings are `settings`.)"
+    def __init__(self,
+        module:EncoderModule, # that learns
+        config, # with `average`: the mean forgets by this factor a step, 0 for none
+    ):
         super().__init__()
-        self.encoder, self.settings, self.augment = module, config, Augment(config.augment, scaling, clip)
+        self.encoder, self.settings = module, config
         self.average = deepcopy(module).requires_grad_(False).eval() if config.average else None
-        self.register_buffer('anchor_ok', anchor_ok, persistent=False)
-        d = distances.CosineSimilarity() if metric == 'cosine' else distances.LpDistance(p=2, normalize_embeddings=True)
-        self.distance = d
-        if config.loss == 'supcon': self.criterion = losses.SupConLoss(config.temperature, distance=distances.CosineSimilarity())
-        else: self.criterion = losses.TripletMarginLoss(config.margin, swap=config.swap, distance=d)
-        self.miner = {'hard': miners.BatchHardMiner(distance=d), 'semihard': miners.TripletMarginMiner(config.margin, 'semihard', distance=d)}.get(config.mining)
 
     @property
     def kept(self): return self.encoder if self.average is None else self.average
@@ -140,6 +137,18 @@ class SiameseModel(nn.Module):
         for a, w in zip(self.average.state_dict().values(), self.encoder.state_dict().values()):
             if a.is_floating_point(): a.lerp_(w, 1 - keep)
             else: a.copy_(w)
+
+class SiameseModel(Averaged):
+    "An encoder with its training loss: images and labels in, {'loss', 'active_share'} out."
+    def __init__(self, module:EncoderModule, config:SiameseConfig, anchor_ok, metric='cosine', scaling='window', clip=3.):
+        super().__init__(module, config)
+        self.augment = Augment(config.augment, scaling, clip)
+        self.register_buffer('anchor_ok', anchor_ok, persistent=False)
+        d = distances.CosineSimilarity() if metric == 'cosine' else distances.LpDistance(p=2, normalize_embeddings=True)
+        self.distance = d
+        if config.loss == 'supcon': self.criterion = losses.SupConLoss(config.temperature, distance=distances.CosineSimilarity())
+        else: self.criterion = losses.TripletMarginLoss(config.margin, swap=config.swap, distance=d)
+        self.miner = {'hard': miners.BatchHardMiner(distance=d), 'semihard': miners.TripletMarginMiner(config.margin, 'semihard', distance=d)}.get(config.mining)
 
     def forward(self, images, labels, batch_seed=None):
         seed, n = None if batch_seed is None else int(batch_seed), self.settings.views
