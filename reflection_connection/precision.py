@@ -23,7 +23,7 @@ class PrecisionError(ValueError):
 
 _FLAGS = ('avx2', 'avx512f', 'avx512_bf16', 'amx_bf16', 'bf16', 'svebf16')
 
-def processor()->dict: # model, flags, torch, threads, limit
+def processor()->dict: # model, flags, torch, limit
     "What the speed of a precision depends on."
     try: text = Path('/proc/cpuinfo').read_text(encoding='utf-8', errors='replace')
     except OSError: text = ''                                            # not Linux
@@ -32,12 +32,11 @@ def processor()->dict: # model, flags, torch, threads, limit
     flags = (values.get('flags') or values.get('features') or '').split()
     return dict(model=values.get('model name') or platform.processor() or platform.machine(),
                 flags=[f for f in _FLAGS if f in flags], torch=torch.__version__,
-                threads=torch.get_num_threads(), limit=os.environ.get('ONEDNN_MAX_CPU_ISA', ''))
+                limit=os.environ.get('ONEDNN_MAX_CPU_ISA', ''))
 
 # %% ../nbs/03b_precision.ipynb #705e2915
 GAIN = 1.3 # times as fast that bf16 has to be
-_LIMIT = .4 # seconds after which no further round is measured
-_EMULATED = 3. # times as slow on the first small window: no need to measure more
+_FIRST = ((32, 3.), (96, 1.5)) # side of a single window in pixels; times as slow that bf16 is emulated, and no more measured
 
 def _network():
     "Layers like those of the bundled encoder: (B, 1, H, W) -> (B, 384)."
@@ -51,43 +50,53 @@ def _embedding_seconds(networks, x, name):
     "Seconds of one forward pass in a precision."
     network = networks[name]
     x = x.to(next(network.parameters()).dtype)
-    start = time.perf_counter()
+    start = time.process_time()
     with torch.inference_mode(): network(x)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 def _training_seconds(networks, x, name):
     "Seconds of one forward and backward pass in a precision."
-    start = time.perf_counter()
+    start = time.process_time()
     with torch.enable_grad(), torch.autocast('cpu', torch.bfloat16, enabled=name == 'bf16'):
         loss = networks['fp32'](x).float().square().mean()
     loss.backward()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 def _best(once, rounds):
     "Least seconds in each precision, by turns, after one round to warm up."
-    end = time.perf_counter() + _LIMIT
     best = {'fp32': math.inf, 'bf16': math.inf}
     for k in range(rounds + 1):
         for name in best:
             seconds = once(name)
             if k: best[name] = min(best[name], seconds)
-        if k and time.perf_counter() > end: break
     return best
 
-def measure(
-    training:bool=False, # forward and backward under autocast; else forward with weights that are cast
-)->dict: # fp32, bf16: seconds; measured: date
-    "Time a small network on this processor in both precisions."
-    once = _training_seconds if training else _embedding_seconds
+def _draw(training):
+    "A network in both precisions, first looks, and windows to measure with."
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         single = _network().to(memory_format=torch.channels_last)
-        small, windows = torch.randn(1, 1, 32, 32), torch.randn(8, 1, 96, 96)
-    networks = {'fp32': single, 'bf16': deepcopy(single).to(torch.bfloat16)}
-    best = _best(lambda name: once(networks, small, name), 1)
-    if best['bf16'] < _EMULATED*best['fp32']:
-        best = _best(lambda name: once(networks, windows, name), 5)
-    return best | {'measured': date.today().isoformat()}
+        first = [(torch.randn(1, 1, side, side), most) for side, most in _FIRST]
+        windows = torch.randn(16 if training else 8, 1, 96, 96)
+    return {'fp32': single, 'bf16': deepcopy(single).to(torch.bfloat16)}, first, windows
+
+def _compare(training):
+    "Least seconds in each precision; where bf16 is emulated, of the first looks only."
+    networks, first, windows = _draw(training)
+    for x, most in first:
+        best = _best(lambda name: _embedding_seconds(networks, x, name), 3)
+        if best['bf16'] > most*best['fp32']: return best
+    once = _training_seconds if training else _embedding_seconds
+    return _best(lambda name: once(networks, windows, name), 2 if training else 3)
+
+def measure(
+    training:bool=False, # forward and backward under autocast; else forward with weights that are cast
+)->dict: # fp32, bf16: seconds of one processor core; measured: date
+    "Time a small network on one core of this processor in both precisions."
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)                                             # several would wait for each other on a busy machine
+    try: return _compare(training) | {'measured': date.today().isoformat()}
+    finally: torch.set_num_threads(threads)
 
 # %% ../nbs/03b_precision.ipynb #879ae74f
 def _file(use, facts):
@@ -108,28 +117,31 @@ def _kept(path):
 
 def _measured_and_kept(path, use, facts):
     "Measure, and keep it, unless another process has just done so."
-    path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path, wait=10.):
         if found := _kept(path): return found
         found = measure(use == 'training')
         write_json(path, found | {'use': use, 'processor': facts}, checked=True)
     return found
 
-_known = {} # (use, threads) -> seconds, in this process
+_known = {} # use -> seconds, in this process
 
 def speed(
     training:bool=False, # of a training step; else of embedding
 )->dict: # fp32, bf16: seconds; measured: date
     "Seconds in both precisions on this processor, measured the first time it is asked for."
-    use, facts = 'training' if training else 'embedding', processor()
-    if (use, facts['threads']) in _known: return _known[use, facts['threads']]
+    use = 'training' if training else 'embedding'
+    if use not in _known: _known[use] = _read_or_measured(use, processor())
+    return _known[use]
+
+def _read_or_measured(use, facts):
+    "The measurement that is kept, or a new one."
     path = _file(use, facts)
-    found = None if path is None else _kept(path)
-    if found is None and path is not None:
-        try: found = _measured_and_kept(path, use, facts)
-        except (FileError, OSError) as e: event('precision.unkept', path=str(path), why=str(e))
-    _known[use, facts['threads']] = found or measure(training)
-    return _known[use, facts['threads']]
+    if path is None: return measure(use == 'training')
+    if found := _kept(path): return found
+    try: return _measured_and_kept(path, use, facts)
+    except FileError as e:                                               # no room, no permission
+        event('precision.unkept', path=str(path), why=str(e))
+        return measure(use == 'training')
 
 # %% ../nbs/03b_precision.ipynb #4f181966
 FEW = 256 # windows that are embedded in fp32 on a processor: casting weights does not pay

@@ -13,8 +13,9 @@ import torch.distributed as dist
 from safetensors import SafetensorError
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import safe_globals
-from .encoder import PRECISIONS, pick_device
+from .encoder import pick_device
 from .files import MANIFEST, check_manifest, event, manifest, writing
+from .precision import PRECISIONS, pick_precision
 
 # %% auto #0
 __all__ = ['TrainError', 'mixed_precision', 'arguments', 'several', 'each_alone', 'total', 'largest', 'gather_rows', 'world_size',
@@ -25,12 +26,11 @@ class TrainError(ValueError):
     "Settings or data that cannot be trained on; the message says why and what to do."
 
 def mixed_precision(
-    want:str='auto', # one of `PRECISIONS`; auto is fp32 on a CPU, else bf16 where the device has it, else fp16
+    want:str='auto', # one of `PRECISIONS`; auto is bf16 on CUDA where the device has it, else fp16; on a processor what is measured to be fast
 )->dict: # for `TrainingArguments`
-    "Mixed precision only where the device has it."
-    if want not in PRECISIONS: raise TrainError(f"precision is {want!r}: expected one of {', '.join(PRECISIONS)}")
-    if want == 'auto': want = 'fp32' if not torch.cuda.is_available() else 'bf16' if torch.cuda.is_bf16_supported() else 'fp16'
-    return {'bf16': want == 'bf16', 'fp16': want == 'fp16'}
+    "Mixed precision only where the device is fast in it."
+    name = pick_precision(want, pick_device(), training=True, error=TrainError)
+    return {'bf16': name == 'bf16', 'fp16': name == 'fp16'}
 
 def arguments(
     folder, # checkpoints go here
