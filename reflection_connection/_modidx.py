@@ -981,6 +981,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                             'reflection_connection/precision.py'),
                                                  'reflection_connection.precision._training_seconds': ( 'precision.html#_training_seconds',
                                                                                                         'reflection_connection/precision.py'),
+                                                 'reflection_connection.precision.forced': ( 'precision.html#forced',
+                                                                                             'reflection_connection/precision.py'),
                                                  'reflection_connection.precision.measure': ( 'precision.html#measure',
                                                                                               'reflection_connection/precision.py'),
                                                  'reflection_connection.precision.pick_precision': ( 'precision.html#pick_precision',

@@ -5,6 +5,7 @@
 # %% ../nbs/03b_precision.ipynb #33cb6bd8
 from __future__ import annotations
 import hashlib, json, math, os, platform, time
+from contextlib import contextmanager
 from copy import deepcopy
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import nn
 from .files import FileError, event, locked, read_json, write_json
 
 # %% auto #0
-__all__ = ['PRECISIONS', 'GAIN', 'FEW', 'PrecisionError', 'processor', 'measure', 'speed', 'pick_precision']
+__all__ = ['PRECISIONS', 'GAIN', 'FEW', 'PrecisionError', 'processor', 'measure', 'speed', 'pick_precision', 'forced']
 
 # %% ../nbs/03b_precision.ipynb #f6e80955
 PRECISIONS = ('auto', 'fp32', 'fp16', 'bf16')
@@ -186,3 +187,16 @@ def pick_precision(
     if forced not in PRECISIONS:
         raise error(f"REFCON_PRECISION in the environment is {forced!r}: expected one of {choices}")
     return forced if forced != 'auto' else _auto(torch.device(device), training, windows, tell)
+
+# %% ../nbs/03b_precision.ipynb #26297100
+@contextmanager
+def forced(
+    name:str, # one of `PRECISIONS`; 'auto' leaves everything as it is
+):
+    "While it lasts, `auto` means this precision, also in processes that are started meanwhile."
+    before = os.environ.get('REFCON_PRECISION')
+    if name != 'auto': os.environ['REFCON_PRECISION'] = name
+    try: yield
+    finally:
+        if before is None: os.environ.pop('REFCON_PRECISION', None)
+        else: os.environ['REFCON_PRECISION'] = before
