@@ -1406,6 +1406,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                'reflection_connection/siamese.py'),
                                                'reflection_connection.siamese.SiameseModel.__init__': ( 'siamese.html#siamesemodel.__init__',
                                                                                                         'reflection_connection/siamese.py'),
+                                               'reflection_connection.siamese.SiameseModel._objective': ( 'siamese.html#siamesemodel._objective',
+                                                                                                          'reflection_connection/siamese.py'),
                                                'reflection_connection.siamese.SiameseModel.active': ( 'siamese.html#siamesemodel.active',
                                                                                                       'reflection_connection/siamese.py'),
                                                'reflection_connection.siamese.SiameseModel.follow': ( 'siamese.html#siamesemodel.follow',

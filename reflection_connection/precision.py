@@ -159,9 +159,9 @@ def _by_speed(training, tell):
     found, use = speed(training), 'training' if training else 'embedding'
     gain = found['fp32']/found['bf16']
     name = 'bf16' if gain >= GAIN else 'fp32'
-    compared = f'{gain:.1f} times as fast as fp32' if gain >= 1 else f'{1/gain:.1f} times slower than fp32'
-    which = '' if name == 'bf16' else 'bf16 is '
-    if tell: _tell(f"precision of {use}: {name} ({which}{compared} here, measured {found['measured']})")
+    compared = f'{gain:.3g} times as fast as fp32' if gain >= 1 else f'{1/gain:.3g} times as long as fp32'
+    verb = '' if name == 'bf16' else 'bf16 is only ' if gain >= 1 else 'bf16 takes '
+    if tell: _tell(f"precision of {use}: {name} ({verb}{compared} here, measured {found['measured']})")
     event('precision.chosen', use=use, precision=name, gain=round(gain, 2), measured=found['measured'])
     return name
 

@@ -150,8 +150,11 @@ class SiameseModel(nn.Module):
         z:torch.Tensor, # (B, D) unit-length embeddings
         labels:torch.Tensor, # (B,) class numbers
     )->dict:
-        "Loss and active share of embeddings."
-        z, every = z.float(), self.triplets(labels)
+        "Loss and active share of embeddings, in float32."
+        with torch.autocast(z.device.type, enabled=False): return self._objective(z.float(), labels)
+
+    def _objective(self, z, labels):
+        every = self.triplets(labels)
         if self.settings.loss == 'supcon':
             a1, p, a2, n = lmu.get_all_pairs_indices(labels); k1, k2 = self.anchor_ok[labels[a1]], self.anchor_ok[labels[a2]]
             loss = self.criterion(z, labels, indices_tuple=(a1[k1], p[k1], a2[k2], n[k2]))
