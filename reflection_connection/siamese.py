@@ -45,7 +45,7 @@ class SiameseConfig:
     gather:bool = False # with several processes: compare the windows of all of them, not only those of each
     eval_every:int = 50 # steps between validations, checkpoints and log lines
     patience:int = 0 # stop after so many validations without gain; 0 = never
-    precision:str = 'auto' # 'auto', 'fp32', 'fp16', 'bf16'; auto is fp32 on a CPU
+    precision:str = 'auto' # 'auto', 'fp32', 'fp16', 'bf16', see `precision.pick_precision`
     seed:int = 0
 
     def __post_init__(self):
@@ -159,8 +159,11 @@ class SiameseModel(Averaged):
         z:torch.Tensor, # (B, D) unit-length embeddings
         labels:torch.Tensor, # (B,) class numbers
     )->dict:
-        "Loss and active share of embeddings."
-        z, every = z.float(), self.triplets(labels)
+        "Loss and active share of embeddings, in float32."
+        with torch.autocast(z.device.type, enabled=False): return self._objective(z.float(), labels)
+
+    def _objective(self, z, labels):
+        every = self.triplets(labels)
         if self.settings.loss == 'supcon':
             a1, p, a2, n = lmu.get_all_pairs_indices(labels); k1, k2 = self.anchor_ok[labels[a1]], self.anchor_ok[labels[a2]]
             loss = self.criterion(z, labels, indices_tuple=(a1[k1], p[k1], a2[k2], n[k2]))
@@ -202,7 +205,7 @@ class SiameseTrainer(LoopTrainer):
         with self.whole() as model:
             if self.args.process_index == 0:                    # one process validates and tells the others, so that all of them stop, or not, at the same step
                 model.eval()
-                with torch.inference_mode(): z = torch.cat([model.kept(b.to(self.args.device)).float().cpu() for b in self.valid.split(256)]).numpy()
+                with torch.inference_mode(), self.accelerator.autocast(): z = torch.cat([model.kept(b.to(self.args.device)).float().cpu() for b in self.valid.split(256)]).numpy()
                 metrics = [{f'{metric_key_prefix}_{k}': v for k, v in self.score(z).items()}]; model.train()
         if several(): dist.broadcast_object_list(metrics)
         metrics = metrics[0]; self.log(metrics)
