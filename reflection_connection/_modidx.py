@@ -1496,6 +1496,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                  'reflection_connection/synthetic.py'),
                                                  'reflection_connection.synthetic.converging_units': ( 'synthetic.html#converging_units',
                                                                                                        'reflection_connection/synthetic.py'),
+                                                 'reflection_connection.synthetic.energy_share': ( 'synthetic.html#energy_share',
+                                                                                                   'reflection_connection/synthetic.py'),
                                                  'reflection_connection.synthetic.events_everywhere': ( 'synthetic.html#events_everywhere',
                                                                                                         'reflection_connection/synthetic.py'),
                                                  'reflection_connection.synthetic.fault_set': ( 'synthetic.html#fault_set',

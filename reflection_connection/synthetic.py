@@ -13,9 +13,10 @@ __all__ = ['CLASSES', 'PER_SAMPLE', 'NOISE_UNIT', 'CHAOTIC', 'FAULTED', 'WINDOW_
            'boring_unit', 'events_everywhere', 'fault_set', 'channel_body', 'window_chaos', 'window_faults',
            'converging_units', 'salt_body', 'compose_boring', 'compose_bright_planar', 'compose_transparent',
            'compose_chaotic', 'compose_channel', 'mark_boundary', 'compose_converging', 'compose_fault', 'compose_salt',
-           'continuity', 'window_style', 'labelled_windows', 'off_range', 'one_window', 'window_image', 'survey_clips',
-           'gallery_image', 'survey_scene', 'survey_style', 'Section', 'synthetic_section', 'check_size', 'Survey',
-           'cdp_xy', 'text_header', 'write_segy', 'clear_boxes', 'label_table', 'write_survey', 'write_challenge']
+           'continuity', 'window_style', 'labelled_windows', 'off_range', 'energy_share', 'one_window', 'window_image',
+           'survey_clips', 'gallery_image', 'survey_scene', 'survey_style', 'Section', 'synthetic_section',
+           'check_size', 'Survey', 'cdp_xy', 'text_header', 'write_segy', 'clear_boxes', 'label_table', 'write_survey',
+           'write_challenge']
 
 # %% ../nbs/00_synthetic.ipynb #4a24d7c1
 import os
@@ -579,7 +580,7 @@ def random_recording(rng:np.random.Generator)->Recording:
         r.bursts = float(rng.choice([0., 4.]))
     if u() < .18: r.smiles = loguniform(rng, 1., 5.)
     if u() < .35: r.agc, r.agc_length = rng.uniform(.5, 1.), loguniform(rng, 1.2, 4.)
-    if u() < .3: r.power = rng.uniform(.55, .9)
+    if u() < .3: r.power = rng.uniform(.6, .9)
     if u() < .2: r.coarse = (int(rng.choice([1, 1, 2])), int(rng.choice([2, 2, 3, 4])))
     if r.coarse != (1, 1): r.blocky = bool(u() < .4)
     if u() < .4: r.levels = int(rng.choice([256, 256, 256, 64, 32]))
@@ -931,12 +932,15 @@ def compose_chaotic(rng, st, box)->Scene:
     fills = choose(rng, {'some': .5, 'third': .2, 'all': .3})
     thick, mid = n*rng.uniform(*dict(some=(.4, 1.1), third=(.28, .42), all=(1.2, 2.))[fills]), n*rng.uniform(.35, .65)
     s = [Surface(mid + k*thick/2, (rng.normal(0, .5*st.dip), 0.), relief=rel(), amp=n*.06*rng.random(), origin=(box.nx/2, 0)) for k in (-1, 1)]
-    if structure == 'volcanic': s[0].relief, s[0].amp = RandomField(rng, box, (st.stretch*loguniform(rng, 4., 16.),)), st.period*rng.uniform(.2, 1.)
+    if structure == 'volcanic':
+        wide = st.stretch*loguniform(rng, 4., 16.)
+        s[0].relief, s[0].amp = RandomField(rng, box, (wide,)), min(st.period*rng.uniform(.2, 1.), .6*wide)
     c = bright_contrast(rng)
-    if rng.random() < .35: c *= loguniform(rng, .2, .7)
-    around = (.7, 1.3) if rng.random() < .25 else (.2, .8)         # contrast over that of the band
+    if rng.random() < .3: c *= loguniform(rng, .2, .7)
+    around = (.7, 1.3) if rng.random() < .2 else (.15, .7)         # contrast over that of the band
     calm = lambda: planar_unit(rng, st, box, 'Bright_Planar' if rng.random() < .3 else 'Transparent_Planar', c*loguniform(rng, *around))
-    return Scene(box, s, [calm(), window_chaos(rng, st, box, c, structure), calm()], events_everywhere(rng, st, box, .6), poor=loguniform(rng, .8, 2.5), noise_range=(.08, .7), structure=structure)
+    return Scene(box, s, [calm(), window_chaos(rng, st, box, c, structure), calm()], events_everywhere(rng, st, box, .6), poor=loguniform(rng, .8, 2.5),
+                 noise_range=(.06, .35 if fills == 'all' else .6), structure=structure)   # chaos without an outline is told from boring strata by its strength
 
 # %% ../nbs/00_synthetic.ipynb #2261b6c1
 def compose_channel(rng, st, box)->Scene:
@@ -996,7 +1000,8 @@ def compose_salt(rng, st, box)->Scene:
     if structure == 'sheet': salt.height, salt.base = n*rng.uniform(.1, .4), crest + n*rng.uniform(.3, .6)
     if structure == 'rugose':                                      # blank under a rough top
         salt.x0, salt.radius, salt.crest, salt.height = nx*rng.uniform(.1, .9), nx*loguniform(rng, .6, 3.), n*rng.uniform(.15, .55), n*rng.uniform(.2, .8)
-        salt.rough, salt.roughness = RandomField(rng, box, (st.stretch*loguniform(rng, 5, 25),)), st.period*rng.uniform(.5, 2.)
+        wide = max(st.stretch*loguniform(rng, 5, 25), 4.)
+        salt.rough, salt.roughness = RandomField(rng, box, (wide,)), min(st.period*rng.uniform(.4, 1.5), .6*wide)
         salt.jump, salt.contrast, salt.noisy, salt.loss = loguniform(rng, .25, .6), 0., loguniform(rng, .1, .7), rng.uniform(.7, .95)
         salt.patchy, salt.drape = rng.uniform(0, .3), rng.choice([0., .4*rng.random()])
     if structure == 'minibasin': salt.basin, salt.crest, salt.height, salt.drape, salt.overhang = True, n*rng.uniform(-.3, .2), n*rng.uniform(.4, 1.2), .5*salt.drape, 0.
@@ -1072,12 +1077,17 @@ def labelled_windows(
     return windows, pd.DataFrame(rows, columns=['id', 'label', 'survey', 'structure', 'wavelet', 'noise'])
 
 SHOWN = dict(Bright_Chaotic=(.22, 1), Channel=(.04, 1), Converging_Amplitudes=(.25, 1), Fault=(.02, 1), Salt=(.12, .92)) # share of a window that its class fills
-FOLLOWED = dict(Boring=(0, .87), Bright_Planar=(.8, 1), Bright_Chaotic=(0, .86), Transparent_Planar=(.66, .93), Converging_Amplitudes=(.68, 1), Fault=(.7, 1)) # its `continuity`
+FOLLOWED = dict(Boring=(0, .87), Bright_Planar=(.8, 1), Bright_Chaotic=(0, .86), Transparent_Planar=(.66, .93), Converging_Amplitudes=(.68, 1), Fault=(.7, 1), Salt=(0, .9)) # its `continuity`
 INSIDE = 'Bright_Chaotic', 'Transparent_Planar'      # classes whose continuity counts where they are: their neighbours are others
 
 def off_range(value, within)->float:
     "How far a value lies outside a range."
     return max(within[0] - value, value - within[1], 0.)
+
+def energy_share(data, where)->float:
+    "Share of the energy (sum of squares) that lies in a mask."
+    square = data**2
+    return float(square[where].sum()/max(square.sum(), 1e-30))
 
 def one_window(rng, label:str, style:Style, shape=(128, 128), rec:Recording=Recording())->tuple:
     "One window of a class seen in a style and recorded so, (n_samples, n_traces) float32 in survey amplitude units, and the name of its structure."
@@ -1102,6 +1112,7 @@ def one_window(rng, label:str, style:Style, shape=(128, 128), rec:Recording=Reco
         lo, hi = SHOWN.get(label, (0, 1))
         if not np.ptp(data) > 0 or not lo <= mine.mean() <= hi: continue
         off = off_range(continuity(data, mine if label in INSIDE else None), FOLLOWED.get(label, (0, 1)))
+        if label == 'Bright_Chaotic': off += off_range(energy_share(data, mine), (.7*mine.mean(), 1))   # its neighbours must not outshine it
         if best is None or off < best[0]: best = off, data, scene.structure
         shown += 1
         if off == 0 or shown == 5: return best[1:]
