@@ -369,6 +369,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                  'reflection_connection/evaluate.py'),
                                                 'reflection_connection.evaluate._grey': ( 'evaluate.html#_grey',
                                                                                           'reflection_connection/evaluate.py'),
+                                                'reflection_connection.evaluate._groups': ( 'evaluate.html#_groups',
+                                                                                            'reflection_connection/evaluate.py'),
                                                 'reflection_connection.evaluate._interval': ( 'evaluate.html#_interval',
                                                                                               'reflection_connection/evaluate.py'),
                                                 'reflection_connection.evaluate._macro': ( 'evaluate.html#_macro',
