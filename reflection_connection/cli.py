@@ -413,6 +413,19 @@ def _calibration(c)->list: # lines to print
     if c['findable'] and c['findable']['pairs'] < c['pairs']: out.append('  of windows that have some of their class to find: ' + line(c['findable']))
     return out + [f'  {name}: {line(v)}' for name, v in c['per_survey'].items()]
 
+def _look_alike(encoder, reader)->tuple: # method -> figures, lines to print
+    "The look-alike measures on the sections of a table's windows, where there are any."
+    from reflection_connection.lookalike import LookalikeError, SectionsOf, judge_look, look_table, same_place
+    sections = SectionsOf(reader)
+    if not len(sections): return {}, []
+    try: windows, frame = same_place(sections, surveys=sections.surveys)
+    except LookalikeError as e: return {}, [f'same place: not judged: {e}']
+    judged = judge_look(encoder, windows, frame)
+    n, over = (judged['encoder']['intervals'][k] for k in ('n', 'over'))
+    height, width = windows['candidates'][0].shape
+    head = f"same place among {len(frame)} windows of {frame.section.nunique()} sections ({height} samples x {width} traces), moved, and moved and recorded otherwise; chance {1/len(frame):.3f}; intervals over {n} {over}s"
+    return judged, [head, look_table(judged).to_string()]
+
 def evaluate(a):
     from reflection_connection.encoder import Encoder
     from reflection_connection.run import ahead_table, score_encoder
@@ -422,13 +435,17 @@ def evaluate(a):
     reader = load_windows(a.source, a.sections, a.table, merge_case=a.merge_case, opening=opening)
     classes = reader.frame.label.dropna().unique()
     exclude = [name_among(c, classes, a.merge_case) for c in a.exclude]
-    found = score_encoder(Encoder.load(a.encoder), reader, a.leave_out, exclude)
+    encoder = Encoder.load(a.encoder)
+    found = score_encoder(encoder, reader, a.leave_out, exclude)
+    judged, look = _look_alike(encoder, reader)
+    for name, figures in judged.items(): found[name]['look_alike'] = figures
+    if a.json and not judged: print(*look, sep='\n', end='\n' if look else '')
     if a.json: return found | {name: v for name, v in {'problems': _problems(opening)}.items() if any(v.values())}      # beside the methods
     e = found['encoder']; parts = [f"{e['n_queries'] + e['n_skipped']} windows, left out: {e['leave_out']}, chance {e['chance']['macro_map']:.3f}; intervals and p over {e['intervals']['n']} {e['intervals']['over']}s", ahead_table(found).to_string()]
     listed = lambda d: '  '.join(f"{k} {v['map']:.2f} ({v['n']})" for k, v in sorted(d.items(), key=lambda kv: kv[1]['map']))
     parts.append('encoder, mAP by class (windows): ' + listed(e['per_class']))
     if 'per_survey' in e: parts.append('encoder, mAP by survey (windows): ' + listed(e['per_survey']))
-    parts += [*_unknown_classes(e['unknown']), *_calibration(e['calibration'])]
+    parts += [*_unknown_classes(e['unknown']), *_calibration(e['calibration']), *look]
     return '\n'.join(parts)
 
 def submit(a):
