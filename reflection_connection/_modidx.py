@@ -1890,6 +1890,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                             'reflection_connection/two_parts.py'),
                                                  'reflection_connection.two_parts.TwoPartsData.__len__': ( 'two_parts.html#twopartsdata.__len__',
                                                                                                            'reflection_connection/two_parts.py'),
+                                                 'reflection_connection.two_parts.TwoPartsData.of_class': ( 'two_parts.html#twopartsdata.of_class',
+                                                                                                            'reflection_connection/two_parts.py'),
                                                  'reflection_connection.two_parts.TwoPartsModel': ( 'two_parts.html#twopartsmodel',
                                                                                                     'reflection_connection/two_parts.py'),
                                                  'reflection_connection.two_parts.TwoPartsModel.__init__': ( 'two_parts.html#twopartsmodel.__init__',

@@ -26,13 +26,14 @@ class TwoPartsConfig:
     steps:int = 1000 # optimiser steps
     size:int = 96 # height and width of a view in pixels; windows come in larger, see `TwoViews`
     classes:int = 8 # classes in a batch, at least 2
-    per_class:int = 10 # synthetic windows of each, at least 2
+    per_class:int = 12 # synthetic windows of each, at least 2
+    structures:int = 3 # structures of a class that these show, so that each has company in the batch
     labelled:int = 32 # labelled windows of real sections in a batch, the same number of each class
-    unlabelled:int = 32 # windows in a batch that are cut from sections without labels
+    unlabelled:int = 24 # windows in a batch that are cut from sections without labels
     neighbours:int = 8 # of these, so many side by side on one section: what lies beside a place is not the place
     temperature:float = .1 # of the comparisons of kind
     look_temperature:float = .1 # of the comparison of look
-    structure:float = .3 # weight of the comparison of structures within a class; that of classes is 1
+    structure:float = 1. # weight of the comparison of structures within a class; that of classes is 1
     instance:float = .1 # weight of the comparison of places within a class
     look:float = .5 # weight of the comparison of looks
     lr:float = 5e-4 # highest learning rate of AdamW
@@ -48,7 +49,7 @@ class TwoPartsConfig:
         for name, legal in (('augment', LEVELS), ('precision', PRECISIONS)):
             if getattr(self, name) not in legal: raise TrainError(f"{name} is {getattr(self, name)!r}: expected one of {', '.join(legal)}")
         if self.classes < 2 or self.per_class < 2: raise TrainError("classes and per_class must be at least 2: a comparison needs others")
-        if min(self.steps, self.eval_every, self.neighbours) < 1: raise TrainError("steps, eval_every and neighbours must be at least 1")
+        if min(self.steps, self.eval_every, self.neighbours, self.structures) < 1: raise TrainError("steps, eval_every, neighbours and structures must be at least 1")
         if min(self.labelled, self.unlabelled) < 0: raise TrainError("labelled and unlabelled count windows: expected 0 or more")
         if not 0 <= self.average < 1: raise TrainError(f"average is {self.average}: expected a number from 0 up to, not including, 1")
         if not 0 < self.lr < float('inf'): raise TrainError(f"lr is {self.lr}: expected a number above 0")
@@ -134,16 +135,23 @@ class TwoPartsData(torch.utils.data.Dataset):
         kinds = (frame.label.astype(str) + ' ' + frame.structure.astype(str)).to_numpy() if 'structure' in frame else None
         self.structures = np.full(n, -1) if kinds is None else np.unique(kinds, return_inverse=True)[1]
         self.members, self.real_members = ([np.flatnonzero(y == c) for c in range(len(self.names))] for y in (self.y, self.real_y))
+        self.groups = [[m[self.structures[m] == k] for k in np.unique(self.structures[m])] for m in self.members]
         self.classes = [c for c, m in enumerate(self.members) if len(m) > 1]
         self.real_classes = [c for c, m in enumerate(self.real_members) if len(m)]
 
     def __len__(self): return self.config.steps*self.processes
 
+    def of_class(self, rng, k):
+        "Rows of windows of class k that show a few of its structures, about as many of each."
+        groups = self.groups[k]
+        chosen = rng.choice(len(groups), min(self.config.structures, len(groups)), replace=False)
+        shares = [len(s) for s in np.array_split(np.arange(self.config.per_class), len(chosen))]
+        return np.concatenate([rng.choice(groups[g], n, replace=len(groups[g]) < n) for g, n in zip(chosen, shares)])
+
     def __getitem__(self, i):
         rng, c = np.random.default_rng([self.config.seed, i]), self.config
-        draw = lambda members, n: rng.choice(members, n, replace=len(members) < n)
         chosen = rng.choice(self.classes, min(c.classes, len(self.classes)), replace=False)
-        rows = np.concatenate([draw(self.members[k], c.per_class) for k in chosen])
+        rows = np.concatenate([self.of_class(rng, k) for k in chosen])
         parts, y, s = [self.x[rows].float()], [self.y[rows]], [self.structures[rows]]
         if c.labelled and self.real_classes:
             rounds = [rng.permutation(self.real_classes) for _ in range(-(-c.labelled//len(self.real_classes)))]
