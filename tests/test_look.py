@@ -144,6 +144,16 @@ def test_likeness_and_probability(parts, searcher):
     with pytest.raises(EncoderError, match='leave look out'): Question(Searcher(index, plain), example(parts.z[7]), look=.5)
 
 
+def test_runs_keep_the_weight(searcher, tmp_path):
+    "Questions of a run, and the same questions to another survey."
+    from PIL import Image
+    from reflection_connection.run import ask_elsewhere, questions
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40), np.uint8)).save(tmp_path/'asked.png')
+    (name, label, question), = asked = questions(searcher, tmp_path/'asked.png', look=1.)
+    (_, _, moved), = ask_elsewhere(searcher, asked)
+    assert question.look == moved.look == 1 and (question.vector == moved.vector).all() and not question.vector[:16].any()
+
+
 @pytest.fixture(scope='module')
 def work(tmp_path_factory, parts, refcon):
     "A survey that an encoder of two parts indexed."
