@@ -23,7 +23,7 @@ demo: .venv/installed ## synthetic survey, training, index, search, report: in r
 
 test: .venv/installed-dev ## all notebooks, then tests/
 	ruff check
-	nbdev_test --path nbs --skip_file_re '^(_|\.|run_)' --n_workers 2 --do_print
+	REFCON_PRECISION=fp32 nbdev_test --path nbs --skip_file_re '^(_|\.|run_)' --n_workers 2 --do_print
 	python -m pytest tests -q -rs -n auto --dist loadfile --no-loadscope-reorder
 
 slow: .venv/installed-dev ## long tests: 50 kills and more at random moments; REFCON_KILLS=seed draws them

@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import memory
 from reflection_connection.embed import Shards, _readers, embed_table
-from reflection_connection.encoder import Encoder, _for_inference, bundled
+from reflection_connection.encoder import Encoder, _for_inference, bundled, pick_device
 from reflection_connection.evaluate import evaluate_embeddings
 from reflection_connection.index import Index, _fill, _make
 from reflection_connection.siamese import Batches, SiameseConfig, SiameseModel
@@ -66,7 +66,7 @@ def embedding(quick):
     rows, folder = [], Path(tempfile.mkdtemp()); path = write_survey(folder, 0, 40, 240, 300)
     for name, side in (('refcon-tiny', 96), ('vit-tiny', 224), ('vit-small', 224)):
         encoder = Encoder.load(name) if name in bundled() else Encoder.create(name, Recipe(size=(side, side))); n = 64 if side == 224 else 512; x = torch.randn(n, 1, side, side); encoder.embed_batches([x[:16]], 16)
-        with torch.inference_mode(), FlopCounterMode(display=False) as counter: _for_inference(encoder.module)(x[:2])
+        with torch.inference_mode(), FlopCounterMode(display=False) as counter: _for_inference(encoder.module, pick_device('cpu'))[0](x[:2])
         flops, rates, tops = counter.get_total_flops()/2, [], []
         for _ in range(3): tops.append(peak()); t = time.perf_counter(); encoder.embed_batches(x.split(64), n); rates.append(n/(time.perf_counter() - t)); tops.append(peak())
         rate, top = np.median(rates), np.median(tops)

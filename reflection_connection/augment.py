@@ -10,7 +10,7 @@ import kornia.augmentation as K
 
 # %% auto #0
 __all__ = ['LEVELS', 'flip_polarity', 'gain_with_depth', 'compand', 'coloured_noise', 'standardise', 'reshape_spectrum',
-           'Augment']
+           'Augment', 'TwoViews']
 
 # %% ../nbs/03_augment.ipynb #a6a29932
 def flip_polarity(
@@ -84,9 +84,10 @@ class Augment:
         scaling:str='window', # the recipe's scaling: 'window' standardises again afterwards
         clip:float=3., # the recipe's clip
         crop:bool=True, # False when the windows are crops already
+        frame:bool=True, # False when mirror and shear have been chosen already, as in `TwoViews`
     ):
         if level not in LEVELS: raise ValueError(f"level is {level!r}: expected one of {LEVELS}")
-        self.level, self.scaling, self.clip, self.cropping = level, scaling, clip, crop
+        self.level, self.scaling, self.clip, self.cropping, self.framing = level, scaling, clip, crop, frame
         self.mirror = K.RandomHorizontalFlip(p=.5)
         self.shear = K.RandomAffine(degrees=0., shear=(-12., 12., -6., 6.), p=.5, padding_mode='reflection')
         self.blur = K.RandomGaussianBlur((5, 5), (.3, 1.5), p=.3)
@@ -109,11 +110,60 @@ class Augment:
         with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
             if seed is not None: torch.manual_seed(seed)
             if self.cropping: x = self.crop(tuple(x.shape[-2:]))(x)
-            x = flip_polarity(self.mirror(x))
-            if self.level == 'heavy': x = coloured_noise(self.low_resolution(self.blur(reshape_spectrum(self.shear(compand(gain_with_depth(x)))))))
+            x = flip_polarity(self.mirror(x) if self.framing else x)
+            if self.level == 'heavy':
+                x = compand(gain_with_depth(x))
+                x = reshape_spectrum(self.shear(x) if self.framing else x)
+                x = coloured_noise(self.low_resolution(self.blur(x)))
             return standardise(x, self.clip) if self.scaling == 'window' else x.clamp(-self.clip, self.clip)
 
     def low_resolution(self, x, p=.25):
         "Halve the resolution of some windows, as coarser sampling would."
         half = F.interpolate(F.avg_pool2d(x, 2, ceil_mode=True), size=x.shape[-2:], mode='bilinear', align_corners=False)
         return torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < p, half, x)
+
+# %% ../nbs/03_augment.ipynb #b311a152
+class TwoViews:
+    "Pairs of views of the same places, moved and recorded otherwise; `seed` in the call makes it repeatable."
+    def __init__(self,
+        size:int, # height and width of a view in pixels
+        level:str='heavy', # what recording changes, one of `LEVELS`
+        scaling:str='window', clip:float=3., # the recipe's
+        move:float=.16, # largest distance between the centres of two views, in widths of a view
+        zoom:float=.07, # largest difference in scale between view and window, besides what both share
+        stretch:float=.25, # share of the window that both views leave out at most, in each direction by itself
+    ):
+        self.size, self.move, self.zoom, self.stretch = size, move, zoom, stretch
+        self.record = Augment(level, scaling, clip, crop=False, frame=False)
+
+    def shared(self, n, device):
+        "What a frame does: (n, 2, 2) matrices from view to window coordinates, both from -1 to 1."
+        seen = 1 - self.stretch*torch.rand(n, 2, device=device)*(torch.rand(n, 1, device=device) < .5)
+        mirror = torch.where(torch.rand(n, device=device) < .5, -1., 1.)
+        lean = (2*torch.rand(n, 2, device=device) - 1)*torch.tensor([.2, .1], device=device)
+        lean = lean*(torch.rand(n, 1, device=device) < .5)
+        rows = torch.stack([mirror*seen[:, 0], lean[:, 0], lean[:, 1], seen[:, 1]], 1)
+        return rows.view(n, 2, 2)
+
+    def cut(self, x, frame):
+        "One view (B, 1, size, size) of windows (B, 1, H, W) that show the shared frame."
+        n, d = len(x), x.device
+        side = min(1., self.size/min(x.shape[-2:]))
+        scale = side*(1 + (2*torch.rand(n, 2, device=d) - 1)*self.zoom)
+        room = (1 - scale*frame.abs().sum(2)).clamp_min(0)
+        far = torch.minimum(room, torch.full_like(room, self.move*side))
+        centre = (2*torch.rand(n, 2, device=d) - 1)*far
+        affine = torch.cat([frame*scale[:, None], centre[..., None]], 2)
+        places = F.affine_grid(affine, (n, 1, self.size, self.size), align_corners=False)
+        return F.grid_sample(x, places, mode='bilinear', padding_mode='reflection', align_corners=False)
+
+    def __call__(self,
+        x:torch.Tensor, # (B, 1, H, W) float32 windows, scaled by the recipe, larger than the views
+        seed:int=None, # same seed, same views; the global random state is left as it was
+    )->tuple: # two tensors (B, 1, size, size)
+        "Two views of every window."
+        with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
+            if seed is not None: torch.manual_seed(seed)
+            frame = self.shared(len(x), x.device)
+            first, second = self.cut(x, frame), self.cut(x, frame)
+            return self.record(first), self.record(second)

@@ -53,6 +53,7 @@ def _point(text):
 
 _HW = dict(nargs=2, type=_positive, metavar=('H', 'W'))
 _DASK = ('--dask',), dict(metavar='ADDRESS', help="share the work out: address of a Dask scheduler, or 'local' for processes here")
+_PRECISION = ('--precision',), dict(choices=('auto', 'fp32', 'fp16', 'bf16'), default='auto', help='of the arithmetic; auto: what is fast here (on a processor it is measured once), or what REFCON_PRECISION in the environment says')
 _MERGE = ('--merge-case',), dict(action='store_true', help='take class names that differ only by case or spacing for one')
 _UNIT = ('--unit',), dict(choices=('samples', 'metric'), default='samples', help='of window and stride: samples and traces, or ms (metres of depth) and metres')
 _BYTE, _FINITE = _between(1, 237), _between(-1e12, 1e12, float)
@@ -83,7 +84,7 @@ COMMANDS = {
         (('--encoder',), dict(required=True, metavar='E', help='bundled name, encoder folder, or hub name')),
         (('--out',), dict(required=True, metavar='F.npz', help='arrays ids (N,) and embeddings (N, D)')),
         (('--window',), _HW | dict(default=(96, 96), help='of a volume: samples and traces')),
-        (('--stride',), _HW | dict(default=(48, 48), help='of a volume: samples and traces')), _UNIT]),
+        (('--stride',), _HW | dict(default=(48, 48), help='of a volume: samples and traces')), _UNIT, _PRECISION]),
     'index': ('index every window of volumes or image folders', [
         (('sources',), dict(nargs='+', metavar='SOURCE', help='volume, folder of images, or table of windows')),
         (('--encoder',), dict(required=True, metavar='E', help='bundled name, encoder folder, or hub name')),
@@ -96,6 +97,7 @@ COMMANDS = {
         (('--kind',), dict(choices=('auto', 'flat', 'fp16', 'hnsw', 'ivf', 'ivfpq'), default='auto', help='how embeddings are kept; auto goes by their number and the free memory')),
         (('--memory',), dict(type=_between(1e-6, 1e6, float), metavar='GB', help='that the index may take; default: what is free')),
         (('--milvus',), dict(nargs='?', const='', metavar='URI', help='keep the windows in Milvus: address of a server, or nothing for a file DIR.db')), _DASK,
+        _PRECISION,
         (('--json',), dict(action='store_true', help='print JSON'))]),
     'search': ('where else does it look like this?', [
         (('index',), dict(metavar='DIR', help='index folder')),
@@ -128,11 +130,13 @@ COMMANDS = {
         (('--table',), dict(metavar='CSV', help='of a folder: columns id and survey')),
         (('--leave-out',), dict(choices=('survey', 'section', 'overlapping', 'none'), help="candidates a query does not see; default: survey where known")),
         (('--exclude',), dict(nargs='+', default=[], metavar='CLASS', help='classes left out of the score')), _MERGE,
+        _PRECISION,
         (('--json',), dict(action='store_true', help='print JSON'))]),
     'submit': ("answer the challenge's queries", [
         (('--queries',), dict(required=True, metavar='DIR', help='folder of query images')),
         (('--corpus',), dict(required=True, metavar='DIR', help='folder of images to search')),
         (('--encoder',), dict(required=True, metavar='E', help='bundled name, encoder folder, or hub name')),
+        _PRECISION,
         (('--out',), dict(required=True, metavar='results.json', help='the submission'))]),
     'train': ('fine-tune an encoder on labelled windows', [
         (('data',), dict(metavar='DATA', help="'synthetic', folder of images, or table of windows")),
@@ -148,6 +152,7 @@ COMMANDS = {
         (('--gather',), dict(action='store_true', help='of several processes (torchrun --no-python refcon train ...): compare the windows of all of them, not only those of each')),
         (('--accumulate',), dict(type=_positive, default=1, metavar='N', help='batches whose gradients make a step')),
         (('--seed',), dict(type=_SEED, default=0, metavar='S', help='of weights and batches')),
+        _PRECISION,
         (('--json',), dict(action='store_true', help='print JSON'))]),
     'iterate': ('find more labels like the few there are', [
         (('data',), dict(metavar='DATA', help="'synthetic', folder of images, or table of labelled windows")),
@@ -166,6 +171,7 @@ COMMANDS = {
         (('--cap',), dict(type=_positive, metavar='N', help='labels a class may get in a round')),
         (('--verdicts',), dict(metavar='CSV', help='review table with verdicts on the last round, to go on from')),
         (('--seed',), dict(type=_SEED, default=0, metavar='S')),
+        _PRECISION,
         (('--json',), dict(action='store_true', help='print JSON'))]),
     'pretrain': ('pretrain an encoder on unlabelled volumes or images; torchrun --no-python refcon pretrain ... for several processes', [
         (('sources',), dict(nargs='+', metavar='SOURCE', help="volume, folder of volumes, folder of images, or 'synthetic'")),
@@ -179,7 +185,7 @@ COMMANDS = {
         (('--mask',), dict(choices=('random', 'trace'), default='random', help='of the masked autoencoder')),
         (('--assignment',), dict(choices=('centering', 'sinkhorn'), default='sinkhorn', help="of the teacher's answers")),
         (('--augment',), dict(choices=('none', 'light', 'heavy'), default='light', help='of the views')),
-        (('--precision',), dict(choices=('auto', 'fp32', 'fp16', 'bf16'), default='auto', help='of the arithmetic')),
+        _PRECISION,
         (('--workers',), dict(type=_between(0, 256), default=2, metavar='N', help='processes that read windows')),
         (('--every',), dict(type=_positive, default=50, metavar='N', help='steps between checkpoints')),
         (('--sections',), dict(type=_positive, default=200, metavar='N', help="of 'synthetic': sections to make")),
@@ -286,7 +292,7 @@ def embed(a):
     _refuse_others(a, [a.source])
     if not a.out.endswith('.npz'): raise ValueError(f"--out is {a.out}: expected a name ending in .npz")
     if not Path(a.out).parent.is_dir(): raise ValueError(f"--out is {a.out}: there is no folder {Path(a.out).parent}")
-    (n, dim), report = embed_file(Encoder.load(a.encoder), a.source, a.out, Grid(a.window, a.stride, unit=a.unit), progress=_progress('embedding'), dask=a.dask, opening=_opening(a))
+    (n, dim), report = embed_file(Encoder.load(a.encoder), a.source, a.out, Grid(a.window, a.stride, unit=a.unit), progress=_progress('embedding'), dask=a.dask, precision=a.precision, opening=_opening(a))
     for r in report.itertuples(): print(f'left out {r.id}: {r.problem}', file=sys.stderr)
     return f"{a.out}: {n:,} embeddings of {dim} numbers"
 
@@ -295,7 +301,7 @@ def index(a):
     from reflection_connection.windows import Grid
     _refuse_others(a, a.sources)
     where = str(Path(a.encoder).resolve()) if Path(a.encoder).is_dir() else a.encoder
-    options = dict(grid=Grid(a.window, a.stride, a.lines, a.every, unit=a.unit), encoder_source=where, progress=_progress('indexing'), dask=a.dask, opening=_opening(a))
+    options = dict(grid=Grid(a.window, a.stride, a.lines, a.every, unit=a.unit), encoder_source=where, progress=_progress('indexing'), dask=a.dask, precision=a.precision, opening=_opening(a))
     worked = True
     if a.milvus is not None:
         from reflection_connection.milvus import build_milvus
@@ -410,6 +416,19 @@ def _calibration(c)->list: # lines to print
     if c['findable'] and c['findable']['pairs'] < c['pairs']: out.append('  of windows that have some of their class to find: ' + line(c['findable']))
     return out + [f'  {name}: {line(v)}' for name, v in c['per_survey'].items()]
 
+def _look_alike(encoder, reader)->tuple: # method -> figures, lines to print
+    "The look-alike measures on the sections of a table's windows, where there are any."
+    from reflection_connection.lookalike import LookalikeError, SectionsOf, judge_look, look_table, same_place
+    sections = SectionsOf(reader)
+    if not len(sections): return {}, []
+    try: windows, frame = same_place(sections, surveys=sections.surveys)
+    except LookalikeError as e: return {}, [f'same place: not judged: {e}']
+    judged = judge_look(encoder, windows, frame)
+    n, over = (judged['encoder']['intervals'][k] for k in ('n', 'over'))
+    height, width = windows['candidates'][0].shape
+    head = f"same place among {len(frame)} windows of {frame.section.nunique()} sections ({height} samples x {width} traces), moved, and moved and recorded otherwise; chance {1/len(frame):.3f}; intervals over {n} {over}s"
+    return judged, [head, look_table(judged).to_string()]
+
 def evaluate(a):
     from reflection_connection.encoder import Encoder
     from reflection_connection.run import ahead_table, score_encoder
@@ -419,13 +438,17 @@ def evaluate(a):
     reader = load_windows(a.source, a.sections, a.table, merge_case=a.merge_case, opening=opening)
     classes = reader.frame.label.dropna().unique()
     exclude = [name_among(c, classes, a.merge_case) for c in a.exclude]
-    found = score_encoder(Encoder.load(a.encoder), reader, a.leave_out, exclude)
+    encoder = Encoder.load(a.encoder)
+    found = score_encoder(encoder, reader, a.leave_out, exclude)
+    judged, look = _look_alike(encoder, reader)
+    for name, figures in judged.items(): found[name]['look_alike'] = figures
+    if a.json and not judged: print(*look, sep='\n', end='\n' if look else '')
     if a.json: return found | {name: v for name, v in {'problems': _problems(opening)}.items() if any(v.values())}      # beside the methods
     e = found['encoder']; parts = [f"{e['n_queries'] + e['n_skipped']} windows, left out: {e['leave_out']}, chance {e['chance']['macro_map']:.3f}; intervals and p over {e['intervals']['n']} {e['intervals']['over']}s", ahead_table(found).to_string()]
     listed = lambda d: '  '.join(f"{k} {v['map']:.2f} ({v['n']})" for k, v in sorted(d.items(), key=lambda kv: kv[1]['map']))
     parts.append('encoder, mAP by class (windows): ' + listed(e['per_class']))
     if 'per_survey' in e: parts.append('encoder, mAP by survey (windows): ' + listed(e['per_survey']))
-    parts += [*_unknown_classes(e['unknown']), *_calibration(e['calibration'])]
+    parts += [*_unknown_classes(e['unknown']), *_calibration(e['calibration']), *look]
     return '\n'.join(parts)
 
 def submit(a):
@@ -446,7 +469,7 @@ def train(a):
     from reflection_connection.run import train_encoder
     from reflection_connection.train import rank
     opening = _opening(a)
-    encoder, results = train_encoder(a.data, a.encoder, volume=a.volume, table=a.table, merge_case=a.merge_case, folder=a.out, seed=a.seed, what=a.what, steps=a.steps, loss=a.loss, mining=a.mining, lr=a.lr, gather=a.gather, accumulate=a.accumulate, opening=opening)
+    encoder, results = train_encoder(a.data, a.encoder, volume=a.volume, table=a.table, merge_case=a.merge_case, folder=a.out, seed=a.seed, what=a.what, steps=a.steps, loss=a.loss, mining=a.mining, lr=a.lr, gather=a.gather, accumulate=a.accumulate, precision=a.precision, opening=opening)
     if rank(): return ''                                                  # the first process answers
     if a.json: return results | {'problems': _problems(opening)}
     return f"{a.out}: {'head' if results['what'] == 'head' else 'all weights'} trained, validation macro mAP {results['before']:.3f} -> {results['after']:.3f} (split by {results['split']}, candidates left out: {results['leave_out']})"
@@ -577,11 +600,12 @@ def _run_command(args)->int: # exit code
     "Run a command, and say in one line what went wrong."
     command = {'synth': synth, 'check': check, 'embed': embed, 'index': index, 'search': search, 'evaluate': evaluate, 'submit': submit, 'train': train, 'pretrain': pretrain, 'iterate': iterate, 'explore': explore, 'run': run, 'rerun': rerun}[args.command]
     from reflection_connection.files import listen, timed
+    from reflection_connection.precision import forced
     from reflection_connection.volume.errors import command_line
     if args.verbose: os.environ['REFCON_VERBOSE'] = '1'                                 # a run's notebook is a process of its own
     try:
         args = _here(args)
-        with command_line(), contextlib.redirect_stdout(sys.stderr), listen(sys.stderr) if args.verbose else contextlib.nullcontext(), timed(f'refcon.{args.command}'): answer = command(args)
+        with command_line(), contextlib.redirect_stdout(sys.stderr), listen(sys.stderr) if args.verbose else contextlib.nullcontext(), timed(f'refcon.{args.command}'), forced(getattr(args, 'precision', 'auto')): answer = command(args)
         answer, code = answer if isinstance(answer, tuple) else (answer, 0)
         if answer != '': print(answer if isinstance(answer, str) else json.dumps(answer, indent=1, allow_nan=False))
         return code

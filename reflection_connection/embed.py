@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import torch
 from .corpus import open_sources
-from .encoder import Encoder
+from .encoder import Encoder, pick_device
 from .files import event, locked, read_arrays, timed, whole_file, writing
+from .precision import pick_precision
 from .volume import Volume, VolumeError, as_openings
 from .windows import Grid, WindowError, WindowReader, data_fingerprint, in_metres, line_windows, trace_spacing, window_table
 
@@ -39,10 +40,14 @@ def _scaled(recipe, readers, kept, problems, size=64):
         kept.append(reader.frame.iloc[rows])
     if batch: yield torch.cat(batch)
 
-def _embed(encoder, readers, device=None, precision='auto', progress=lambda done: None):
+def _embed(encoder, readers, device=None, precision='auto', progress=lambda done: None, n=None):
     "(embeddings (M, D), table of the M windows, report) of readers."
     kept, problems, parts, done = [], [], [], 0
-    for z in encoder.stream(_scaled(encoder.recipe, readers, kept, problems), device, precision): parts.append(z); done += len(z); progress(done)
+    batches = _scaled(encoder.recipe, readers, kept, problems)
+    for z in encoder.stream(batches, device, precision, n):
+        parts.append(z)
+        done += len(z)
+        progress(done)
     items = window_table(pd.concat([k for k in kept if len(k)], ignore_index=True)) if parts else window_table([])
     return np.concatenate(parts) if parts else np.empty((0, encoder.dim), np.float32), items, pd.DataFrame(problems, columns=['id', 'problem'])
 
@@ -56,7 +61,7 @@ def embed_table(
     "Embed the windows of a table, reading each section once."
     reader = windows if isinstance(windows, WindowReader) else WindowReader(windows)
     reader = reader.subset(reader.frame.sort_values(['source', 'line_kind', 'line'], kind='stable').index.to_numpy()); n = len(reader)
-    z, items, report = _embed(encoder, [reader], device, precision, (lambda done: progress(done, n)) if progress else lambda done: None)
+    z, items, report = _embed(encoder, [reader], device, precision, (lambda done: progress(done, n)) if progress else lambda done: None, n)
     if not len(z): raise EmbedError(f"none of {n} windows is usable; first problem: {report.problem[0] if len(report) else 'the table is empty'}")
     return z, items, report
 
@@ -213,7 +218,10 @@ def write_shard(
 )->int: # windows in it
     "Embed a group of jobs into one file: z (N, D), and the tables of windows and of what was left out as Parquet."
     file, tables = Path(file), [io.BytesIO(), io.BytesIO()]
-    with timed('embed.shard', shard=file.stem) as facts: z, *frames = _embed(encoder, _readers(group, grid, {} if volumes is None else volumes, group if ahead is None else ahead, encoder.recipe.scaling == 'source', opening), device, precision); facts |= dict(windows=len(z), left_out=len(frames[1]))
+    with timed('embed.shard', shard=file.stem) as facts:
+        readers = _readers(group, grid, {} if volumes is None else volumes, group if ahead is None else ahead, encoder.recipe.scaling == 'source', opening)
+        z, *frames = _embed(encoder, readers, device, precision, n=sum(map(_size, group)))
+        facts |= dict(windows=len(z), left_out=len(frames[1]))
     for f, t in zip(frames, tables): f.to_parquet(t)
     with whole_file(file, EmbedError) as new: np.savez(new, z=z, **{k: np.frombuffer(t.getvalue(), np.uint8) for k, t in zip(('items', 'report'), tables)})
     return len(z)
@@ -353,7 +361,9 @@ def _worker_encoder(folder, fingerprint):
 
 def _on_worker(folder, fingerprint, file, group, grid, device, precision, threads, opening):
     if threads: torch.set_num_threads(threads)
-    return _rows(file) if Path(file).is_file() else write_shard(file, _worker_encoder(folder, fingerprint), group, grid, device=device, precision=precision, opening=opening)
+    if Path(file).is_file(): return _rows(file)
+    precision = pick_precision(precision, pick_device(device), windows=sum(map(_size, group)), error=EmbedError, tell=False)
+    return write_shard(file, _worker_encoder(folder, fingerprint), group, grid, device=device, precision=precision, opening=opening)
 
 def on_cluster(
     address:str, # of a Dask scheduler, e.g. 'tcp://node1:8786', or 'local' for processes on this machine

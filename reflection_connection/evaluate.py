@@ -220,10 +220,24 @@ OVER = ('survey', 'section', 'window')
 def resampled_over(
     per_query:pd.DataFrame, # a row per query, with the columns survey and section where they are known
 )->str: # one of `OVER`
-    "What a bootstrap has to draw first: the largest thing that is known of every query and of which there are at least two."
-    for name in OVER[:2]:
-        if name in per_query and per_query[name].notna().all() and 2 <= per_query[name].nunique() < len(per_query): return name
+    """What a bootstrap has to draw first: the largest thing that is known and of which there are at least two.
+
+    Surveys where every query's is known, else sections. Where some queries have neither, whichever is known of more;
+    windows alone only where there are no two surveys and no two sections with several windows."""
+    complete = [name for name in OVER[:2] if name in per_query and per_query[name].notna().all()]
+    partial = [name for name in OVER[:2] if name in per_query and name not in complete]
+    partial.sort(key=lambda name: per_query[name].isna().sum())
+    for name in complete + partial:
+        if 2 <= len(set(_groups(per_query, name))) < len(per_query): return name
     return 'window'
+
+def _groups(per_query, over)->np.ndarray|None: # (n,) int, what each query belongs to; None: to nothing but itself
+    "Groups that a bootstrap draws; a query of unknown survey or section is a group of its own."
+    if over == 'window': return None
+    groups, names = pd.factorize(per_query[over].to_numpy(object))
+    unknown = groups < 0
+    groups[unknown] = len(names) + np.arange(unknown.sum())
+    return groups
 
 def _draws(
     groups, # (n,) what each query belongs to; None: queries are drawn within their class
@@ -285,7 +299,7 @@ def summarise(
     _check_boot(n_boot)
     scored = per_query[per_query['ap'].notna()].sort_values('label', kind='stable', key=lambda c: c.astype(str))
     over = resampled_over(scored)
-    groups = None if over == 'window' else scored[over].to_numpy(object)
+    groups = _groups(scored, over)
     out = dict(n_queries=len(scored), n_skipped=len(per_query) - len(scored), per_class={}, intervals=dict(over=over, n=len(scored) if groups is None else len(set(groups))))
     if not len(scored): return dict.fromkeys(['macro_map', 'macro_map_ci', *(f'{k}{e}' for k in _NAMES for e in ('', '_ci'))]) | out
     columns, labels = list(_NAMES.values()), scored['label'].to_numpy(object)
@@ -320,7 +334,7 @@ def paired_bootstrap(
     rng, diff, label = np.random.default_rng(seed), diff[keep], a['label'][keep]
     over = over or resampled_over(a[keep])
     if over not in OVER or (over != 'window' and over not in a): raise ValueError(f"over is {over!r}: expected one of {', '.join(o for o in OVER if o == 'window' or o in a)}")
-    groups = None if over == 'window' else a.loc[keep, over].to_numpy(object)
+    groups = _groups(a[keep], over)
     draws = _boot(diff.to_numpy()[:, None], label.to_numpy(object), groups, n_boot, rng)[2]
     p = 2*(1 + min((draws <= 0).sum(), (draws >= 0).sum()))/(n_boot + 1)
     return dict(difference=_macro(diff, label), ci=_interval(draws), p=float(min(p, 1)), over=over)
@@ -542,7 +556,9 @@ def _zscore_unit(x)->np.ndarray: # (N, D) float32
     return _unit_rows((x - x.mean(0))/np.where(sd > 1e-12, sd, np.inf))
 
 def _squares(images, side=128): # yields (side, side) float64, mean 0, standard deviation 1
-    return pixel_matrix(images, (side, side)).reshape(-1, side, side).astype(np.float64)
+    "Images resized and standardised, one at a time: thousands of them would not fit in memory."
+    for image in _check_images(images):
+        yield pixel_matrix([image], (side, side)).reshape(side, side).astype(np.float64)
 
 def _grey(im, levels)->np.ndarray: # (h, w) uint8 in [0, levels)
     "A standardised image in grey levels, clipped at 3 standard deviations about the middle grey."

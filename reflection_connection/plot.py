@@ -17,8 +17,8 @@ from .files import whole_file, writing
 
 # %% auto #0
 __all__ = ['COLORS', 'RIGHT', 'WRONG', 'NEUTRAL', 'DEAD', 'color_range', 'show_section', 'show_classes', 'show_hits',
-           'show_nearest', 'show_curves', 'show_reconstruction', 'show_confusion', 'show_metrics', 'show_confidence',
-           'show_map', 'save_figure']
+           'show_nearest', 'show_alike', 'show_curves', 'show_reconstruction', 'show_confusion', 'show_metrics',
+           'show_confidence', 'show_map', 'save_figure']
 
 # %% ../nbs/11_plot.ipynb #72ea85ce
 COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00', '#F0E442', '#000000') # Okabe and Ito 2008
@@ -251,6 +251,30 @@ def show_nearest(
     hits = [[dict(image=pictures[j], label=theirs[j], distance=d[i, j], **({} if probability is None else {'probability': float(probability(d[i, [j]])[0])})) for j in n] for i, n in zip(rows, near)]
     return show_hits(queries, hits, k=k, **options)
 
+# %% ../nbs/11_plot.ipynb #18e0436c
+def show_alike(
+    queries,          # list of Q images (h, w)
+    ranked:Mapping[str, np.ndarray], # way of asking -> (Q, G) distances; infinite where a candidate does not count
+    images,           # the G candidates
+    places=None,      # (Q,) position of the candidate that shows the query's own place
+    notes=None,       # Q texts shown with the queries
+    k:int=5,          # hits shown for each
+    **options,        # of `show_hits`
+)->Figure:
+    "Each query with its `k` nearest candidates, a row for every way of asking."
+    if not ranked: raise ValueError("expected at least one way of asking, got none")
+    for way, d in ranked.items():
+        if np.shape(d) != (len(queries), len(images)): raise ValueError(f"expected distances of shape (queries, candidates) = {(len(queries), len(images))} for {way!r}, got {np.shape(d)}")
+    asked, hits = [], []
+    for i, image in enumerate(queries):
+        for way, d in ranked.items():
+            note = way if notes is None else f'{notes[i]}\n{way}'
+            asked.append(dict(image=image, note=note, label=None if places is None else 'this place'))
+            near = [j for j in np.argsort(d[i], kind='stable')[:k] if np.isfinite(d[i, j])]
+            own = lambda j: 'this place' if places is not None and j == places[i] else None
+            hits.append([dict(image=images[j], distance=d[i, j], label=own(j)) for j in near])
+    return show_hits(asked, hits, k=k, **options)
+
 # %% ../nbs/11_plot.ipynb #3830473c
 _SCORES = ('macro_map', 'map', 'p_at_1', 'active_share', 'accuracy')
 
@@ -317,6 +341,11 @@ def show_confusion(
     if title: ax.set_title(title)
     return fig
 
+def _interval_name(summaries)->str:
+    "What the intervals of summaries are over, where they say it."
+    over = {s['intervals']['over'] for s in summaries.values() if s.get('intervals')}
+    return f"95 % interval over {' or '.join(f'{o}s' for o in sorted(over))}" if over else '95 % interval'
+
 def show_metrics(
     summaries:Mapping[str, dict], # method -> summary of `evaluate.summarise` or `evaluate.evaluate_embeddings`
     metric:str='macro_map',       # a figure of the summaries
@@ -336,7 +365,7 @@ def show_metrics(
     chance = {round(c[metric], 3) for s in summaries.values() if (c := s.get('chance')) and _known(c.get(metric))}
     for c in chance: ax.axvline(c, color=WRONG, ls='--', lw=1.3, label=f'chance {c:.2f}')
     ax.set(yticks=range(len(summaries)), yticklabels=list(summaries), xlim=(0, 1.08), ylim=(len(summaries) - .5, -.5),
-           xlabel=f"{metric.replace('_', ' ').replace('map', 'mAP').replace('mrr', 'MRR')} (95 % interval over queries)")
+           xlabel=f"{metric.replace('_', ' ').replace('map', 'mAP').replace('mrr', 'MRR')} ({_interval_name(summaries)})")
     if chance: ax.legend(fontsize=8, loc='lower right')
     if title: ax.set_title(title)
     return fig

@@ -514,8 +514,10 @@ class PretrainTrainer(LoopTrainer):
     def evaluate(self, *args, metric_key_prefix='eval', **kwargs):
         device = self.args.device
         with self.whole() as model, each_alone():
-            model.eval(); out = [model(**{k: v.to(device) for k, v in b.items()}) for b in self.valid]
-            z = torch.cat([model.encoder(w.to(device)).float() for w in self.windows.split(64)])
+            model.eval()
+            with self.accelerator.autocast():
+                out = [model(**{k: v.to(device) for k, v in b.items()}) for b in self.valid]
+                z = torch.cat([model.encoder(w.to(device)) for w in self.windows.split(64)])
             if self.picture and self.args.process_index == 0 and hasattr(model, 'reconstruct'):
                 b = {k: v[:6].to(device) for k, v in self.valid[0].items()}
                 self.picture(self.state.global_step, b['images'].cpu(), *(t.cpu() for t in model.reconstruct(**b)))

@@ -18,7 +18,7 @@ from .encoder import Encoder, EncoderModule
 from .train import PRECISIONS, LoopTrainer, TrainError, arguments, fit, gather_rows, several, world_size
 
 # %% auto #0
-__all__ = ['SiameseConfig', 'Batches', 'SiameseModel', 'AverageFollows', 'SiameseTrainer', 'finetune', 'toward',
+__all__ = ['SiameseConfig', 'Batches', 'Averaged', 'SiameseModel', 'AverageFollows', 'SiameseTrainer', 'finetune', 'toward',
            'discriminative_stretch', 'stretch_head']
 
 # %% ../nbs/06_siamese.ipynb #c3efd0e2
@@ -45,7 +45,7 @@ class SiameseConfig:
     gather:bool = False # with several processes: compare the windows of all of them, not only those of each
     eval_every:int = 50 # steps between validations, checkpoints and log lines
     patience:int = 0 # stop after so many validations without gain; 0 = never
-    precision:str = 'auto' # 'auto', 'fp32', 'fp16', 'bf16'; auto is fp32 on a CPU
+    precision:str = 'auto' # 'auto', 'fp32', 'fp16', 'bf16', see `precision.pick_precision`
     seed:int = 0
 
     def __post_init__(self):
@@ -112,18 +112,15 @@ class Batches(torch.utils.data.Dataset):
         return {'images': self.x[rows].float(), 'labels': torch.as_tensor(y), 'batch_seed': torch.tensor((self.config.seed*1_000_003 + i) % 2**31)}
 
 # %% ../nbs/06_siamese.ipynb #e672092d
-class SiameseModel(nn.Module):
-    "An encoder with its training loss: images and labels in, {'loss', 'active_share'} out. (Trainer's callbacks take an attribute `config` for a transformers configuration, so there is none.)"
-    def __init__(self, module:EncoderModule, config:SiameseConfig, anchor_ok, metric='cosine', scaling='window', clip=3.):
+class Averaged(nn.Module):
+    "An encoder in training, and beside it a running mean of its weights. (Trainer's callbacks take an attribute `config` for a transformers configuration, so settings are `settings`.)"
+    def __init__(self,
+        module:EncoderModule, # that learns
+        config, # with `average`: the mean forgets by this factor a step, 0 for none
+    ):
         super().__init__()
-        self.encoder, self.settings, self.augment = module, config, Augment(config.augment, scaling, clip)
+        self.encoder, self.settings = module, config
         self.average = deepcopy(module).requires_grad_(False).eval() if config.average else None
-        self.register_buffer('anchor_ok', anchor_ok, persistent=False)
-        d = distances.CosineSimilarity() if metric == 'cosine' else distances.LpDistance(p=2, normalize_embeddings=True)
-        self.distance = d
-        if config.loss == 'supcon': self.criterion = losses.SupConLoss(config.temperature, distance=distances.CosineSimilarity())
-        else: self.criterion = losses.TripletMarginLoss(config.margin, swap=config.swap, distance=d)
-        self.miner = {'hard': miners.BatchHardMiner(distance=d), 'semihard': miners.TripletMarginMiner(config.margin, 'semihard', distance=d)}.get(config.mining)
 
     @property
     def kept(self): return self.encoder if self.average is None else self.average
@@ -141,6 +138,18 @@ class SiameseModel(nn.Module):
             if a.is_floating_point(): a.lerp_(w, 1 - keep)
             else: a.copy_(w)
 
+class SiameseModel(Averaged):
+    "An encoder with its training loss: images and labels in, {'loss', 'active_share'} out."
+    def __init__(self, module:EncoderModule, config:SiameseConfig, anchor_ok, metric='cosine', scaling='window', clip=3.):
+        super().__init__(module, config)
+        self.augment = Augment(config.augment, scaling, clip)
+        self.register_buffer('anchor_ok', anchor_ok, persistent=False)
+        d = distances.CosineSimilarity() if metric == 'cosine' else distances.LpDistance(p=2, normalize_embeddings=True)
+        self.distance = d
+        if config.loss == 'supcon': self.criterion = losses.SupConLoss(config.temperature, distance=distances.CosineSimilarity())
+        else: self.criterion = losses.TripletMarginLoss(config.margin, swap=config.swap, distance=d)
+        self.miner = {'hard': miners.BatchHardMiner(distance=d), 'semihard': miners.TripletMarginMiner(config.margin, 'semihard', distance=d)}.get(config.mining)
+
     def forward(self, images, labels, batch_seed=None):
         seed, n = None if batch_seed is None else int(batch_seed), self.settings.views
         z, labels = self.encoder(self.augment(images.repeat(n, 1, 1, 1), seed=seed)), labels.repeat(n)
@@ -150,8 +159,11 @@ class SiameseModel(nn.Module):
         z:torch.Tensor, # (B, D) unit-length embeddings
         labels:torch.Tensor, # (B,) class numbers
     )->dict:
-        "Loss and active share of embeddings."
-        z, every = z.float(), self.triplets(labels)
+        "Loss and active share of embeddings, in float32."
+        with torch.autocast(z.device.type, enabled=False): return self._objective(z.float(), labels)
+
+    def _objective(self, z, labels):
+        every = self.triplets(labels)
         if self.settings.loss == 'supcon':
             a1, p, a2, n = lmu.get_all_pairs_indices(labels); k1, k2 = self.anchor_ok[labels[a1]], self.anchor_ok[labels[a2]]
             loss = self.criterion(z, labels, indices_tuple=(a1[k1], p[k1], a2[k2], n[k2]))
@@ -193,7 +205,7 @@ class SiameseTrainer(LoopTrainer):
         with self.whole() as model:
             if self.args.process_index == 0:                    # one process validates and tells the others, so that all of them stop, or not, at the same step
                 model.eval()
-                with torch.inference_mode(): z = torch.cat([model.kept(b.to(self.args.device)).float().cpu() for b in self.valid.split(256)]).numpy()
+                with torch.inference_mode(), self.accelerator.autocast(): z = torch.cat([model.kept(b.to(self.args.device)).float().cpu() for b in self.valid.split(256)]).numpy()
                 metrics = [{f'{metric_key_prefix}_{k}': v for k, v in self.score(z).items()}]; model.train()
         if several(): dist.broadcast_object_list(metrics)
         metrics = metrics[0]; self.log(metrics)

@@ -13,8 +13,9 @@ import torch.distributed as dist
 from safetensors import SafetensorError
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import safe_globals
-from .encoder import PRECISIONS, pick_device
+from .encoder import pick_device
 from .files import MANIFEST, check_manifest, event, manifest, writing
+from .precision import PRECISIONS, pick_precision
 
 # %% auto #0
 __all__ = ['TrainError', 'mixed_precision', 'arguments', 'several', 'each_alone', 'total', 'largest', 'gather_rows', 'world_size',
@@ -25,12 +26,13 @@ class TrainError(ValueError):
     "Settings or data that cannot be trained on; the message says why and what to do."
 
 def mixed_precision(
-    want:str='auto', # one of `PRECISIONS`; auto is fp32 on a CPU, else bf16 where the device has it, else fp16
+    want:str='auto', # one of `PRECISIONS`; auto is bf16 on CUDA where the device has it, else fp16; on a processor what is measured to be fast
 )->dict: # for `TrainingArguments`
-    "Mixed precision only where the device has it."
-    if want not in PRECISIONS: raise TrainError(f"precision is {want!r}: expected one of {', '.join(PRECISIONS)}")
-    if want == 'auto': want = 'fp32' if not torch.cuda.is_available() else 'bf16' if torch.cuda.is_bf16_supported() else 'fp16'
-    return {'bf16': want == 'bf16', 'fp16': want == 'fp16'}
+    "Mixed precision only where the device is fast in it."
+    device = pick_device()
+    name = pick_precision(want, device, training=True, error=TrainError)
+    if name == 'fp16' and device.type == 'cpu': raise TrainError("precision is fp16, in which only GPUs train: choose bf16, fp32 or auto")
+    return {'bf16': name == 'bf16', 'fp16': name == 'fp16'}
 
 def arguments(
     folder, # checkpoints go here
@@ -44,7 +46,8 @@ def arguments(
 )->TrainingArguments:
     "How every training of this package runs: in order, clipped at norm 3, with the last two checkpoints kept."
     every = min(every, steps)
-    if world_size() > 1 and pick_device().type == 'cpu': others |= dict(use_cpu=True, ddp_backend='gloo')       # unasked, every process would train alone
+    if pick_device().type == 'cpu': others |= dict(use_cpu=True)         # unasked, transformers takes bf16 for a GPU's
+    if world_size() > 1 and pick_device().type == 'cpu': others |= dict(ddp_backend='gloo')       # unasked, every process would train alone
     return TrainingArguments(str(folder), max_steps=steps, learning_rate=lr, warmup_steps=round(warmup*steps), lr_scheduler_type='cosine', max_grad_norm=3., train_sampling_strategy='sequential',
         save_strategy='steps', save_steps=every, logging_steps=every, eval_steps=every, save_total_limit=2, restore_callback_states_from_checkpoint=True, remove_unused_columns=False,
         report_to=list(report_to) or 'none', disable_tqdm=True, dataloader_pin_memory=torch.cuda.is_available(), accelerator_config={'non_blocking': torch.cuda.is_available()}, log_level='error', **mixed_precision(precision), **others)

@@ -549,14 +549,16 @@ class Recipe:
         "Scale amplitudes; dead and non-finite samples become 0."
         window = np.asarray(window)
         if window.ndim != 2: raise WindowError(f"expected a window (height, width), got shape {window.shape}")
-        window = window.astype(np.float32)
-        good = np.isfinite(window) if live is None else np.asarray(live) & np.isfinite(window)
+        values = window.astype(np.float32).astype(np.float64)
+        good = np.isfinite(values) if live is None else np.asarray(live) & np.isfinite(values)
         if not good.any(): raise WindowError("window has no live sample: leave it out (min_live)")
-        values = window[good].astype(np.float64)
-        middle, spread = (values.mean(), values.std()) if self.scaling == 'window' else (0., scale)
+        whole = good.all()
+        counted = values.ravel() if whole else values[good]
+        middle, spread = (counted.mean(), counted.std()) if self.scaling == 'window' else (0., scale)
         if not spread > 0: raise WindowError("window has no contrast (zero variance): leave it out")
-        out = np.clip((np.where(good, window, middle) - middle) / spread, -self.clip, self.clip)
-        return out.astype(np.float32)
+        scaled = (values if whole else np.where(good, values, middle)) - middle
+        scaled /= spread
+        return np.clip(scaled, -self.clip, self.clip, out=scaled).astype(np.float32)
 
     def batch(self,
         windows, # list of (height, width) arrays; shapes may differ

@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault('MPLBACKEND', 'Agg')
+os.environ['REFCON_PRECISION'] = 'fp32'        # results are the same on every machine; tests/test_precision.py asks for others
 if 'PYTEST_XDIST_WORKER' in os.environ: os.environ.setdefault('OMP_NUM_THREADS', '1')      # as many workers as cores
 
 

@@ -243,3 +243,18 @@ def test_numbers_below_zero_are_no_options():
     from reflection_connection.cli import parser
     asked = parser().parse_args(['search', 'i', '--along', '-3,4', '-1.5,-2', '--box', '-5', '0', '8', '8', '--min-samples', '-1'])
     assert asked.along == [(-3., 4.), (-1.5, -2.)] and asked.box == [-5, 0, 8, 8] and asked.min_samples == -1
+
+
+def test_commands_say_it_on_standard_error(refcon, encoder_folder, tmp_path, monkeypatch):
+    "JSON stays clean; what is forced is not said."
+    from PIL import Image
+    monkeypatch.delenv('REFCON_PRECISION')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path/'cache'))
+    (tmp_path/'images').mkdir()
+    for k in range(256): Image.fromarray(np.random.default_rng(k).integers(0, 255, (48, 48), dtype=np.uint8)).save(tmp_path/'images'/f'{k}.png')
+    def index(name, *more):
+        done = refcon('index', tmp_path/'images', '--encoder', encoder_folder, '--out', tmp_path/name, '--json', *more)
+        assert done.returncode == 0 and json.loads(done.stdout), done.stderr
+        return done.stderr
+    assert index('a').count('precision of embedding: ') == 1 and len(list((tmp_path/'cache').rglob('precision-*.json'))) == 1
+    assert 'precision' not in index('b', '--precision', 'bf16')

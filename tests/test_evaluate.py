@@ -136,6 +136,10 @@ def test_what_intervals_are_over():
     assert over(t.assign(survey='one', section=t.survey)) == dict(over='section', n=12)
     assert over(t.assign(survey=np.where(np.arange(len(t)), t.survey, None), section=t.survey)) == dict(over='section', n=12)
     assert over(t.assign(survey='one', section=np.arange(len(t)))) == dict(over='window', n=len(t))      # loose images: each is its own section
+    known = np.where(np.arange(len(t)) > 4, t.survey, None)                                              # five of the first survey's ten are not known
+    assert over(t.assign(survey=known)) == dict(over='survey', n=17)
+    assert over(t.assign(survey=known, section=np.where(np.arange(len(t)) > 1, t.survey, None))) == dict(over='section', n=14)
+    assert paired_bootstrap(t.assign(survey=known), t, n_boot=20, over='survey')['ci'] == [0, 0]
 
 def test_a_difference_in_one_survey_only_is_not_sure():
     "Over windows it would be."
