@@ -112,6 +112,7 @@ COMMANDS = {
         (('--class',), dict(metavar='NAME', dest='label', help='query: windows of this class of --labels')), _MERGE,
         (('--like',), dict(nargs='+', default=[], metavar='ID', help='windows of the index that are meant too')),
         (('--unlike',), dict(nargs='+', default=[], metavar='ID', help='windows of the index that are not meant')),
+        (('--look',), dict(type=_between(0, 1, float), metavar='W', help="what counts as similar: 0 the same kind of structure, 1 the same appearance, between them both; default: the encoder's own weight")),
         (('--k',), dict(type=_positive, default=10, metavar='K', help='hits')),
         (('--where',), dict(metavar='EXPR', help="filter, e.g. \"line > 1300 and time_ms < 2000\"")),
         (('--polygon',), dict(metavar='CSV', help='only hits inside: columns x and y (or easting and northing), one row a corner; several polygons are told apart by a column or an empty row')),
@@ -380,12 +381,14 @@ def search(a):
     if a.label and a.labels: a.label = name_among(a.label, reader.frame.label.unique(), a.merge_case)
     if a.labels: known = searcher.encoder.embed(*reader.read()), reader.frame.label.to_numpy(str)
     if bool(a.label) == bool(examples): raise SearchError("nothing is asked, or too much: give either --class NAME with --labels, or --image PNG, a box, --like ID")
-    question = ClassQuestion(searcher, *known, a.label) if a.label else Question(searcher, examples, unlike)
+    if a.label and a.look is not None: raise SearchError("--look weighs what examples have in common with windows: --class goes by the encoder's own weight; leave --look out, or ask with --like ID")
+    question = ClassQuestion(searcher, *known, a.label) if a.label else Question(searcher, examples, unlike, look=a.look)
     box = next((e.place for e in examples if e.place), {}); polygon = read_polygon(a.polygon) if a.polygon else None
     if not searcher.store: _say_empty(a.polygon, polygon, searcher.index.items)
     if a.map:
         if not searcher.sources: raise SearchError("--map needs a volume in the index: images have no geometry")
         note = f"LIKENESS TO {box['line_kind']} {box['line']} BOX {' '.join(map(str, a.box or []))}".upper() if box else f'LIKENESS TO {question.name}'.upper()
+        if a.look is not None: note += f' LOOK {a.look:g}'
         searcher.write_map(searcher.score(question, MAPS)[0], a.map, box.get('source', a.chosen), box.get('line_kind'), note); print(f'{a.map}: likeness in [0, 1]', file=sys.stderr)
     if a.bodies: found = searcher.bodies(question, .5 if a.min_confidence is None else a.min_confidence, a.where, polygon)
     else: found = searcher.hits(question, a.k, a.min_separation, a.min_samples, a.where, polygon, a.min_confidence, known)

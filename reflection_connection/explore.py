@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from .files import locked, loopback_direct, whole_file
-from .index import Index
+from .index import Index, weigher
 from .plot import DEAD, color_range
 from .search import HITS, MAPS, ClassQuestion, Question, Searcher, synthetic_references
 from .tables import WindowError, class_name, read_rows, whole_numbers
@@ -123,7 +123,7 @@ _number = lambda v: type(v) in (int, float) and abs(v) < 2**53
 _text = lambda most: lambda v: isinstance(v, str) and len(v) <= most
 _wholes = lambda most: lambda v: isinstance(v, list) and len(v) <= most and all(map(_whole, v))
 ACTIONS = dict(show=dict(source=_text(4096), kind=_text(20), number=_number), look=dict(gain=_number, cmap=_text(40), heat=_text(LONGEST)), ask=dict(box=lambda v: _wholes(4)(v) and len(v) == 4),
-    refine=dict(place=_whole, sign=_whole), follow=dict(place=_whole), filter=dict(expression=_text(10_000)), lasso=dict(rows=_wholes(100_000)), clear={}, label=dict(name=_text(10_000), place=_whole), undo={},
+    refine=dict(place=_whole, sign=_whole), follow=dict(place=_whole), weigh=dict(look=_number), filter=dict(expression=_text(10_000)), lasso=dict(rows=_wholes(100_000)), clear={}, label=dict(name=_text(10_000), place=_whole), undo={},
     export=dict(suffix=lambda v: v in ('.sgy', '.npy', '.zarr')), cancel={}) # what the page may ask for: arguments, and whether a value will do; everything else is for Python alone
 
 def _asked(content):
@@ -160,6 +160,7 @@ class Explorer(anywidget.AnyWidget):
         self.table, self.allow_labels = LabelTable(path) if path else None, allow_labels and path is not None
         self.k, self.separation, self._k = k, separation, 0
         self._gain, self._cmap, self._heat, self._expression, self._rows, self._thread, self._stop = 1., 'gray', 'likeness', '', [], None, threading.Event()
+        self._look = None                                                # as the encoder weighs it
         self._positives, self._negatives, self._signs, self._values, self._p, self._known, self._synthetic, self._taught = [], [], {}, None, None, None, None, {}
         s = self.searcher
         names = [s.volume(p).name for p in s.sources]                    # finds those that have moved
@@ -235,8 +236,16 @@ def look(self:Explorer, gain:float=None, cmap:str=None, heat:str=None):
 
 @patch
 def _heats(self:Explorer): return ['likeness', *(['probability'] if self.searcher.calibration else []), 'none', *(sorted(set(self._known[1])) if self._known and self.searcher.calibration else [])]
+
 @patch
-def _view(self:Explorer, current=None): self.view = dict(heats=self._heats(), heat=self._heat, cmap=self._cmap, expression=self._expression, current=self.view.get('current', -1) if current is None else current)
+def _weight(self:Explorer)->float: # None where the encoder has one part
+    "The share of look in the similarity that the page shows."
+    encoder = self.searcher.encoder
+    if weigher(encoder) is None: return None
+    return encoder.look if self._look is None else self._look
+
+@patch
+def _view(self:Explorer, current=None): self.view = dict(heats=self._heats(), heat=self._heat, cmap=self._cmap, expression=self._expression, look=self._weight(), current=self.view.get('current', -1) if current is None else current)
 
 def _with_unit(name, unit): return f'{name} ({unit})' if unit else name
 
@@ -283,7 +292,7 @@ def _hit(self:Explorer, place):
 @patch
 def search(self:Explorer):
     "Answer the question."
-    guide, t0, s = self._guide(), time.perf_counter(), self.searcher; question = Question(s, self._positives, self._negatives); raw = s.score(question, None); scores, (self._values, self._p) = ([None if v is None else s.smoothed(v, how) for v in raw] for how in (HITS, MAPS))
+    guide, t0, s = self._guide(), time.perf_counter(), self.searcher; question = Question(s, self._positives, self._negatives, look=self._look); raw = s.score(question, None); scores, (self._values, self._p) = ([None if v is None else s.smoothed(v, how) for v in raw] for how in (HITS, MAPS))
     found = s.hits(question, self.k, *self.separation, self._expression or None, guess=guide, scores=scores)
     self.shades = (np.clip(scores[0][self._cloud_rows], 0, 1)*255).astype(int).tolist()
     self._list(found, time.perf_counter() - t0)
@@ -317,6 +326,16 @@ def follow(self:Explorer, place:int):
     "Go to a hit."
     h = self._hit(place); self._view(place)
     if (h['source'], h['line_kind'], int(h['line'])) != self._where: self.show(h['source'], h['line_kind'], int(h['line']))
+
+@patch
+def weigh(self:Explorer,
+    look:float=None, # 0: the same kind of structure, 1: the same look, see `search.Question`; None: as the encoder weighs them
+):
+    "Ask the same again with another weight of look; nothing is embedded again."
+    self.searcher.encoder.weigh(np.zeros(self.searcher.encoder.dim), look)       # refuses what it cannot weigh
+    self._look = look
+    self._view()
+    if self._positives: self.search()
 
 @patch
 def filter(self:Explorer, expression:str):
@@ -401,6 +420,7 @@ def export(self:Explorer,
     if not self.allow_labels and path is None: raise WindowError("this explorer is read-only (refcon explore --allow-labels)")
     if self._thread and self._thread.is_alive(): raise WindowError("a map is being written: wait, or cancel it")
     source, kind, _ = self._where; path = Path(path or self.table.path.with_name(f"{self.searcher.volume(source).name}_likeness_{time.strftime('%Y%m%d-%H%M%S')}{suffix}")); values, note = self._values, self._positives[0].name if self._positives else ''
+    if self._look is not None: note += f' look {self._look:g}'
     self._stop.clear(); last = [0.]
     def progress(done, total):
         if self._stop.is_set(): raise _Cancelled

@@ -22,7 +22,7 @@ from .windows import Grid, window_table
 
 # %% auto #0
 __all__ = ['METRICS', 'KINDS', 'FLOOR', 'FLAT_UP_TO', 'SCAN', 'FORMAT', 'EXACT', 'LONGEST', 'HIT_COLUMNS', 'SearchError',
-           'free_memory', 'choose_kind', 'Index', 'about_sources', 'read_meta', 'index_table', 'remembered',
+           'free_memory', 'choose_kind', 'Index', 'weigher', 'about_sources', 'read_meta', 'index_table', 'remembered',
            'present_path', 'build_index', 'where', 'line_steps', 'overlaps', 'polygons', 'inside', 'best_distinct']
 
 # %% ../nbs/07_index.ipynb #5d4f650e
@@ -138,42 +138,72 @@ class Index:
         for k in range(0, len(rows), SCAN): out[k:k + SCAN] = self.embeddings(rows[k:k + SCAN]) @ v.T
         return out
 
-def _unit(z, dim):
+def _rows(z, dim):
     z = np.ascontiguousarray(np.atleast_2d(z), dtype=np.float32)
     if z.ndim != 2 or z.shape[1] != dim: raise SearchError(f"embeddings have shape {z.shape}: expected (N, {dim})")
+    return z
+
+def _unit(z, dim):
+    "Embeddings (N, D) float32; refuses those that are not of unit length."
+    z = _rows(z, dim)
     if len(z) and not np.allclose(np.linalg.norm(z, axis=1), 1, atol=1e-2): raise SearchError("embeddings must be finite and have unit length: take them from Encoder.embed")
     return z
+
+def _asked(z, dim, metric):
+    "Question vectors (Q, D) float32: embeddings, or longer ones as `Encoder.weigh` makes them; refuses others."
+    if metric != 'cosine': return _unit(z, dim)
+    z = _rows(z, dim)
+    length = np.linalg.norm(z, axis=1)
+    if not (np.isfinite(length) & (length > .99)).all():
+        raise SearchError("questions must be finite and of unit length, or longer where Encoder.weigh made them")
+    return z
+
+def weigher(
+    encoder:Encoder,
+): # its `weigh`, or None where it has one part alone
+    "How questions to an encoder's embeddings are weighed."
+    return encoder.weigh if encoder.parts and 0 < encoder.look < 1 else None
+
+def _as_distance(similarity, metric):
+    "Distances of inner products, in [0, 2]; refuses questions to which windows are more similar than they can be."
+    if similarity.size and similarity.max() > 1.2:              # product quantisation rounds by less
+        raise SearchError(f"a similarity of {similarity.max():.2f}: questions must have unit length, or come from Encoder.weigh")
+    cosine = np.maximum(1 - similarity, 0)
+    return cosine if metric == 'cosine' else np.sqrt(2*cosine)
 
 # %% ../nbs/07_index.ipynb #5174235e
 @patch
 def search(self:Index,
-    queries:np.ndarray, # (Q, D) float32, rows of unit length
+    queries:np.ndarray, # (Q, D) float32, embeddings, or questions that `Encoder.weigh` weighed
     k:int=10, # neighbours wanted; more than there are is fine
     rows=None, # search only among these item rows (integer array or boolean mask)
     use_gpu:bool=True, # search on a GPU when faiss-gpu and a device are there and nothing is filtered
 )->tuple: # (distances (Q, k) float32, item rows (Q, k) int64); places without a neighbour hold inf and -1
     "Nearest items of every query, nearest first."
-    q = _unit(queries, self.faiss.d)
+    q = _asked(queries, self.faiss.d, self.metric)
     if k < 1: raise SearchError(f"k is {k}: expected at least 1")
     if rows is not None: rows = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, np.int64)
     found = min(k, len(self) if rows is None else len(rows)); d, i = np.full((len(q), k), np.inf, np.float32), np.full((len(q), k), -1, np.int64)
     if not found: return d, i
     if not self.exact and rows is not None and len(rows) <= SCAN: like, i[:, :found] = self._exactly(q, found, rows)              # few: look at each
     else:
-        options = {} if rows is None else {'params': self._selected(rows)}
-        like, i[:, :found] = (self._on_gpu() if use_gpu and rows is None and k <= 2048 else self.faiss).search(q, found, **options)
+        params = self._parameters(q, rows)
+        like, i[:, :found] = (self._on_gpu() if use_gpu and params is None and k <= 2048 else self.faiss).search(q, found, params=params)
         short = (i[:, :found] < 0).any(1)                                                     # a graph or lists ended before there were enough
         if short.any(): like[short], i[short, :found] = self._exactly(q[short], found, rows)
-    cosine = np.maximum(1 - like, 0); d[:, :found] = cosine if self.metric == 'cosine' else np.sqrt(2*cosine)
+    d[:, :found] = _as_distance(like, self.metric)
     return d, i
 
 @patch
-def _selected(self:Index, rows):
-    "FAISS parameters that leave only some rows."
-    sel = faiss.IDSelectorBatch(rows)
-    if isinstance(self.faiss, faiss.IndexIVF): return faiss.SearchParametersIVF(sel=sel, nprobe=self.faiss.nprobe)
-    if isinstance(self.faiss, faiss.IndexHNSW): return faiss.SearchParametersHNSW(sel=sel, efSearch=self.faiss.hnsw.efSearch)
-    return faiss.SearchParameters(sel=sel)
+def _parameters(self:Index, q, rows):
+    "FAISS parameters that leave only some rows, and look farther for weighed questions; None where neither is asked."
+    weighed = bool(len(q)) and bool(np.linalg.norm(q, axis=1).max() > 1.01)
+    far = {n: self.settings.get(f'weighed_{n}') if weighed else None for n in ('nprobe', 'efSearch')}
+    if rows is None and not any(far.values()): return None
+    some = {} if rows is None else {'sel': faiss.IDSelectorBatch(rows)}
+    if isinstance(self.faiss, faiss.IndexIVF): return faiss.SearchParametersIVF(**some, nprobe=far['nprobe'] or self.faiss.nprobe)
+    if isinstance(self.faiss, faiss.IndexHNSW): return faiss.SearchParametersHNSW(**some, efSearch=far['efSearch'] or self.faiss.hnsw.efSearch)
+    return faiss.SearchParameters(**some)
 
 @patch
 def _exactly(self:Index, q, k, rows=None):
@@ -280,7 +310,7 @@ def read_meta(
     meta = {'settings': {}, 'volumes': {}, 'parts': [], 'sizes': []} | meta | ({'kind': {'float32': 'flat', 'float16': 'fp16'}.get(str(meta.get('precision')), f"of precision {meta.get('precision', 'missing')}")} if meta['format'] == 1 else {}); record = lambda v: isinstance(v, dict); text = lambda v: isinstance(v, str)
     for name, ok in (('dim', lambda v: type(v) is int and 0 < v <= MOST), ('metric', lambda v: v in METRICS), ('encoder', text), ('recipe', record), ('calibration', lambda v: calibrates(v, meta['metric'])), ('encoder_source', text), ('sources', lambda v: record(v) and all(map(text, v.values()))),
         ('volumes', lambda v: record(v) and all(map(_is_facts, v.values()))), ('parts', lambda v: isinstance(v, list) and all(map(_is_part, v))), ('sizes', lambda v: isinstance(v, list) and all(map(text, v))), *([('milvus', lambda v: record(v) and set(v) == {'uri', 'collection'} and all(map(text, v.values())))] if 'milvus' in meta else
-        [('kind', lambda v: v in KINDS[1:]), ('sha256', record), ('settings', lambda v: record(v) and all(type(v.get(k, 1)) is int and 0 < v.get(k, 1) <= MOST for k in ('nprobe', 'efSearch')))])):
+        [('kind', lambda v: v in KINDS[1:]), ('sha256', record), ('settings', lambda v: record(v) and all(type(v.get(k, 1)) is int and 0 < v.get(k, 1) <= MOST for k in ('nprobe', 'efSearch', 'weighed_nprobe', 'weighed_efSearch')))])):
         if name not in meta or not ok(meta[name]): raise SearchError(f"{folder}/meta.json: {name} is {str(meta.get(name, 'missing'))[:60]}, which it cannot be: build the index again (refcon index)")
     return meta
 
@@ -344,33 +374,66 @@ def _sample(shards, most, seed=0):
     for z in shards.embeddings(): mine = rows[(rows >= at) & (rows < at + len(z))]; out.append(z[mine - at]); at += len(z)
     return np.concatenate(out), rows
 
+def _ten_others(rows, own):
+    "The first ten of each row of neighbours that are not the window itself."
+    return [set(r[r != o][:10]) - {-1} for r, o in zip(rows, own)]
+
+def _nearest_in(shards, q, k):
+    "(Q, k) rows of the exact nearest neighbours, in one pass over the shards."
+    best = np.full((len(q), k), -np.inf, np.float32), np.full((len(q), k), -1, np.int64)
+    at = 0
+    for z in shards.embeddings():
+        best = _merge(best, z, np.arange(at, at + len(z)), q, k)
+        at += len(z)
+    return best[1]
+
+def _recall(found, truth):
+    "(recall, recall less two standard errors)."
+    each = np.array([len(f & t)/max(len(t), 1) for f, t in zip(found, truth)])
+    return float(each.mean()), float(each.mean() - 2*each.std()/len(each)**.5)
+
+@patch
+def _enough(self:Index, shards, own, asked, floor):
+    "Raise the search setting until all of several sets of questions find enough: (its name, its value, (recall, recall less two standard errors) of the worst set)."
+    k = min(11, len(shards))
+    name, level, most = ('efSearch', 32, 2048) if self.kind == 'hnsw' else ('nprobe', min(8, self.faiss.nlist), self.faiss.nlist)
+    truth = [_ten_others(rows, own) for rows in np.split(_nearest_in(shards, np.concatenate(asked), k), len(asked))]
+    while True:
+        self._set(self.settings | {name: level})
+        worst = min((_recall(_ten_others(self.faiss.search(q, k)[1], own), t) for q, t in zip(asked, truth)), key=lambda r: r[1])
+        if worst[1] >= floor or level == most: return name, level, worst
+        level = min(2*level, most)
+
 @patch
 def tune(self:Index,
     shards:Shards, # the embeddings of the index, exact
     queries:int=200, # windows that are asked
     floor:float=FLOOR, # share of the ten nearest that is to be found
-)->float: # recall@10, less two standard errors
-    "Raise the search settings of an approximate index until it finds enough; the setting and its recall are in `settings`."
-    q, own = _sample(shards, queries, 1); best, at = (np.full((len(q), 11), -np.inf, np.float32), np.full((len(q), 11), -1, np.int64)), 0
-    for z in shards.embeddings(): best = _merge(best, z, np.arange(at, at + len(z)), q, min(11, len(shards))); at += len(z)
-    others = lambda i: [set(r[r != o][:10]) - {-1} for r, o in zip(i, own)]
-    truth = others(best[1]); name, level, most = ('efSearch', 32, 2048) if self.kind == 'hnsw' else ('nprobe', min(8, self.faiss.nlist), self.faiss.nlist)
-    while True:
-        self._set(self.settings | {name: level}); found = others(self.faiss.search(q, min(11, len(self)))[1]); each = np.array([len(f & t)/max(len(t), 1) for f, t in zip(found, truth)]); recall, sure = float(each.mean()), float(each.mean() - 2*each.std()/len(each)**.5)
-        if sure >= floor or level == most: break
-        level = min(2*level, most)
-    self.settings |= {'recall_at_10': round(recall, 4), 'at_least': round(sure, 4), 'floor': floor, 'queries': len(q)}
+    weigh=None, # `Encoder.weigh` of an encoder of two parts: kind alone and look alone are asked too, and get a setting of their own
+)->float: # recall@10, less two standard errors; the worst one
+    "Raise the search settings of an approximate index until it finds enough; the settings and their recall are in `settings`."
+    z, own = _sample(shards, queries, 1)
+    settings = self.settings | {'floor': floor, 'queries': len(z)}
+    name, level, (recall, sure) = self._enough(shards, own, [z], floor)
+    settings |= {name: level, 'recall_at_10': round(recall, 4), 'at_least': round(sure, 4)}
+    if weigh is not None:
+        _, level, (recall, least) = self._enough(shards, own, [weigh(z, 0.), weigh(z, 1.)], floor)
+        settings |= {f'weighed_{name}': level, 'weighed_recall_at_10': round(recall, 4)}
+        sure = min(sure, least)
+    self._set(settings)
     return sure
 
-def _fill(index, shards, path):
-    "Put an index together from shards and write it; returns its settings."
+def _fill(index, shards, path, weigh=None):
+    "Put an index together from shards and write it; returns its settings. For `weigh` see `Index.tune`."
     if index.exact: _write_flat(index, shards, path); return {}
     for codes in _codes(index.faiss.d, len(shards)) if index.kind == 'ivfpq' else [None]:
         index.faiss = _make(index.kind, index.faiss.d, len(shards), codes); index.settings = {} if codes is None else {'codes': codes}
         if index.kind != 'hnsw': z, _ = _sample(shards, max(64*index.faiss.nlist, 39*256)); index.faiss.train(z); index.settings |= {'lists': index.faiss.nlist, 'trained_on': len(z)}
         for z in shards.embeddings(): index.faiss.add(_unit(z, index.faiss.d))
-        if (sure := index.tune(shards)) >= FLOOR: break
-    if sure < FLOOR: print(f"recall@10 is {index.settings['recall_at_10']:.3f}, not surely {FLOOR}: take kind 'flat' if that matters", flush=True)
+        if (sure := index.tune(shards, weigh=weigh)) >= FLOOR: break
+    if sure < FLOOR:
+        recall = min(v for k, v in index.settings.items() if k.endswith('recall_at_10'))
+        print(f"recall@10 is {recall:.3f}, not surely {FLOOR}: take kind 'flat' if that matters", flush=True)
     _write_faiss(index.faiss, path); return index.settings
 
 def _there(folder):
@@ -458,7 +521,7 @@ def _build(encoder, sources, folder, grid, kind, encoder_source, memory, opening
     left_out = len(plan.left) + sum(part['left_out'] for part in parts)
     facts = dict(build=dict(key=key, grid=asdict(grid), left_out=left_out), parts=parts, sizes=plan.sizes)
     with whole_folder(folder, 'meta.json', SearchError) as new:
-        index.settings = _fill(index, shards, new/'index.faiss')
+        index.settings = _fill(index, shards, new/'index.faiss', weigher(encoder))
         _complete(new, folder, index, len(shards), shards.items(), encoder_source, plan.volumes(), facts)
     shutil.rmtree(work, ignore_errors=True)                              # there is none where all was in the index
     event('index.written', folder=str(folder), windows=len(shards), kind=index.kind, left_out=left_out, kept=sum(map(len, there.values())))
@@ -594,7 +657,7 @@ def _distinct(frame, k, lines, samples, steps=None):
     return chosen
 
 def best_distinct(
-    found, # callable wanted -> (the nearest windows with their `distance`, indexed by their rows, whether there may be more)
+    found, # callable wanted -> (the nearest windows with their `distance` and `similarity`, indexed by their rows, whether there may be more)
     k:int, min_separation:int=0, min_samples:int=0, probability=None, min_probability:float=None, # see `Index.hits`
     steps:dict=None, # see `line_steps`
 )->pd.DataFrame: # columns `HIT_COLUMNS` and more, nearest first
@@ -610,7 +673,7 @@ def best_distinct(
     if min_probability is not None: out = out[out.probability >= min_probability]
     return out[[*HIT_COLUMNS, *(c for c in ('survey', 'depth_m', 'il0', 'il1', 'xl0', 'xl1', 'cdp0', 'cdp1') if c in out)]].reset_index(drop=True)
 
-HIT_COLUMNS = ('id', 'rank', 'distance', 'probability', 'label', 'source', 'line_kind', 'line', 'top', 'left', 'height', 'width', 'time_ms', 'x', 'y')
+HIT_COLUMNS = ('id', 'rank', 'similarity', 'distance', 'probability', 'label', 'source', 'line_kind', 'line', 'top', 'left', 'height', 'width', 'time_ms', 'x', 'y')
 
 def _every(meta):
     "Every how many lines an index has windows, as its meta.json says."
@@ -629,7 +692,7 @@ def steps(self:Index)->dict: # source -> {'inline': n, 'crossline': n}
 
 @patch
 def hits(self:Index,
-    query, # (D,) float32 of unit length, or (N,) distances of all items, smaller = better
+    query, # (D,) float32, see `search`, or (N,) distances of all items, smaller = better
     k:int=10, # hits wanted
     box=None, # where the query lies (mapping as for `overlaps`, or several), so that it does not find itself
     expression:str=None, # expression for `where`
@@ -645,17 +708,20 @@ def hits(self:Index,
     if polygon is not None: allowed &= inside(self.items, polygon)
     for b in [box] if isinstance(box, (dict, pd.Series)) else box or []: allowed &= ~overlaps(b, self.items, min_separation, steps=self.steps)
     nearest = self._nearest(np.asarray(query), allowed, scored)
-    def found(wanted): d, rows = nearest(wanted); return self.items.iloc[rows].assign(distance=d.astype(float)), len(rows) == wanted
+    def found(wanted):
+        d, like, rows = nearest(wanted)
+        return self.items.iloc[rows].assign(distance=d.astype(float), similarity=like.astype(float)), len(rows) == wanted
     return best_distinct(found, k, min_separation, min_samples, probability, min_probability, self.steps)
 
 @patch
 def _nearest(self:Index, query, allowed, scored=None):
-    "A function wanted -> (distances, rows) of the nearest allowed items."
+    "A function wanted -> (distances, similarities, rows) of the nearest allowed items."
     if query.shape == (self.faiss.d,) and not scored:
         def by_vector(wanted):
-            d, rows = (v[0] for v in self.search(query, wanted, None if allowed.all() else allowed)); there = rows >= 0
-            return d[there], rows[there]
+            d, rows = (v[0] for v in self.search(query, wanted, None if allowed.all() else allowed))
+            d, rows = d[rows >= 0], rows[rows >= 0]
+            return d, 1 - (d if self.metric == 'cosine' else d**2/2), rows
         return by_vector
     if query.shape != (len(self),): raise SearchError(f"query has shape {query.shape}: expected ({self.faiss.d},) or ({len(self)},)")
     rows = np.flatnonzero(allowed); rows = rows[np.argsort(query[rows], kind='stable')]
-    return lambda wanted: (query[rows[:wanted]], rows[:wanted])
+    return lambda wanted: (query[rows[:wanted]], 1 - query[rows[:wanted]], rows[:wanted])

@@ -12,7 +12,7 @@ import pandas as pd
 from .embed import Kept, Shards, embed_sources, part_key, plan_windows, work_key
 from .encoder import Encoder
 from .files import locked, loopback_direct, settle, whole_folder, write_json
-from .index import FORMAT, METRICS, Index, SearchError, _unit, about_sources, best_distinct, inside, overlaps, polygons, read_meta, remembered, where
+from .index import FORMAT, METRICS, Index, SearchError, _as_distance, _asked, _unit, about_sources, best_distinct, inside, overlaps, polygons, read_meta, remembered, where
 from .volume import say
 from .volume.errors import spoken
 from .windows import COLUMNS, _TEXT, _WHOLE, Grid, window_table
@@ -156,25 +156,25 @@ def push(self:MilvusIndex,
 
 @patch
 def search(self:MilvusIndex,
-    queries:np.ndarray, # (Q, D) float32, rows of unit length
+    queries:np.ndarray, # (Q, D) float32, see `Index.search`
     k:int=10, # neighbours wanted, at most `MOST`
     expression:str=None, # see `index.where`
     more:str='', # a condition in Milvus's own language
-)->list: # for each query a table of windows with their `distance`, nearest first
+)->list: # for each query a table of windows with their `distance` and `similarity`, nearest first
     "Nearest windows of every query."
     if not 1 <= k <= MOST: raise SearchError(f"k is {k}: expected 1 to {MOST:,}")
     condition = ' and '.join(c for c in (milvus_filter(expression) if expression else '', more) if c)
-    with _asking(self.uri): found = self.client.search(self.collection, data=_unit(queries, self.dim).tolist(), limit=k, filter=condition, output_fields=self.columns, anns_field='embedding', search_params={'metric_type': 'IP'})
+    with _asking(self.uri): found = self.client.search(self.collection, data=_asked(queries, self.dim, self.metric).tolist(), limit=k, filter=condition, output_fields=self.columns, anns_field='embedding', search_params={'metric_type': 'IP'})
     def table(hits):
-        cosine = np.maximum(1 - np.array([h['distance'] for h in hits], np.float64), 0)
+        like = np.array([h['distance'] for h in hits], np.float64)       # Milvus calls inner products so
         found = window_table([h['entity'] | {'id': h['id']} for h in hits])
         if self.moved: found['source'] = found.source.replace(self.moved)
-        return found.assign(distance=cosine if self.metric == 'cosine' else np.sqrt(2*cosine))
+        return found.assign(similarity=np.minimum(like, 1), distance=_as_distance(like, self.metric))
     return [table(hits) for hits in found]
 
 @patch
 def hits(self:MilvusIndex,
-    query:np.ndarray, # (D,) float32 of unit length
+    query:np.ndarray, # (D,) float32, see `Index.search`
     k:int=10, box=None, expression:str=None, min_separation:int=0, probability=None, min_probability:float=None, min_samples:int=0, polygon=None, # see `Index.hits`; `probability` is called with (distances, None)
 )->pd.DataFrame: # columns `index.HIT_COLUMNS` and more
     "Ranked, located hits without near duplicates."

@@ -832,6 +832,7 @@ def questions(
     queries, # a CSV or Parquet table of boxes (line_kind, line, top, left, height, width; perhaps source, label, id), a folder of images, or an image
     most:int=0, # of each label, the first ones; 0: all
     size=None, # (height, width): boxes are made so large around their centres
+    look:float=None, # see `search.Question`
 )->list: # of (name, label or None, `search.Question`)
     "What a table or a folder asks."
     from reflection_connection.search import Question
@@ -843,7 +844,7 @@ def questions(
         else:
             v = searcher.volume(r.source); h, w = size or (r.height, r.width); top, left = (int(np.clip(a + b//2 - c//2, 0, n - c)) for a, b, c, n in ((r.top, r.height, h, v.n_samples), (r.left, r.width, w, len(v.across(r.line_kind, int(r.line))))))
             example = searcher.box(r.line_kind, int(r.line), (top, left, top + h, left + w), r.source)
-        out.append((r.id, None if pd.isna(r.label) else str(r.label), Question(searcher, example)))
+        out.append((r.id, None if pd.isna(r.label) else str(r.label), Question(searcher, example, look=look)))
     if not out: raise RunError(f"{path}: no queries in it")
     return out
 
@@ -949,7 +950,7 @@ def ask_elsewhere(
     "Ask another survey, where nothing is the place or the body that was asked about."
     from reflection_connection.search import Question
     moved = lambda examples: [replace(e, place=None) for e in examples]
-    return [(name, label, Question(searcher, moved(q.positives), moved(q.negatives))) for name, label, q in asked]
+    return [(name, label, Question(searcher, moved(q.positives), moved(q.negatives), look=q.look)) for name, label, q in asked]
 
 def judged_table(
     judged:pd.DataFrame, # from `judge_search`

@@ -13,7 +13,7 @@ from scipy import ndimage
 from .confidence import evidence, probability
 from .encoder import Encoder
 from .files import whole_file, whole_folder
-from .index import Index, SearchError
+from .index import Index, SearchError, weigher
 from .milvus import open_milvus
 from .tables import class_name
 from .volume import Volume, VolumeError, as_openings, in_words, live_mask, open_volume, say, sentences, tell, write_segy_like
@@ -28,7 +28,7 @@ __all__ = ['HITS', 'MAPS', 'MAP_TYPES', 'BODY_COLUMNS', 'Example', 'Searcher', '
 @dataclass
 class Example:
     "A window that is asked about."
-    z:np.ndarray # (D,) float32, its embedding
+    z:np.ndarray # (D,) float32, its embedding, of unit length
     pixels:np.ndarray # (height, width) amplitudes
     name:str # for people
     place:dict=None # source, line_kind, line, top, left, height, width, for `index.overlaps`
@@ -275,6 +275,11 @@ def is_line(self:Searcher,
     return v is not None and (not v.has_geometry or min(len(v.inlines), len(v.crosslines)) == 1)
 
 # %% ../nbs/08b_search.ipynb #3ab3f01a
+def _of_unit_length(encoder, z):
+    "A mean of embeddings as (D,) float32 of unit length; kind and look each by itself, so that neither counts for more because examples agree in it."
+    weigh = weigher(encoder)
+    return (z/np.linalg.norm(z)).astype(np.float32) if weigh is None else weigh(z, encoder.look)
+
 def _cut(section, live, box, where):
     "Pixels and live mask of a box (top, left, bottom, right)."
     top, left, bottom, right = map(int, box)
@@ -305,7 +310,7 @@ def box(self:Searcher,
         traces = v.section(kind, int(numbers[i]), left, right - left); part, live = traces[top:bottom], live_mask(traces)[top:bottom]
         if live.mean() >= .5 and np.ptp(part[live]) > 0: cuts.append((part, live))
     z = self.encoder.embed(*map(list, zip(*cuts)), [v.scale()]*len(cuts)).mean(0)
-    return Example(z/np.linalg.norm(z), pixels, f'{v.name} {kind} {number}, samples {top} to {bottom - 1}, traces {left} to {right - 1}',
+    return Example(_of_unit_length(self.encoder, z), pixels, f'{v.name} {kind} {number}, samples {top} to {bottom - 1}, traces {left} to {right - 1}',
         dict(source=str(v.path), line_kind=kind, line=int(number), top=top, left=left, height=bottom - top, width=right - left))
 
 @patch
@@ -350,12 +355,15 @@ class Question:
         positives, # `Example`s that are meant
         negatives=(), # `Example`s that are not
         share:float=.25, # of the negatives' mean that is taken away
+        look:float=None, # share of look in the similarity: 0 asks for the same kind of structure, 1 for the same look; default: the encoder's own
     ):
         self.searcher, self.positives, self.negatives = searcher, [positives] if isinstance(positives, Example) else list(positives), list(negatives)
         if not self.positives: raise SearchError("nothing is asked: give at least one positive example")
         if not 0 <= share <= 1: raise SearchError(f"share is {share}: expected a number from 0 to 1")
         self._p, self._n = (np.stack([e.z for e in es]) if es else np.empty((0, searcher.index.faiss.d), np.float32) for es in (self.positives, self.negatives))
-        q = self._p.mean(0) - (share*self._n.mean(0) if len(self._n) else 0); self.vector = (q/np.linalg.norm(q)).astype(np.float32)
+        q = self._p.mean(0) - (share*self._n.mean(0) if len(self._n) else 0)
+        self.look, self._weigh = look, lambda z: searcher.encoder.weigh(z, look)
+        self.vector = self._weigh(_of_unit_length(searcher.encoder, q))
 
     @property
     def places(self)->list: return [e.place for e in (*self.positives, *self.negatives) if e.place]
@@ -363,22 +371,22 @@ class Question:
     def name(self)->str: return ' and '.join(e.name for e in self.positives) + (' but not ' + ' or '.join(e.name for e in self.negatives) if self.negatives else '')
 
     def likeness(self)->np.ndarray: # (N,) float32 in [0, 1]
-        "Cosine similarity of every window of the index to the question, 0 where it is negative."
+        "Similarity of every window of the index to the question, 0 where it is negative: the cosine, or the weighted mean of the cosines of kind and look."
         return np.clip(self.searcher.index.similarity(self.vector)[:, 0], 0, 1)
 
     def probability(self,
         rows=None, # item rows; all when not given
     )->np.ndarray: # (n,) or None without calibration
-        "How probable it is that windows show what is meant."
+        "How probable it is that windows show what is meant; the curve is fitted for the encoder's own weight of look, and falls with the distance for others too."
         s = self.searcher
         if s.calibration is None: return None
-        pairs = lambda e: probability(s.calibration, _distance(s.index.similarity(e, rows), s.index.metric), s.index.metric).mean(1)
+        pairs = lambda e: probability(s.calibration, _distance(s.index.similarity(self._weigh(e), rows), s.index.metric), s.index.metric).mean(1)
         return pairs(self._p)*(1 - pairs(self._n)) if len(self._n) else pairs(self._p)
 
 def _distance(cosine, metric): return np.maximum(1 - cosine, 0) if metric == 'cosine' else np.sqrt(2*np.maximum(1 - cosine, 0))
 
 class ClassQuestion:
-    "Windows of one class, by labelled windows of all: likeness and probability are the class's evidence, see `confidence.evidence`."
+    "Windows of one class, by labelled windows of all: likeness and probability are the class's evidence, see `confidence.evidence`. Kind and look count as the encoder weighs them."
     places = ()
     def __init__(self,
         searcher:Searcher, # where to look
@@ -513,7 +521,7 @@ def hits(self:Searcher,
     guess=None, # (embeddings (L, D), L class names) of labelled windows: adds the columns `guess` and `guess_probability`
     smooth=HITS, # see `score`
     scores=None, # what `score` gave, when it has been asked already
-)->pd.DataFrame: # `index.HIT_COLUMNS` and more, best first; `distance` is 1 - likeness
+)->pd.DataFrame: # `index.HIT_COLUMNS` and more, best first; `similarity` is the likeness, `distance` 1 less it
     "Ranked, located hits. From Milvus: by the distance to the mean of the examples, each window by itself."
     if self.store and isinstance(question, Question): chance = None if self.calibration is None else lambda d, _: probability(self.calibration, d, self.index.metric); return self.store.hits(question.vector, k, question.places, expression, min_separation, chance, min_probability, min_samples, polygon)
     like, p = scores or self.score(question, smooth); chance = None if p is None else lambda d, rows: p[rows]

@@ -38,14 +38,18 @@ def chromium():
 
 @pytest.fixture(scope='module')
 def survey(tmp_path_factory):
-    "An index of a synthetic survey."
+    "An index of a synthetic survey, by an encoder that tells kind from look."
     from reflection_connection.encoder import Encoder
     from reflection_connection.index import build_index
     from reflection_connection.synthetic import write_survey
     from reflection_connection.windows import Grid
     folder = tmp_path_factory.mktemp('explore')
     path = write_survey(folder/'survey', seed=4, n_inlines=48, n_crosslines=160, n_samples=224)
-    build_index(Encoder.load('refcon-tiny'), path, folder/'index', Grid((48, 48), (24, 24), 'both', every=12), encoder_source='refcon-tiny')
+    encoder = Encoder.load('refcon-tiny')
+    calibration = encoder.calibration
+    encoder.add_look(32, weight=.3).calibration = calibration
+    encoder.save(folder/'encoder')
+    build_index(encoder, path, folder/'index', Grid((48, 48), (24, 24), 'both', every=12), encoder_source=str(folder/'encoder'))
     return folder
 
 
@@ -120,7 +124,7 @@ def test_the_whole_way_in_a_browser(browser, survey):
     marks = pd.read_csv(survey/'survey'/'labels.csv'); salt = marks[(marks.label == 'Salt') & (marks.line_kind == 'inline')].iloc[0]
     with Served(survey/'index', '--allow-labels') as served:
         page = opened(browser, served.url); shot(page, '1-opened')
-        ask_for_salt(page, salt); follow_and_refine(page); label_and_undo(page, survey/'index_labels.csv'); filter_and_lasso(page); write_a_map(page, survey)
+        ask_for_salt(page, salt); weigh_look(page); follow_and_refine(page); label_and_undo(page, survey/'index_labels.csv'); filter_and_lasso(page); write_a_map(page, survey)
         labelled = pd.read_csv(survey/'index_labels.csv').id.tolist(); assert page.said == []
         page.reload(); page.wait_for_selector('.rc-section', timeout=90_000); told(page, 'drag a rectangle'); assert '2 labels in' in page.text_content('.rc-kept')
         all_by_keys(page, salt); cards = {c.get_attribute('data-id'): c.text_content() for c in page.locator('.rc-hit').all()}
@@ -132,6 +136,20 @@ def ask_for_salt(page, salt):
     drag(page, '.rc-section', *on_section((salt.top, salt.left, salt.top + 48, salt.left + 48), dict(samples=224, traces=160), page.locator('.rc-section').bounding_box()))
     told(page, 'hits in'); assert page.locator('.rc-hit').count() >= 10
     card = page.text_content('.rc-hit'); assert re.search(r'(inline|crossline) \d+, \d+ ms', card) and 'p = ' in card and re.search(r'\d+, \d+ m', card); shot(page, '2-hits')
+
+
+def weigh_look(page):
+    "Kind and look are told apart with the slider; a double click on it takes the encoder's own weight again."
+    slider, first, lists = page.locator('.rc-look'), ids(page), []
+    assert slider.is_visible() and slider.input_value() == '0.3'
+    changed = 'was => [...document.querySelectorAll(".rc-hit")].map(e => e.dataset.id).join() != was'
+    for key, at in (('Home', '0'), ('End', '1')):
+        before = ','.join(ids(page)); slider.press(key)
+        page.wait_for_function(changed, arg=before); lists.append(ids(page))
+        assert slider.input_value() == at
+    shot(page, '2-same-look')
+    slider.dblclick(); page.wait_for_function('was => [...document.querySelectorAll(".rc-hit")].map(e => e.dataset.id).join() == was', arg=','.join(first))
+    assert slider.input_value() == '0.3' and lists[0] != lists[1]
 
 
 def follow_and_refine(page):

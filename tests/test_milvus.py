@@ -21,3 +21,29 @@ def test_index_and_search(refcon, tmp_path):
     assert [h['rank'] for h in hits] == [1, 2, 3, 4, 5] and all(h['line'] > number and 0 <= h['probability'] <= 1 for h in hits) and hits == sorted(hits, key=lambda h: h['distance'])
     for more, why in ((('--map', tmp_path/'map.sgy'), 'need an index in memory'), (('--where', 'top < left'), 'compares a column with a value'), (('--min-confidence', '2'), 'min-confidence')):
         bad = ask(*more); assert bad.returncode == 2 and why in bad.stderr and 'Traceback' not in bad.stderr, bad.stderr
+
+
+def test_questions_that_weigh_kind_and_look(tmp_path):
+    "At every weight Milvus ranks as an index in memory does."
+    import numpy as np
+    import pandas as pd
+    from reflection_connection.encoder import Encoder
+    from reflection_connection.index import Index
+    from reflection_connection.milvus import MilvusIndex
+    from reflection_connection.windows import window_table
+    rng = np.random.default_rng(0)
+    unit = lambda *shape: (lambda z: z/np.linalg.norm(z, axis=1, keepdims=True))(rng.normal(size=shape))
+    z = np.concatenate([.7**.5*unit(300, 16), .3**.5*unit(300, 24)], 1).astype(np.float32)
+    items = window_table(pd.DataFrame({'id': [f'w{i}' for i in range(300)], 'source': 's', 'line_kind': 'image', 'line': 0, 'top': 0, 'left': 0, 'height': 8, 'width': 8}))
+    encoder = Encoder.create('resnet-tiny', head_dim=16).add_look(24, weight=.3)
+    index, store = Index.for_encoder(encoder), MilvusIndex.create(str(tmp_path/'windows.db'), encoder)
+    index.add(z, items)
+    store.add(z, items)
+    lists = []
+    for look in (0., None, .5, 1.):
+        a, b = (where.hits(encoder.weigh(z[7], look), 12) for where in (index, store))
+        assert a.id.tolist() == b.id.tolist() and a.id[0] == 'w7'
+        np.testing.assert_allclose(b[['similarity', 'distance']], a[['similarity', 'distance']], atol=1e-5)
+        lists.append(a.id.tolist())
+    assert lists[0] != lists[3]
+    store.close()

@@ -24,12 +24,14 @@ function render({ model, el: root }) {
   const cmap = el("select", { className: "rc-cmap", onchange: () => send("look", { cmap: cmap.value }) }, ...info.cmaps.map((c) => el("option", { value: c }, c)));
   const opacity = el("input", { type: "range", className: "rc-opacity", min: 0, max: 1, step: 0.05, value: 0.45, oninput: () => paint() });
   const heat = el("select", { className: "rc-heat", onchange: () => send("look", { heat: heat.value }) });
+  const look = el("input", { type: "range", className: "rc-look", min: 0, max: 1, step: 0.05, title: "what counts as similar: the same kind of structure, or the same look; double-click: as the encoder weighs them", onchange: () => send("weigh", { look: +look.value }), ondblclick: () => send("weigh") });
+  const weight = el("label", { className: "rc-weight" }, "kind", look, "look");
   const where = el("input", { type: "text", className: "rc-where", placeholder: "filter: time_ms < 1500", size: 18, onchange: () => send("filter", { expression: where.value }) });
   const polygon = el("button", { className: "rc-export", onclick: () => send("export", { suffix: form.value }) }, "write map");
   const form = el("select", { className: "rc-form" }, ...[".sgy", ".npy", ".zarr"].map((s) => el("option", { value: s }, s)));
   const bar = el("div", { className: "rc-bar" },
     el("label", {}, "survey", survey), el("label", {}, "line", kind, slider, number), el("label", {}, "gain", gain), el("label", {}, "colours", cmap),
-    el("label", {}, "map", heat, opacity), el("label", {}, "only", where), el("label", {}, polygon, form),
+    el("label", {}, "map", heat, opacity), weight, el("label", {}, "only", where), el("label", {}, polygon, form),
     el("button", { className: "rc-clear", onclick: () => send("clear") }, "new question"));
 
   // what is going on
@@ -158,7 +160,7 @@ function render({ model, el: root }) {
     const image = await picture(s.png); images.section = image; if (box && s.moved) box = null; paint();
   };
   const onHeat = async () => { images.heat = await picture(model.get("heat").png); paint(); };
-  const onView = () => { const v = model.get("view"); heat.replaceChildren(...v.heats.map((n) => el("option", { value: n }, n))); heat.value = v.heat; cmap.value = v.cmap; where.value = v.expression || ""; current = v.current; list(); paint(); const card = gallery.querySelector(".current"); if (card) card.scrollIntoView({ block: "nearest" }); };
+  const onView = () => { const v = model.get("view"); heat.replaceChildren(...v.heats.map((n) => el("option", { value: n }, n))); heat.value = v.heat; cmap.value = v.cmap; where.value = v.expression || ""; weight.hidden = typeof v.look !== "number"; if (!weight.hidden) look.value = v.look; current = v.current; list(); paint(); const card = gallery.querySelector(".current"); if (card) card.scrollIntoView({ block: "nearest" }); };
   const onStatus = () => { const s = model.get("status"); said.textContent = s.text; status.classList.toggle("error", s.kind === "error"); progress.hidden = cancel.hidden = s.progress === null; if (s.progress !== null) progress.value = s.progress; status.dataset.n = s.n; };
   const onLabels = () => { const l = model.get("labels"); kept.textContent = l.text; classes.replaceChildren(...l.classes.map((c) => el("option", { value: c }))); };
   const onHits = () => { if (!hits().length) current = -1; list(); paint(); chart(); };
