@@ -20,7 +20,7 @@ from transformers.models.resnet.modeling_resnet import ResNetConvLayer, ResNetEm
 from transformers.utils import logging
 from .files import event, file_sha256, read_json, read_steadily, reason, settle, whole_folder, write_json
 from .pictures import read_picture, tell
-from .precision import PRECISIONS, pick_precision
+from .precision import PRECISIONS as PRECISIONS, pick_precision
 from .windows import Recipe, WindowError
 
 # %% auto #0

@@ -790,7 +790,7 @@ def window_chaos(rng, st, box, contrast:float, structure:str)->Unit:
 
 def window_faults(rng, st, box, structure:str)->list:
     "Faults of one of the kinds of `WINDOW_FAULTS`: those of `fault_set`, and others whose plane or throw is unusual."
-    p, nx = st.period, box.nx
+    nx = box.nx
     if structure in FAULTED: return fault_set(rng, st, box, int(rng.choice([1, 1, 1, 2, 3, 4, 6, 9])), (.4, 2.2) if rng.random() < .75 else (.25, .5), structure=structure)
     several = int(rng.choice([1, 1, 2, 3]))
     if structure == 'edge':

@@ -15,7 +15,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from transformers.trainer_pt_utils import safe_globals
 from .encoder import pick_device
 from .files import MANIFEST, check_manifest, event, manifest, writing
-from .precision import PRECISIONS, pick_precision
+from .precision import PRECISIONS as PRECISIONS, pick_precision
 
 # %% auto #0
 __all__ = ['TrainError', 'mixed_precision', 'arguments', 'several', 'each_alone', 'total', 'largest', 'gather_rows', 'world_size',

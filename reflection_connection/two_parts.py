@@ -9,7 +9,6 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from pytorch_metric_learning import distances, losses
-from torch import nn
 from .augment import LEVELS, TwoViews
 from .encoder import Encoder, EncoderModule
 from .siamese import AverageFollows, Averaged, SiameseTrainer

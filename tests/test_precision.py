@@ -182,12 +182,12 @@ def finetuned(folder, name, steps=20, **more):
 
 
 def test_training_in_bf16_agrees_with_fp32(tmp_path):
-    "The backbone computes in bf16, in validation too; weights stay in fp32, and losses of 20 steps within 2 %."
+    "The backbone computes in bf16, in validation too; weights stay in fp32, and losses of 20 steps agree within 1 % (0.2 % measured)."
     single, types, _ = finetuned(tmp_path/'fp32', 'fp32')
     assert types == {torch.float32}
     half, types, encoder = finetuned(tmp_path/'bf16', 'bf16')
     assert types == {torch.bfloat16} and {p.dtype for p in encoder.module.parameters()} == {torch.float32}
-    np.testing.assert_allclose(half, single, rtol=.02)
+    np.testing.assert_allclose(half, single, rtol=.01)
     assert single[-1] < .9*single[0] and not np.array_equal(half, single)
 
 
@@ -201,7 +201,7 @@ def test_a_checkpoint_is_taken_up_in_another_precision(tmp_path):
     shutil.rmtree(tmp_path/'t'/'checkpoint-20')
     resumed, types, _ = finetuned(tmp_path/'t', 'fp32')
     assert types == {torch.float32} and resumed[:3].tolist() == whole[:3].tolist()
-    np.testing.assert_allclose(resumed[3:], whole[3:], rtol=.02)
+    np.testing.assert_allclose(resumed[3:], whole[3:], rtol=.01)
 
 
 def test_pretraining_in_bf16(tmp_path):
