@@ -460,11 +460,12 @@ def part(self:Encoder,
     z:np.ndarray, # (N, D) or (D,) embeddings
     name:str, # 'kind' or 'look'
 )->np.ndarray: # (N, numbers of the part) or without N, float32 of unit length
-    "One part of embeddings. Raises `EncoderError` where there are no parts."
-    _needs_parts(self)
+    "One part of embeddings; without parts, kind is the whole. Raises `EncoderError` for a look that is not there."
     if name not in ('kind', 'look'): raise EncoderError(f"part is {name!r}: expected 'kind' or 'look'")
-    n = self.parts[0]
     z = np.asarray(z, np.float32)
+    if name == 'kind' and self.parts is None: return z
+    _needs_parts(self)
+    n = self.parts[0]
     z = z[..., :n] if name == 'kind' else z[..., n:]
     return z/np.maximum(np.linalg.norm(z, axis=-1, keepdims=True), 1e-12)
 

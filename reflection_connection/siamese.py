@@ -15,11 +15,11 @@ from torch import nn
 from transformers import EarlyStoppingCallback, TrainerCallback
 from .augment import LEVELS, Augment
 from .encoder import Encoder, EncoderModule
-from .train import PRECISIONS, LoopTrainer, TrainError, arguments, fit, gather_rows, several, world_size
+from .train import PRECISIONS, LoopTrainer, TrainError, arguments, fit, gather_rows, rank, several, world_size
 
 # %% auto #0
-__all__ = ['SiameseConfig', 'Batches', 'Averaged', 'SiameseModel', 'AverageFollows', 'SiameseTrainer', 'finetune', 'toward',
-           'discriminative_stretch', 'stretch_head']
+__all__ = ['SiameseConfig', 'Batches', 'Averaged', 'contrast', 'same', 'SiameseModel', 'AverageFollows', 'SiameseTrainer',
+           'finetune', 'toward', 'discriminative_stretch', 'stretch_head']
 
 # %% ../nbs/06_siamese.ipynb #c3efd0e2
 @dataclass
@@ -33,6 +33,8 @@ class SiameseConfig:
     mining:str = 'semihard' # triplets of a P x K batch: 'all', 'semihard', 'hard'; or 'random': random triplets, three windows each
     margin:float = .2 # of the triplet loss, in units of the distance
     temperature:float = .1 # of the supervised contrastive loss
+    within:float = 0. # weight of the comparison of places within a class, which keeps the class from shrinking to a point; needs 2 views
+    look:float = .5 # weight of the comparison of looks, for an encoder of two parts; with 1 view there is none
     swap:bool = False # also compare positive and negative, and take the harder (Balntas et al. 2016)
     not_anchors:tuple = () # classes that are never anchors but serve as negatives, e.g. ('Boring',)
     lr:float = 1e-3 # highest learning rate of AdamW
@@ -56,6 +58,8 @@ class SiameseConfig:
         if self.views < 1: raise TrainError(f"views is {self.views}: expected at least 1")
         if self.views > 1 and self.mining == 'random': raise TrainError("random triplets have one view of each window")
         if not 0 <= self.average < 1: raise TrainError(f"average is {self.average}: expected a number from 0 up to, not including, 1")
+        if min(self.within, self.look) < 0: raise TrainError("within and look are weights: expected 0 or more")
+        if self.within and self.views < 2: raise TrainError("within compares two views of a window: set views=2")
         if self.steps < 1 or self.eval_every < 1: raise TrainError("steps and eval_every must be at least 1")
         if self.loss == 'supcon' and self.mining == 'random': raise TrainError("random triplets need loss 'triplet'")
         if self.gather and self.mining == 'random': raise TrainError("random triplets are complete in themselves: nothing to gather")
@@ -138,6 +142,26 @@ class Averaged(nn.Module):
             if a.is_floating_point(): a.lerp_(w, 1 - keep)
             else: a.copy_(w)
 
+def contrast(
+    z:torch.Tensor, # (B, D) of unit length
+    alike:torch.Tensor, # (B, B) bool: pairs to be brought together
+    among:torch.Tensor=None, # (B, B) bool: pairs that are compared at all; default: every pair
+    temperature:float=.1,
+)->torch.Tensor: # scalar; 0 where no pair is alike
+    "Supervised contrastive loss over given pairs (Khosla et al. 2020, equation 2)."
+    others = ~torch.eye(len(z), dtype=torch.bool, device=z.device)
+    compared = others if among is None else among & others
+    positive, negative = torch.nonzero(alike & compared), torch.nonzero(~alike & compared)
+    loss = losses.SupConLoss(temperature, distance=distances.CosineSimilarity())
+    unread = torch.zeros(len(z), dtype=torch.long, device=z.device)        # labels that are not looked at: the pairs say it all
+    return loss(z, unread, indices_tuple=(*positive.T, *negative.T))
+
+def same(
+    codes:torch.Tensor, # (B,) whole numbers, -1 where unknown
+)->torch.Tensor: # (B, B) bool
+    "Pairs whose codes agree; what is unknown agrees with nothing."
+    return (codes[:, None] == codes) & (codes[:, None] >= 0)
+
 class SiameseModel(Averaged):
     "An encoder with its training loss: images and labels in, {'loss', 'active_share'} out."
     def __init__(self, module:EncoderModule, config:SiameseConfig, anchor_ok, metric='cosine', scaling='window', clip=3.):
@@ -152,8 +176,28 @@ class SiameseModel(Averaged):
 
     def forward(self, images, labels, batch_seed=None):
         seed, n = None if batch_seed is None else int(batch_seed), self.settings.views
-        z, labels = self.encoder(self.augment(images.repeat(n, 1, 1, 1), seed=seed)), labels.repeat(n)
-        return self.objective(gather_rows(z), gather_rows(labels)) if self.settings.gather else self.objective(z, labels)
+        views = self.augment(images.repeat(n, 1, 1, 1), seed=seed)
+        two = isinstance(self.encoder, EncoderModule) and self.encoder.look is not None
+        z, look = self.encoder.parts(views) if two else (self.encoder(views), None)
+        places = (rank()*len(images) + torch.arange(len(images), device=images.device)).repeat(n)
+        labels = labels.repeat(n)
+        if self.settings.gather: z, labels, places, look = (v if v is None else gather_rows(v) for v in (z, labels, places, look))
+        out = self.objective(z, labels)
+        if self.settings.within: out = self.beside(out, 'within', self.settings.within, self.within_classes(z, labels, places))
+        if look is not None and n > 1: out = self.beside(out, 'look', self.settings.look, contrast(look.float(), same(places)))
+        return out
+
+    def beside(self, out, name, weight, loss):
+        "Add a loss, and log it."
+        return out | {'loss': out['loss'] + weight*loss, name: loss.detach()}
+
+    def within_classes(self, z, labels, places):
+        "The loss of places among windows of the same class."
+        z, alike, among = z.float(), same(places), same(labels)
+        if self.settings.loss == 'supcon': return contrast(z, alike, among, self.settings.temperature)
+        a, p = torch.nonzero(alike & ~torch.eye(len(z), dtype=torch.bool, device=z.device)).T
+        pair, n = torch.nonzero((among & ~alike)[a]).T
+        return self.criterion(z, labels, indices_tuple=(a[pair], p[pair], n))
 
     def objective(self,
         z:torch.Tensor, # (B, D) unit-length embeddings
@@ -252,13 +296,14 @@ def toward(
     "Weights part of the way from the start to the fine-tuned ones, which forget less than those at its end (Wortsman et al. 2022, Robust fine-tuning of zero-shot models, section 3)."
     if not 0 <= share <= 1: raise TrainError(f"share is {share}: expected a number from 0 to 1")
     old, new = start.module.state_dict(), trained.module.state_dict()
-    if {k: v.shape for k, v in old.items()} != {k: v.shape for k, v in new.items()}: raise TrainError("the two encoders have different weights: expected the start of this fine-tuning")
-    trained.module.load_state_dict({k: torch.lerp(old[k].to(v), v, share) if v.is_floating_point() else v for k, v in new.items()})
+    shared = {k: v for k, v in new.items() if start.parts is not None or not k.startswith('look.')}      # a start of one part had no look
+    if {k: v.shape for k, v in old.items()} != {k: v.shape for k, v in shared.items()}: raise TrainError("the two encoders have different weights: expected the start of this fine-tuning")
+    trained.module.load_state_dict(new | {k: torch.lerp(old[k].to(v), v, share) for k, v in shared.items() if v.is_floating_point()})
     return trained
 
 # %% ../nbs/06_siamese.ipynb #d3e3d49d
 def discriminative_stretch(
-    z:np.ndarray, # (N, D) unit-length embeddings
+    z:np.ndarray, # (N, D) unit-length embeddings, or their part for kind
     labels, # N class names, at least two classes
     strength:float=3., # how much longer the best direction becomes, relative to its length
     regularity:float=.3, # inverse regularisation of the logistic regression, for embeddings scaled to length sqrt(D)
@@ -278,9 +323,10 @@ def stretch_head(
 )->Encoder:
     "Multiply a stretch into an encoder's head; one without a head gets one."
     m, a = encoder.module, torch.as_tensor(stretch, dtype=torch.float32)
-    if a.shape != (m.dim, m.dim): raise TrainError(f"the stretch has shape {tuple(a.shape)}: expected {(m.dim, m.dim)}")
-    old = m.head or nn.Linear(m.dim, m.dim)
-    new = nn.Linear(old.in_features, m.dim, bias=m.head is not None and old.bias is not None)
+    dim = m.kind_dim                                                     # labels say nothing about looks
+    if a.shape != (dim, dim): raise TrainError(f"the stretch has shape {tuple(a.shape)}: expected {(dim, dim)}")
+    old = m.head or nn.Linear(dim, dim)
+    new = nn.Linear(old.in_features, dim, bias=m.head is not None and old.bias is not None)
     with torch.no_grad():
         new.weight.copy_(a.T if m.head is None else a.T @ old.weight.cpu())
         if new.bias is not None: new.bias.copy_(a.T @ old.bias.cpu())

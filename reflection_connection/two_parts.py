@@ -8,15 +8,14 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 import torch.distributed as dist
-from pytorch_metric_learning import distances, losses
 from .augment import LEVELS, TwoViews
 from .encoder import Encoder, EncoderModule
-from .siamese import AverageFollows, Averaged, SiameseTrainer
+from .siamese import AverageFollows, Averaged, SiameseTrainer, contrast, same
 from .train import PRECISIONS, TrainError, arguments, fit, several, world_size
 from .windows import Recipe
 
 # %% auto #0
-__all__ = ['TwoPartsConfig', 'contrast', 'same', 'lively', 'SectionWindows', 'TwoPartsData', 'TwoPartsModel', 'teach_two_parts']
+__all__ = ['TwoPartsConfig', 'lively', 'SectionWindows', 'TwoPartsData', 'TwoPartsModel', 'teach_two_parts']
 
 # %% ../nbs/06c_two_parts.ipynb #5e754a37
 @dataclass
@@ -52,27 +51,6 @@ class TwoPartsConfig:
         if min(self.labelled, self.unlabelled) < 0: raise TrainError("labelled and unlabelled count windows: expected 0 or more")
         if not 0 <= self.average < 1: raise TrainError(f"average is {self.average}: expected a number from 0 up to, not including, 1")
         if not 0 < self.lr < float('inf'): raise TrainError(f"lr is {self.lr}: expected a number above 0")
-
-# %% ../nbs/06c_two_parts.ipynb #7b052a21
-def contrast(
-    z:torch.Tensor, # (B, D) of unit length
-    alike:torch.Tensor, # (B, B) bool: pairs to be brought together
-    among:torch.Tensor=None, # (B, B) bool: pairs that are compared at all; default: every pair
-    temperature:float=.1,
-)->torch.Tensor: # scalar; 0 where no pair is alike
-    "Supervised contrastive loss over given pairs (Khosla et al. 2020, equation 2)."
-    others = ~torch.eye(len(z), dtype=torch.bool, device=z.device)
-    compared = others if among is None else among & others
-    positive, negative = torch.nonzero(alike & compared), torch.nonzero(~alike & compared)
-    loss = losses.SupConLoss(temperature, distance=distances.CosineSimilarity())
-    anchors = torch.zeros(len(z), dtype=torch.long, device=z.device)       # labels that are not looked at: the pairs say it all
-    return loss(z, anchors, indices_tuple=(*positive.T, *negative.T))
-
-def same(
-    codes:torch.Tensor, # (B,) whole numbers, -1 where unknown
-)->torch.Tensor: # (B, B) bool
-    "Pairs whose codes agree; what is unknown agrees with nothing."
-    return (codes[:, None] == codes) & (codes[:, None] >= 0)
 
 # %% ../nbs/06c_two_parts.ipynb #42c7252b
 def lively(
