@@ -15,7 +15,7 @@ from .train import PRECISIONS, TrainError, arguments, fit, several, world_size
 from .windows import Recipe
 
 # %% auto #0
-__all__ = ['TwoPartsConfig', 'lively', 'SectionWindows', 'TwoPartsData', 'TwoPartsModel', 'teach_two_parts']
+__all__ = ['TwoPartsConfig', 'lively', 'roomy', 'SectionWindows', 'TwoPartsData', 'TwoPartsModel', 'teach_two_parts']
 
 # %% ../nbs/06c_two_parts.ipynb #5e754a37
 @dataclass
@@ -61,6 +61,21 @@ def lively(
     top, left, height, width = box
     w = section[top:top + height, left:left + width]
     return w.shape == (height, width) and (np.nan_to_num(w) != 0).mean() >= .9 and np.nanstd(w) > 0
+
+def _room(start, size, whole, share): return max(0, min(round(share*size), start, whole - start - size))
+
+def roomy(
+    reader, # `WindowReader` of windows on sections
+    share:float=.08, # of their height and width, on each side, as far as the section reaches the same on both
+)->list: # of (height, width) arrays
+    "Pixels of windows with a margin around them, for views that move."
+    out = []
+    for row in reader.frame.itertuples():
+        section = reader.volume(row.source).section(row.line_kind, row.line)
+        above = _room(row.top, row.height, section.shape[0], share)
+        beside = _room(row.left, row.width, section.shape[1], share)
+        out.append(section[row.top - above:row.top + row.height + above, row.left - beside:row.left + row.width + beside])
+    return out
 
 class SectionWindows:
     "Windows side by side on sections without labels, of random size and place."
@@ -147,7 +162,7 @@ class TwoPartsData(torch.utils.data.Dataset):
 
 # %% ../nbs/06c_two_parts.ipynb #5d2c7410
 class TwoPartsModel(Averaged):
-    "An encoder of two parts with its loss: windows, classes and structures in, {'loss', 'class', 'structure', 'instance', 'look'} out."
+    "An encoder of two parts with its loss: windows, classes and structures in, {'loss', 'class_loss', 'structure_loss', 'instance_loss', 'look_loss'} out."
     def __init__(self, module:EncoderModule, config:TwoPartsConfig, scaling='window', clip=3.):
         super().__init__(module, config)
         if module.look is None: raise TrainError("the encoder has one part: give it a look first (Encoder.add_look)")
@@ -175,7 +190,7 @@ class TwoPartsModel(Averaged):
             'instance': contrast(kind, same(places_known), within, c.temperature),
             'look': contrast(look, same(places), temperature=c.look_temperature)}
         weights = {'class': 1., 'structure': c.structure, 'instance': c.instance, 'look': c.look}
-        return {'loss': sum(weights[k]*v for k, v in parts.items())} | {k: v.detach() for k, v in parts.items()}
+        return {'loss': sum(weights[k]*v for k, v in parts.items())} | {f'{k}_loss': v.detach() for k, v in parts.items()}
 
 # %% ../nbs/06c_two_parts.ipynb #9e60e819
 def teach_two_parts(

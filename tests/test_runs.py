@@ -148,10 +148,11 @@ def test_bundled_encoder_run(refcon, tmp_path):
     "The recipe of the bundled encoder, in miniature: families held out, shipped folder, taken up again."
     from reflection_connection.encoder import Encoder
     arguments = ['run', 'nbs/run_bundled_encoder.ipynb', '-p', 'encoder', 'resnet-tiny', '-p', 'size', '32', '-p', 'fine_size', '64', '-p', 'per_class', '20', '-p', 'steps', '3', '-p', 'fine_steps', '2', '-p', 'batch', '2', '-p', 'hold_out', 'flank,horsts',
-                 '-p', 'processes', '0', '--out', tmp_path/'run']
+                 '-p', 'processes', '0', '-p', 'parts_per_class', '20', '-p', 'parts_steps', '2', '-p', 'parts_size', '72', '--out', tmp_path/'run']
     done = refcon(*arguments, timeout=900); assert done.returncode == 0, done.stderr[-3000:]
     first = json.loads((tmp_path/'run'/'metrics.json').read_text()); assert 0 < first['synthetic']['macro_map'] < 1
     shipped = Encoder.load(tmp_path/'run'/'shipped'); assert shipped.name == 'refcon-tiny' and shipped.calibration
+    assert shipped.parts == (128, 128) and shipped.look == .25
     done = refcon(*arguments, timeout=900); assert 'train: taken from' in done.stderr and json.loads((tmp_path/'run'/'metrics.json').read_text()) == first
 
 
