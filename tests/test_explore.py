@@ -45,11 +45,7 @@ def survey(tmp_path_factory):
     from reflection_connection.windows import Grid
     folder = tmp_path_factory.mktemp('explore')
     path = write_survey(folder/'survey', seed=4, n_inlines=48, n_crosslines=160, n_samples=224)
-    encoder = Encoder.load('refcon-tiny')
-    calibration = encoder.calibration
-    encoder.add_look(32, weight=.3).calibration = calibration
-    encoder.save(folder/'encoder')
-    build_index(encoder, path, folder/'index', Grid((48, 48), (24, 24), 'both', every=12), encoder_source=str(folder/'encoder'))
+    build_index(Encoder.load('refcon-tiny'), path, folder/'index', Grid((48, 48), (24, 24), 'both', every=12), encoder_source='refcon-tiny')
     return folder
 
 
