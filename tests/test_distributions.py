@@ -73,8 +73,8 @@ def test_the_wheel_holds_what_the_package_needs_and_nothing_else(distributions):
 
 def test_the_source_distribution_holds_the_source(distributions):
     names = {n.partition('/')[2] for n in tarfile.open(distributions['sdist']).getnames()}
-    assert {'settings.ini', 'setup.py', 'pyproject.toml', 'constraints.txt', 'Makefile', 'README.md', 'LICENSE', 'SECURITY.md'} <= names
-    assert {p.relative_to(ROOT).as_posix() for folder in ('nbs', 'tests') for p in (ROOT/folder).glob('*.*')} <= names
+    assert {'settings.ini', 'setup.py', 'pyproject.toml', 'constraints.txt', 'Makefile', 'README.md', 'LICENSE', 'SECURITY.md', 'data/LICENSE', 'data/SHA256SUMS'} <= names
+    assert {p.relative_to(ROOT).as_posix() for folder in ('nbs', 'tests', 'data') for p in (ROOT/folder).glob('*.*')} <= names
 
 
 def test_metadata_has_no_placeholder(distributions):
