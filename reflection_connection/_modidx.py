@@ -812,6 +812,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                 'reflection_connection/iterate.py'),
                                                'reflection_connection.iterate.LabelLoop.best': ( 'iterate.html#labelloop.best',
                                                                                                  'reflection_connection/iterate.py'),
+                                               'reflection_connection.iterate.LabelLoop.calibration': ( 'iterate.html#labelloop.calibration',
+                                                                                                        'reflection_connection/iterate.py'),
                                                'reflection_connection.iterate.LabelLoop.check': ( 'iterate.html#labelloop.check',
                                                                                                   'reflection_connection/iterate.py'),
                                                'reflection_connection.iterate.LabelLoop.drifted': ( 'iterate.html#labelloop.drifted',

@@ -345,7 +345,16 @@ class LabelLoop:
 
     def encoder(self, k:int)->Encoder: return Encoder.load(self.folder/f'round{k}')
 
-    def embeddings(self, encoder:Encoder, reader:WindowReader)->np.ndarray: return embed_once(encoder, reader, self.folder/'embeddings', all_usable=reader is not self.corpus)
+    def embeddings(self, encoder:Encoder, reader:WindowReader, whole:bool=False)->np.ndarray:
+        "Embeddings by kind, which is what a label says, or whole ones."
+        z = embed_once(encoder, reader, self.folder/'embeddings', all_usable=reader is not self.corpus)
+        return z if whole else encoder.part(z, 'kind')
+
+    def calibration(self, encoder:Encoder, whole:bool=False)->dict:
+        "Distance to probability, fitted on validation windows."
+        z, frame = self.embeddings(encoder, self.valid, whole), self.valid.frame
+        left_out = leave_out_mask(frame, frame, self.leave_out)
+        return fit_probability(*neighbour_pairs(DISTANCES[encoder.metric](z, z), frame.label, frame.label, left_out), encoder.metric)
 
     def put(self, line, decided=None, encoder=None):
         self.rounds.append(line)
@@ -362,8 +371,7 @@ def fitted(self:LabelLoop, k:int, reader:WindowReader)->Encoder:
     path, labels = self.folder/f'round{k}', data_fingerprint(reader.frame, opening=reader.opening)
     if (path/'refcon.json').is_file() and (old := Encoder.load(path)).provenance.get('labels') == labels: return old
     work = self.folder/'work'/f'{k}-{labels}'; encoder = self.fit(reader, work)
-    z, frame = self.embeddings(encoder, self.valid), self.valid.frame; encoder.name = path.name
-    encoder.calibration = fit_probability(*neighbour_pairs(DISTANCES[encoder.metric](z, z), frame.label, frame.label, leave_out_mask(frame, frame, self.leave_out)), encoder.metric)
+    encoder.name, encoder.calibration = path.name, self.calibration(encoder, whole=True)
     encoder.provenance = encoder.provenance | {'labels': labels, 'label_loop': dict(round=k, windows=len(reader), by_hand=int((self.ledger.current().by == 'hand').sum()))}
     encoder.save(path); shutil.rmtree(work, ignore_errors=True)
     return encoder
@@ -378,7 +386,7 @@ def ask(self:LabelLoop, k:int, encoder:Encoder)->float:
 @patch
 def look(self:LabelLoop, encoder:Encoder)->tuple: # (decided proposals, {'withdrawn': labels by rule that are contradicted, 'suspects': given ones that are, 'shares' of the classes in what is proposed, 'answered': validation windows like those added})
     "One look at the corpus with the labels that hold."
-    rules, metric, calibration, current = self.rules, encoder.metric, encoder.calibration, self.ledger.current()
+    rules, metric, calibration, current = self.rules, encoder.metric, self.calibration(encoder), self.ledger.current()
     ids, z = self.corpus.frame.id.to_numpy(str), self.embeddings(encoder, self.corpus); have = join_labels(self.labelled, self.corpus, current).frame
     z_known = np.concatenate([self.embeddings(encoder, self.labelled), z[pd.Index(ids).get_indexer(have.id[len(self.labelled):])]])
     against = contradicted(z_known, have, calibration, rules, metric); bad = against[against.id.isin(current.id[current.by == 'rule'])]
@@ -393,7 +401,7 @@ def look(self:LabelLoop, encoder:Encoder)->tuple: # (decided proposals, {'withdr
 @patch
 def check(self:LabelLoop, encoder:Encoder, z_known, known)->tuple: # (proposals for validation windows that have not been set aside, fitted trust or None when there are none)
     "Ask the same of validation windows, whose class is known."
-    checked = propose(self.embeddings(encoder, self.valid), self.valid.frame.id, z_known, known, encoder.calibration, encoder.metric, self.rules.few)
+    checked = propose(self.embeddings(encoder, self.valid), self.valid.frame.id, z_known, known, self.calibration(encoder), encoder.metric, self.rules.few)
     aside = {i for r in self.rounds if r['kept'] for i in r.get('answered', ())}; stay = ~checked.id.isin(aside).to_numpy(bool)
     checked, truth = checked[stay], self.valid.frame.label.reset_index(drop=True)[stay]
     return checked, fit_trust(checked, truth) if len(checked) else None
