@@ -20,8 +20,8 @@ from .windows import Grid, WindowError, WindowReader, data_fingerprint, in_metre
 
 # %% auto #0
 __all__ = ['MUCH', 'EmbedError', 'embed_table', 'WindowSize', 'different_sizes', 'volume_facts', 'source_facts', 'Part', 'Plan',
-           'plan_windows', 'write_shard', 'Kept', 'Shards', 'embed_sources', 'part_key', 'embed_file', 'work_key',
-           'on_cluster']
+           'plan_windows', 'write_shard', 'Kept', 'Shards', 'unlike_sources', 'embed_sources', 'part_key', 'embed_file',
+           'work_key', 'on_cluster']
 
 # %% ../nbs/06b_embed.ipynb #d5e971d3
 class EmbedError(ValueError):
@@ -271,6 +271,19 @@ def _rows(file):
     "Number of embeddings in a shard, from its header."
     if isinstance(file, Kept): return len(file)
     with read_arrays(file, EmbedError) as s, s.zip.open('z.npy') as f: np.lib.format.read_magic(f); return np.lib.format.read_array_header_1_0(f)[0][0]
+
+# %% ../nbs/06b_embed.ipynb #a629be9f
+def unlike_sources(
+    encoder:Encoder, # the encoder that made them
+    shards:Shards, # embeddings of sources
+)->dict: # source -> {'problem', 'remedy'}, of those that are doubtful; images together under ''
+    "Which sources are unlike all that the encoder knows; none where it remembers nothing."
+    if encoder.unlike(np.empty((0, encoder.dim))) is None: return {}
+    unlike = np.concatenate([encoder.unlike(z) for z in shards.embeddings()])
+    items = shards.items()
+    source = items.source.where(items.line_kind != 'image', '').to_numpy(str)
+    doubts = {str(s): encoder.doubt(unlike[source == s]) for s in np.unique(source)}
+    return {s: doubt for s, doubt in doubts.items() if doubt}
 
 # %% ../nbs/06b_embed.ipynb #ec69e771
 def embed_sources(
