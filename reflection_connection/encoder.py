@@ -24,10 +24,10 @@ from .precision import PRECISIONS, pick_precision
 from .windows import Recipe, WindowError
 
 # %% auto #0
-__all__ = ['ARCHITECTURES', 'POOLINGS', 'CACHED', 'MARKS', 'FAR', 'MOSTLY', 'FEWEST', 'FORMAT', 'KNOWN', 'MOST', 'EncoderError',
-           'random_backbone', 'ConvStem', 'build_backbone', 'to_one_channel', 'backbone_tokens', 'token_grid',
-           'LookHead', 'EncoderModule', 'bundled', 'pick_device', 'Encoder', 'ahead', 'calibrates', 'torchvision_vit',
-           'from_transformers', 'start_encoder']
+__all__ = ['ARCHITECTURES', 'POOLINGS', 'CACHED', 'MARKS', 'FAR', 'MOSTLY', 'FEWEST', 'RIDGE', 'FORMAT', 'KNOWN', 'MOST',
+           'EncoderError', 'random_backbone', 'ConvStem', 'build_backbone', 'to_one_channel', 'backbone_tokens',
+           'token_grid', 'LookHead', 'EncoderModule', 'bundled', 'pick_device', 'Encoder', 'ahead', 'calibrates',
+           'torchvision_vit', 'from_transformers', 'start_encoder']
 
 # %% ../nbs/04_encoder.ipynb #4de69da5
 class EncoderError(ValueError):
@@ -494,27 +494,46 @@ def weigh(self:Encoder,
 # %% ../nbs/04_encoder.ipynb #2d33784a
 MARKS = np.linspace(0, 1, 41) # shares of windows of unseen surveys; the distances up to which they lie are kept
 FAR, MOSTLY, FEWEST = .95, .5, 8 # a window beyond this mark is far; a survey with more than this share of them is unlike; of at least so many windows
-
-def _distance_to(known, z):
-    "(N,) cosine distance of embeddings to the nearest of those known."
-    return np.concatenate([1 - (part @ known.T).max(1) for part in np.split(z, range(4096, len(z), 4096))]) if len(z) else np.empty(0, np.float32)
+RIDGE = .1 # added to the variances of standardised texture, so that what hardly varies does not decide
 
 def _halved(v): return v.half() if v.is_floating_point() else v
 
 @patch
+def texture(self:Encoder,
+    x:torch.Tensor, # (N, 1, H, W) windows from the encoder's recipe
+)->np.ndarray: # (N, 2C) float64
+    "Mean and standard deviation over the window of each of C channels of the network's first stage."
+    backbone = self.module.backbone.eval()
+    if not hasattr(backbone.config, 'hidden_sizes'): raise EncoderError(f"{self.name} has no stages of convolutions, so what it knows cannot be remembered: expected a residual network")
+    device, found = next(backbone.parameters()).device, []
+    with torch.inference_mode():
+        for part in x.split(64):
+            first = backbone(part.to(device).float(), output_hidden_states=True).hidden_states[1]     # (B, C, h, w)
+            found.append(torch.cat([first.mean((2, 3)), first.std((2, 3))], 1).cpu())
+    return torch.cat(found).double().numpy()
+
+def _whitening(texture):
+    "(2C + 1, 2C): the mean, and a matrix after which known texture has the covariance of one."
+    mean, spread = texture.mean(0), texture.std(0) + 1e-6
+    size, turn = np.linalg.eigh(np.cov((texture - mean).T/spread[:, None]) + RIDGE*np.eye(len(mean)))
+    return np.vstack([mean, turn/size**.5/spread[:, None]]).astype(np.float32)
+
+def _distance_to(known, texture):
+    "(N,) Mahalanobis distance of texture to what is known."
+    return np.linalg.norm((texture - known[0]) @ known[1:], axis=1)
+
+@patch
 def remember(self:Encoder,
-    z_reference:np.ndarray, # (N, D) embeddings of windows of surveys that it learned from
-    z_unseen:np.ndarray, # (M, D) embeddings of windows of surveys that it has not seen
-    most:int=512, # embeddings kept
-    seed:int=0, # of the choice of those kept
+    x_reference:torch.Tensor, # (N, 1, H, W) windows of surveys that it learned from, from its recipe; a few hundred
+    unseen:list, # of (M, 1, H, W), one for each survey that it has not seen; each weighs the same
 )->Encoder: # the same encoder
     "Keep what is known, for `unlike`. Raises `EncoderError`."
-    for what, z in (('z_reference', z_reference), ('z_unseen', z_unseen)):
-        if np.ndim(z) != 2 or np.shape(z)[1] != self.dim or not len(z): raise EncoderError(f"{what} has shape {np.shape(z)}: expected (windows, {self.dim}), from `embed`")
-    kept = np.random.default_rng(seed).permutation(len(z_reference))[:most]
-    known = np.asarray(z_reference, np.float32)[np.sort(kept)]
-    distances = np.quantile(_distance_to(known, np.asarray(z_unseen, np.float32)), MARKS)
-    self._known = {'z': known, 'distances': np.maximum.accumulate(distances).tolist(), 'weights': self._digest(_halved)}
+    if not unseen or min(map(len, unseen)) < FEWEST: raise EncoderError(f"{len(unseen)} unseen surveys, the smallest of {min(map(len, unseen), default=0)} windows: expected at least one, of at least {FEWEST} windows")
+    texture = self.texture(x_reference)
+    if len(texture) < texture.shape[1]: raise EncoderError(f"{len(texture)} windows of reference are too few for a texture of {texture.shape[1]} numbers: give at least as many")
+    known = _whitening(texture)
+    distances = np.mean([np.quantile(_distance_to(known, self.texture(x)), MARKS) for x in unseen], axis=0)
+    self._known = {'texture': known, 'distances': distances.tolist(), 'weights': self._digest(_halved)}
     return self
 
 def _remembered(encoder):
@@ -522,18 +541,21 @@ def _remembered(encoder):
     known = encoder._known
     return known if known and known['weights'] == encoder._digest(_halved) else None
 
+@patch(as_prop=True)
+def remembers(self:Encoder): return _remembered(self) is not None
+
 @patch
 def unlike(self:Encoder,
-    z:np.ndarray, # (N, D) embeddings
+    x:torch.Tensor, # (N, 1, H, W) windows from the encoder's recipe
 )->np.ndarray: # (N,) float64 from 0 to 1, or None where nothing is remembered
     "Share of windows of unseen surveys that lay nearer to what is known than these."
     known = _remembered(self)
-    if known is None: return None
-    return np.interp(_distance_to(known['z'], np.asarray(z, np.float32)), known['distances'], MARKS)
+    if known is None or not len(x): return None
+    return np.interp(_distance_to(known['texture'], self.texture(x)), known['distances'], MARKS)
 
 @patch
 def doubt(self:Encoder,
-    unlike:np.ndarray, # (N,) from `unlike`, of the windows of a survey
+    unlike:np.ndarray, # (N,) from `unlike`, of the windows of a survey; or None
 )->dict: # problem and remedy, as volumes have them; None where there is no doubt
     "What to say of a survey that is unlike all that is known."
     if unlike is None or len(unlike) < FEWEST: return None
@@ -572,14 +594,14 @@ def save(self:Encoder,
 )->Path:
     "Write the encoder as a folder. Raises `EncoderError` where it cannot."
     state = {k.removeprefix('backbone.') if k.startswith('backbone.') else f'refcon.{k}': v.detach().cpu().contiguous() for k, v in self.module.state_dict().items()}
-    if known := _remembered(self): state[KNOWN] = torch.from_numpy(known['z'])
     state = {k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}
+    if known := _remembered(self): state[KNOWN] = torch.from_numpy(known['texture'])      # in full precision
     config = self.module.backbone.config; config.architectures = [type(self.module.backbone).__name__]
     with whole_folder(folder, 'refcon.json', EncoderError) as new:
         config.save_pretrained(new); (new/'model.safetensors').write_bytes(_in_order(to_safetensors(state, {'format': 'pt', 'refcon': str(FORMAT)})))
         about = dict(format=FORMAT, name=self.name, pooling=self.module.pooling, neck=self.module.neck is not None, mirror=self.module.mirror, scales=self.module.scales, head_dim=0 if self.module.head is None else self.module.kind_dim,
             look=None if self.parts is None else {'dim': self.parts[1], 'weight': self.look, 'grid': self.module.look.grid},
-            known=known and {'n': len(known['z']), 'distances': known['distances']},
+            known=known and {'n': known['texture'].shape[1], 'distances': known['distances']},
             recipe=self.recipe.to_dict(), metric=self.metric, provenance=self.provenance, calibration=self.calibration, sha256={n: file_sha256(new/n) for n in ('model.safetensors', 'config.json')})
         write_json(new/'refcon.json', about, EncoderError, checked=True)
     event('encoder.written', name=self.name, folder=str(folder))
@@ -613,7 +635,7 @@ def _is_known(v):
     if not isinstance(v, dict) or v.keys() != {'n', 'distances'}: return False
     d = v['distances']
     rising = isinstance(d, list) and len(d) == len(MARKS) and all(map(_finite, d)) and d == sorted(d)
-    return rising and type(v['n']) is int and 1 <= v['n'] <= MOST
+    return rising and type(v['n']) is int and 1 <= v['n'] <= 4096
 
 def _about(folder, about):
     "What refcon.json says, each thing of the kind that it must be."
@@ -656,13 +678,13 @@ def _load_folder(folder):
     make = lambda: EncoderModule(backbone(), *facts, **{names[k]: v for k, v in look.items()})
     with torch.device('meta'): shapes = make()                           # without memory
     wanted = {k.removeprefix('backbone.') if k.startswith('backbone.') else f'refcon.{k}': tuple(v.shape) for k, v in shapes.state_dict().items()}
-    if about['known']: wanted[KNOWN] = (about['known']['n'], shapes.dim)
+    if about['known']: wanted[KNOWN] = (about['known']['n'] + 1, about['known']['n'])
     if odd := sorted(k for k in there.keys() | wanted.keys() if there.get(k) != wanted.get(k)): raise EncoderError(f"{folder}: weights do not fit config.json and refcon.json ({len(odd)} tensors, first {odd[0]}: {there.get(odd[0], 'missing')} in the file, {wanted.get(odd[0], 'none')} expected)")
     module, state = make(), {k.removeprefix('refcon.') if k.startswith('refcon.') else f'backbone.{k}': v.float() if v.is_floating_point() else v for k, v in load_file(weights).items()}
     known = state.pop(KNOWN.removeprefix('refcon.'), None)
     module.load_state_dict(state)
     encoder = Encoder(module, about['recipe'], about['metric'], about['provenance'], about['calibration'], about['name'])
-    if about['known']: encoder._known = {'z': known.numpy(), 'distances': about['known']['distances'], 'weights': encoder._digest(_halved)}
+    if about['known']: encoder._known = {'texture': known.numpy(), 'distances': about['known']['distances'], 'weights': encoder._digest(_halved)}
     event('encoder.loaded', name=about['name'], folder=str(folder))
     return encoder
 

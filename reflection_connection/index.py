@@ -460,14 +460,15 @@ def _build(encoder, sources, folder, grid, kind, encoder_source, memory, opening
         return made, pd.DataFrame(columns=['id', 'problem']), False
     there = {} if made is None else _kept(made, plan, encoder, grid, kind, precision)
     shards = embed_sources(encoder, sources, work, grid, plan=plan, opening=opening, there=there, **options)
-    report, parts, unlike = shards.report(), shards.facts(), unlike_sources(encoder, shards)
+    items = shards.items()
+    report, parts, unlike = shards.report(), shards.facts(), unlike_sources(encoder, items, opening)
     _say_unlike(folder, unlike)
     index = Index.for_encoder(encoder, choose_kind(len(shards), encoder.dim, memory) if kind == 'auto' else kind, n=len(shards))
     left_out = len(plan.left) + sum(part['left_out'] for part in parts)
     facts = dict(build=dict(key=key, grid=asdict(grid), left_out=left_out), parts=parts, sizes=plan.sizes, unlike=unlike)
     with whole_folder(folder, 'meta.json', SearchError) as new:
         index.settings = _fill(index, shards, new/'index.faiss')
-        _complete(new, folder, index, len(shards), shards.items(), encoder_source, plan.volumes(), facts)
+        _complete(new, folder, index, len(shards), items, encoder_source, plan.volumes(), facts)
     shutil.rmtree(work, ignore_errors=True)                              # there is none where all was in the index
     event('index.written', folder=str(folder), windows=len(shards), kind=index.kind, left_out=left_out, kept=sum(map(len, there.values())))
     return Index.load(folder, memory=memory), report, True

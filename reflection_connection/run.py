@@ -496,13 +496,14 @@ def score_encoder(
     z |= {name: method(scaled) for name, method in BASELINES.items()}
     found = compare(z, reader.frame, how, encoder.metric, seed=seed)
     found['encoder']['calibration'] = keeps_its_promise(encoder, z['encoder'], reader.frame, how)
-    found['encoder']['unlike'] = _unlike_surveys(encoder, z['encoder'], reader.frame)
+    found['encoder']['unlike'] = _unlike_surveys(encoder, reader.frame, pixels, live, scales)
     return found
 
-def _unlike_surveys(encoder, z, frame)->dict: # survey -> sentence
+def _unlike_surveys(encoder, frame, *windows)->dict: # survey -> sentence
     "Say which surveys are unlike all that the encoder knows."
-    survey = frame.survey.fillna('').to_numpy(str)
-    doubts = {str(s): encoder.doubt(encoder.unlike(z[survey == s])) for s in np.unique(survey)}
+    if not encoder.remembers: return {}
+    survey, unlike = frame.survey.fillna('').to_numpy(str), encoder.unlike(encoder.recipe.batch(*windows))
+    doubts = {str(s): encoder.doubt(unlike[survey == s]) for s in np.unique(survey)}
     found = {s: sentences([doubt])[0] for s, doubt in doubts.items() if doubt}
     for name, sentence in found.items(): say(name or 'the windows', [sentence])
     return found

@@ -33,8 +33,8 @@ def windows_of(data): return [data[r:r + 48, c:c + 48] for r in range(0, 113, 32
 def knowing(encoder_folder, sections, tmp_path_factory):
     "An encoder that remembers two of the lines, saved."
     encoder = Encoder.load(encoder_folder)
-    first, second = (encoder.embed(windows_of(np.load(sections/f'earth{k}.npy'))) for k in range(2))
-    return encoder.remember(first, second).save(tmp_path_factory.mktemp('knowing')/'enc')
+    first, second = (encoder.recipe.batch(windows_of(np.load(sections/f'earth{k}.npy'))) for k in range(2))
+    return encoder.remember(first, [second]).save(tmp_path_factory.mktemp('knowing')/'enc')
 
 
 def test_the_index_says_and_keeps_it(knowing, sections, tmp_path, capsys):
