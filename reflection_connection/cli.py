@@ -323,6 +323,7 @@ def _index_json(folder, made, report, worked):
     return dict(out=str(folder), windows=len(made), dim=meta['dim'], kind=meta.get('kind', 'milvus'), encoder=meta['encoder'], worked=worked,
                 left_out=report.to_dict('records'), opening={path: v['opening'] for path, v in volumes.items()},
                 notes={path: v['notes'] for path, v in volumes.items()}, problems={path: sentences(v['problems']) for path, v in volumes.items()},
+                unlike={source: sentences([doubt])[0] for source, doubt in meta['unlike'].items()},
                 sizes=list(map(spoken, meta['sizes'])))
 
 # %% ../nbs/14_cli.ipynb #46166da4
@@ -414,6 +415,8 @@ def _calibration(c)->list: # lines to print
     line = lambda v: f"{v['stated']:.2f} stated, {v['right']:.2f} right, expected calibration error {v['error']:.3f}"
     out = ['probabilities of the ten nearest: ' + line(c)]
     if c['findable'] and c['findable']['pairs'] < c['pairs']: out.append('  of windows that have some of their class to find: ' + line(c['findable']))
+    over = c['over_surveys'] if len(c['per_survey']) > 1 else {}
+    if over: out.append(f"  over surveys: error {over['mean_error']:.3f} on average, {over['worst_error']:.3f} at worst ({over['worst_survey']})")
     return out + [f'  {name}: {line(v)}' for name, v in c['per_survey'].items()]
 
 def _look_alike(encoder, reader)->tuple: # method -> figures, lines to print

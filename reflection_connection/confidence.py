@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 
 # %% auto #0
 __all__ = ['SCALES', 'neighbour_pairs', 'fit_probability', 'probability', 'evidence', 'reliability', 'calibration_error',
-           'risk_coverage', 'abstention_threshold', 'unknown_score']
+           'stated_and_right', 'fit_over_surveys', 'risk_coverage', 'abstention_threshold', 'unknown_score']
 
 # %% ../nbs/08_confidence.ipynb #fb81aee2
 def neighbour_pairs(
@@ -31,24 +31,39 @@ def neighbour_pairs(
 # %% ../nbs/08_confidence.ipynb #eb23582b
 SCALES = {'distance': lambda d: d, 'log': lambda d: np.log(d + 1e-3)}
 
+def _fit(u, target, weights):
+    "(a, b, mean loss) of the logistic curve over standardised distances `u`."
+    def loss(ab):
+        f = ab[0]*u + ab[1]
+        return weights @ (target*np.logaddexp(0, f) + (1 - target)*np.logaddexp(0, -f))
+    found = minimize(loss, (1., 0.), method='L-BFGS-B', bounds=((0, None), (None, None)))
+    return *found.x, found.fun
+
 def fit_probability(
     distances:np.ndarray, # (P,) distances of pairs
     same:np.ndarray, # (P,) bool
     metric:str='cosine', # which distance it is; stored, and checked on use
+    weights:np.ndarray=None, # (P,) how much each pair counts; default: all the same
 )->dict: # calibration: kind, scale, a, b, metric, pairs, positive share
     "Fit a falling logistic curve to pairs, over distance or its logarithm. Refuses pairs that are all alike or all different."
     d, y = np.asarray(distances, float), np.asarray(same, bool)
     if not len(d) or y.all() or not y.any(): raise ValueError(f"{len(d)} pairs, {int(y.sum())} of one class: both kinds are needed to fit a probability; take more validation windows")
-    n1, n0 = y.sum(), (~y).sum(); target = np.where(y, (n1 + 1)/(n1 + 2), 1/(n0 + 2))
+    w = np.ones(len(d)) if weights is None else np.asarray(weights, float)
+    if w.shape != d.shape or not (w >= 0).all() or not 0 < w.sum() < np.inf:
+        raise ValueError(f"weights of shape {w.shape} for {len(d)} pairs: expected one number of at least 0 for each, not all 0")
+    w = w/w.sum()
+    positive = w[y].sum()
+    n1, n0 = len(d)*positive, len(d)*(1 - positive)
+    target = np.where(y, (n1 + 1)/(n1 + 2), 1/(n0 + 2))
     best = None
     for scale, of in SCALES.items():
-        s = of(d); middle, spread = s.mean(), s.std() or 1.; u = (s - middle)/spread
-        def loss(ab):
-            f = ab[0]*u + ab[1]
-            return np.mean(target*np.logaddexp(0, f) + (1 - target)*np.logaddexp(0, -f))
-        found = minimize(loss, (1., 0.), method='L-BFGS-B', bounds=((0, None), (None, None))); a, b = found.x
-        if best is None or found.fun < best[0]: best = found.fun, {'kind': 'platt', 'scale': scale, 'a': float(a/spread), 'b': float(b - a*middle/spread)}
-    return best[1] | {'metric': metric, 'pairs': int(len(d)), 'positive_share': float(y.mean())}
+        s = of(d)
+        middle = w @ s
+        spread = np.sqrt(w @ (s - middle)**2) or 1.
+        a, b, loss = _fit((s - middle)/spread, target, w)
+        curve = {'kind': 'platt', 'scale': scale, 'a': float(a/spread), 'b': float(b - a*middle/spread)}
+        if best is None or loss < best[0]: best = loss, curve
+    return best[1] | {'metric': metric, 'pairs': int(len(d)), 'positive_share': float(positive)}
 
 def probability(
     calibration:dict, # from `fit_probability`
@@ -57,7 +72,9 @@ def probability(
 )->np.ndarray: # same shape, float64 in [0, 1], falling with distance
     "Probability that a neighbour at this distance is of the query's class."
     if metric is not None and metric != calibration['metric']: raise ValueError(f"calibrated for {calibration['metric']} distances, got {metric} ones: fit again")
-    s = SCALES[calibration.get('scale', 'distance')](np.asarray(distances, float))
+    kind, scale = calibration.get('kind', 'platt'), calibration.get('scale', 'distance')
+    if kind != 'platt' or scale not in SCALES: raise ValueError(f"a calibration of kind {kind!r} over {scale!r}: this version knows platt over {' and '.join(SCALES)}; update it (pip install --upgrade reflection_connection)")
+    s = SCALES[scale](np.asarray(distances, float))
     return 1/(1 + np.exp(np.clip(calibration['a']*s + calibration['b'], -500, 500)))
 
 # %% ../nbs/08_confidence.ipynb #f63d0d58
@@ -92,6 +109,73 @@ def calibration_error(p, same, bins:int=10)->float:
     "Expected calibration error: mean |probability - share of matches|, weighted by the bins' sizes."
     mean, share, n = reliability(p, same, bins)
     return float(np.abs(mean - share) @ n / n.sum())
+
+def stated_and_right(
+    p, # (P,) probabilities
+    same, # (P,) bool
+)->dict: # expected calibration error, number of pairs, mean probability, share of right ones
+    "How probabilities did, in four figures."
+    p, y = np.asarray(p, float), np.asarray(same, bool)
+    return {'error': calibration_error(p, y), 'pairs': len(p), 'stated': float(p.mean()), 'right': float(y.mean())}
+
+# %% ../nbs/08_confidence.ipynb #59fc269f
+def _pairs_of(d, labels, surveys, asked, among, k):
+    "(distances, same class, weights, position of the query) of pairs of queries of the surveys `asked` with the nearest windows of other surveys `among`; each survey asked weighs 1."
+    found = []
+    for survey in asked:
+        rows = np.flatnonzero(surveys == survey)
+        candidates = np.flatnonzero(np.isin(surveys, among) & (surveys != survey))
+        near, same = neighbour_pairs(d[np.ix_(rows, candidates)], labels[rows], labels[candidates], k=k)
+        found.append((near, same, np.full(len(near), 1/max(1, len(near))), np.repeat(rows, min(k, len(candidates)))))
+    return tuple(np.concatenate(f) for f in zip(*found))
+
+def _by_chance(p, query, rng, draws=200):
+    "The expected calibration error of probabilities that are right, where the pairs of a query are right or wrong together."
+    _, query = np.unique(query, return_inverse=True)
+    luck = rng.random((draws, query.max() + 1))
+    return float(np.mean([calibration_error(p, u[query] < p) for u in luck]))
+
+def fit_over_surveys(
+    distances:np.ndarray, # (N, N) between labelled windows, smaller = more alike
+    labels, # N class names
+    surveys, # N survey names
+    metric:str='cosine', # which distance it is
+    unseen=None, # surveys that the encoder has not learned from; default: all
+    more:tuple=None, # (distances (P,), same class (P,)) of pairs of synthetic surveys, from `neighbour_pairs`
+    share:float=.25, # of the weight that `more` gets, from 0 to 1
+    k:int=10, # neighbours of each window
+)->tuple: # (calibration, report)
+    """A curve from distance to probability for surveys without labels: pairs of every survey weigh the same.
+
+    The report is what the curve does on a survey left out when it is fitted on the others: `per_survey` error,
+    pairs, stated, right and the error by `chance`; `mean`, `worst` and `worst_survey`; `together`: the four figures
+    of all pairs left out. The calibration keeps mean, worst and the surveys as `left_out`. Raises `ValueError`."""
+    d, y, s = np.asarray(distances, float), np.asarray(labels, str), np.asarray(surveys, str)
+    if d.shape != (len(y), len(y)) or s.shape != y.shape: raise ValueError(f"distances have shape {d.shape}, labels {y.shape}, surveys {s.shape}: expected (N, N), (N,) and (N,)")
+    if not 0 <= share < 1: raise ValueError(f"share is {share!r}: expected a number from 0 to below 1")
+    every = list(dict.fromkeys(s.tolist()))
+    asked = every if unseen is None else [n for n in every if n in set(unseen)]
+    if len(asked) < 2 or len(every) < 3: raise ValueError(f"{len(asked)} surveys to fit on, {len(every)} in all: leaving one out needs two to fit on and three in all")
+    def fitted(without=None):
+        near, same, w, _ = _pairs_of(d, y, s, [n for n in asked if n != without], [n for n in every if n != without], k)
+        w = w/w.sum()
+        if more is not None and share:
+            far, right = (np.asarray(v) for v in more)
+            near, same = np.r_[near, far], np.r_[same, right]
+            w = np.r_[(1 - share)*w, np.full(len(far), share/len(far))]
+        return fit_probability(near, same, metric, w)
+    rng, per_survey, told = np.random.default_rng(0), {}, []
+    for name in asked:
+        near, same, _, query = _pairs_of(d, y, s, [name], every, k)
+        p = probability(fitted(name), near, metric)
+        told.append((p, same))
+        per_survey[name] = stated_and_right(p, same) | {'chance': _by_chance(p, query, rng)}
+    errors = {n: v['error'] for n, v in per_survey.items()}
+    worst = max(errors, key=errors.get)
+    report = {'per_survey': per_survey, 'mean': float(np.mean(list(errors.values()))), 'worst': errors[worst],
+              'worst_survey': worst, 'together': stated_and_right(*map(np.concatenate, zip(*told)))}
+    left_out = {'surveys': asked, 'mean_error': report['mean'], 'worst_error': report['worst'], 'together': report['together']['error']}
+    return fitted() | {'left_out': left_out}, report
 
 # %% ../nbs/08_confidence.ipynb #e4ba1565
 def risk_coverage(

@@ -19,9 +19,9 @@ from .volume import Volume, VolumeError, as_openings
 from .windows import Grid, WindowError, WindowReader, data_fingerprint, in_metres, line_windows, trace_spacing, window_table
 
 # %% auto #0
-__all__ = ['MUCH', 'EmbedError', 'embed_table', 'WindowSize', 'different_sizes', 'volume_facts', 'source_facts', 'Part', 'Plan',
-           'plan_windows', 'write_shard', 'Kept', 'Shards', 'embed_sources', 'part_key', 'embed_file', 'work_key',
-           'on_cluster']
+__all__ = ['MUCH', 'LOOKED', 'EmbedError', 'embed_table', 'WindowSize', 'different_sizes', 'volume_facts', 'source_facts', 'Part',
+           'Plan', 'plan_windows', 'write_shard', 'Kept', 'Shards', 'unlike_sources', 'embed_sources', 'part_key',
+           'embed_file', 'work_key', 'on_cluster']
 
 # %% ../nbs/06b_embed.ipynb #d5e971d3
 class EmbedError(ValueError):
@@ -271,6 +271,33 @@ def _rows(file):
     "Number of embeddings in a shard, from its header."
     if isinstance(file, Kept): return len(file)
     with read_arrays(file, EmbedError) as s, s.zip.open('z.npy') as f: np.lib.format.read_magic(f); return np.lib.format.read_array_header_1_0(f)[0][0]
+
+# %% ../nbs/06b_embed.ipynb #a629be9f
+LOOKED = 64 # windows of a source that are looked at
+_LINES = 4 # that they lie on
+
+def _some(items):
+    "At most `LOOKED` windows of a source, on a few lines."
+    on_lines = items.line_kind != 'image'
+    if on_lines.any():
+        items = items[items.line_kind == items.line_kind[on_lines].iloc[0]]
+        lines = np.unique(items.line.to_numpy(int))
+        items = items[items.line.isin(lines[np.linspace(0, len(lines) - 1, min(_LINES, len(lines))).round().astype(int)])]
+    return items.iloc[np.unique(np.linspace(0, len(items) - 1, min(LOOKED, len(items))).round().astype(int))].reset_index(drop=True)
+
+def unlike_sources(
+    encoder:Encoder, # the encoder that embedded them
+    items:pd.DataFrame, # table of windows of one or more sources
+    opening=None, # see `plan_windows`
+)->dict: # source -> {'problem', 'remedy'}, of those that are doubtful; images together under ''
+    "Which sources are unlike all that the encoder knows, by some of their windows; none where it remembers nothing."
+    if not encoder.remembers: return {}
+    out = {}
+    for source, table in items.groupby(items.source.where(items.line_kind != 'image', ''), sort=False):
+        reader = WindowReader(_some(table), scale=encoder.recipe.scaling == 'source', opening=as_openings(opening).quietly())
+        doubt = encoder.doubt(encoder.unlike(encoder.recipe.batch(*reader.read())))
+        if doubt: out[str(source)] = doubt
+    return out
 
 # %% ../nbs/06b_embed.ipynb #ec69e771
 def embed_sources(

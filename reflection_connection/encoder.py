@@ -24,9 +24,10 @@ from .precision import PRECISIONS as PRECISIONS, pick_precision
 from .windows import Recipe, WindowError
 
 # %% auto #0
-__all__ = ['ARCHITECTURES', 'POOLINGS', 'CACHED', 'FORMAT', 'MOST', 'EncoderError', 'random_backbone', 'ConvStem',
-           'build_backbone', 'to_one_channel', 'backbone_tokens', 'token_grid', 'LookHead', 'EncoderModule', 'bundled',
-           'pick_device', 'Encoder', 'ahead', 'calibrates', 'torchvision_vit', 'from_transformers', 'start_encoder']
+__all__ = ['ARCHITECTURES', 'POOLINGS', 'CACHED', 'MARKS', 'FAR', 'MOSTLY', 'FEWEST', 'RIDGE', 'FORMAT', 'KNOWN', 'MOST',
+           'EncoderError', 'random_backbone', 'ConvStem', 'build_backbone', 'to_one_channel', 'backbone_tokens',
+           'token_grid', 'LookHead', 'EncoderModule', 'bundled', 'pick_device', 'Encoder', 'ahead', 'calibrates',
+           'torchvision_vit', 'from_transformers', 'start_encoder']
 
 # %% ../nbs/04_encoder.ipynb #4de69da5
 class EncoderError(ValueError):
@@ -273,6 +274,7 @@ class Encoder:
         if metric not in ('cosine', 'euclidean'): raise EncoderError(f"metric is {metric!r}: expected 'cosine' or 'euclidean'")
         self.module, self.recipe, self.metric, self.name = module.eval(), recipe, metric, name
         self.provenance, self.calibration = provenance or {}, calibration
+        self._known = None # see `remember`
 
     @property
     def dim(self): return self.module.dim
@@ -290,9 +292,17 @@ class Encoder:
         return f"Encoder {self.name}: {self.module.backbone.config.model_type}, {self.n_parameters/1e6:.2f} M parameters, {self.module.pooling} pooling, {self.dim} dimensions{'' if self.parts is None else f' ({self.parts[0]} of kind, {self.parts[1]} of look, weighted {1 - self.look:.2g} to {self.look:.2g})'}, input {self.recipe.size} scaled per {self.recipe.scaling}, {self.metric}{', mirror averaged' if self.module.mirror else ''}{f', {len(self.module.scales)} scales averaged' if len(self.module.scales) > 1 else ''}"
 
     def fingerprint(self)->str: # 16 hexadecimal digits
-        "Changes when weights, pooling, head, recipe or metric change; not with name, provenance or calibration."
-        h = hashlib.sha256(json.dumps([self.module.pooling, self.module.dim, self.recipe.fingerprint(), self.metric] + ['mirror']*self.module.mirror + ([] if self.parts is None else ['look', self.look, self.module.look.grid]) + list(self.module.scales if self.module.scales != (1.,) else ())).encode())
-        for k, v in sorted(self.module.state_dict().items()): h.update(k.encode()); h.update(v.detach().cpu().contiguous().numpy().tobytes())
+        "Changes when weights, pooling, head, recipe or metric change; not with name, provenance, calibration or what is remembered."
+        return self._digest(lambda v: v)
+
+    def _digest(self, of): # of: tensor -> tensor
+        facts = [self.module.pooling, self.module.dim, self.recipe.fingerprint(), self.metric] + ['mirror']*self.module.mirror
+        if self.parts is not None: facts += ['look', self.look, self.module.look.grid]
+        if self.module.scales != (1.,): facts += self.module.scales
+        h = hashlib.sha256(json.dumps(facts).encode())
+        for k, v in sorted(self.module.state_dict().items()):
+            h.update(k.encode())
+            h.update(of(v.detach().cpu()).contiguous().numpy().tobytes())
         return h.hexdigest()[:16]
 
     @classmethod
@@ -482,6 +492,79 @@ def weigh(self:Encoder,
     kind, own = self.part(z, 'kind'), self.look
     return np.concatenate([(1 - look)/(1 - own)**.5*kind, look/own**.5*self.part(z, 'look')], -1)
 
+# %% ../nbs/04_encoder.ipynb #2d33784a
+MARKS = np.linspace(0, 1, 41) # shares of windows of unseen surveys; the distances up to which they lie are kept
+FAR, MOSTLY, FEWEST = .95, .5, 8 # a window beyond this mark is far; a survey with more than this share of them is unlike; of at least so many windows
+RIDGE = .1 # added to the variances of standardised texture, so that what hardly varies does not decide
+
+def _halved(v): return v.half() if v.is_floating_point() else v
+
+@patch
+def texture(self:Encoder,
+    x:torch.Tensor, # (N, 1, H, W) windows from the encoder's recipe
+)->np.ndarray: # (N, 2C) float64
+    "Mean and standard deviation over the window of each of C channels of the network's first stage."
+    backbone = self.module.backbone.eval()
+    if not hasattr(backbone.config, 'hidden_sizes'): raise EncoderError(f"{self.name} has no stages of convolutions, so what it knows cannot be remembered: expected a residual network")
+    device, found = next(backbone.parameters()).device, []
+    with torch.inference_mode():
+        for part in x.split(64):
+            first = backbone(part.to(device).float(), output_hidden_states=True).hidden_states[1]     # (B, C, h, w)
+            found.append(torch.cat([first.mean((2, 3)), first.std((2, 3))], 1).cpu())
+    return torch.cat(found).double().numpy()
+
+def _whitening(texture):
+    "(2C + 1, 2C): the mean, and a matrix after which known texture has the covariance of one."
+    mean, spread = texture.mean(0), texture.std(0) + 1e-6
+    size, turn = np.linalg.eigh(np.cov((texture - mean).T/spread[:, None]) + RIDGE*np.eye(len(mean)))
+    return np.vstack([mean, turn/size**.5/spread[:, None]]).astype(np.float32)
+
+def _distance_to(known, texture):
+    "(N,) Mahalanobis distance of texture to what is known."
+    return np.linalg.norm((texture - known[0]) @ known[1:], axis=1)
+
+@patch
+def remember(self:Encoder,
+    x_reference:torch.Tensor, # (N, 1, H, W) windows of surveys that it learned from, from its recipe; a few hundred
+    unseen:list, # of (M, 1, H, W), one for each survey that it has not seen; each weighs the same
+)->Encoder: # the same encoder
+    "Keep what is known, for `unlike`. Raises `EncoderError`."
+    if not unseen or min(map(len, unseen)) < FEWEST: raise EncoderError(f"{len(unseen)} unseen surveys, the smallest of {min(map(len, unseen), default=0)} windows: expected at least one, of at least {FEWEST} windows")
+    texture = self.texture(x_reference)
+    if len(texture) < texture.shape[1]: raise EncoderError(f"{len(texture)} windows of reference are too few for a texture of {texture.shape[1]} numbers: give at least as many")
+    known = _whitening(texture)
+    distances = np.mean([np.quantile(_distance_to(known, self.texture(x)), MARKS) for x in unseen], axis=0)
+    self._known = {'texture': known, 'distances': distances.tolist(), 'weights': self._digest(_halved)}
+    return self
+
+def _remembered(encoder):
+    "What an encoder remembers, or None: nothing was, or the weights are others by now."
+    known = encoder._known
+    return known if known and known['weights'] == encoder._digest(_halved) else None
+
+@patch(as_prop=True)
+def remembers(self:Encoder): return _remembered(self) is not None
+
+@patch
+def unlike(self:Encoder,
+    x:torch.Tensor, # (N, 1, H, W) windows from the encoder's recipe
+)->np.ndarray: # (N,) float64 from 0 to 1, or None where nothing is remembered
+    "Share of windows of unseen surveys that lay nearer to what is known than these."
+    known = _remembered(self)
+    if known is None or not len(x): return None
+    return np.interp(_distance_to(known['texture'], self.texture(x)), known['distances'], MARKS)
+
+@patch
+def doubt(self:Encoder,
+    unlike:np.ndarray, # (N,) from `unlike`, of the windows of a survey; or None
+)->dict: # problem and remedy, as volumes have them; None where there is no doubt
+    "What to say of a survey that is unlike all that is known."
+    if unlike is None or len(unlike) < FEWEST: return None
+    far = float((np.asarray(unlike) > FAR).mean())
+    if far <= MOSTLY: return None
+    problem = f"unlike all that {self.name} knows: {far:.0%} of its windows are farther from that than {FAR:.0%} of the windows of surveys new to it were"
+    return {'problem': problem, 'remedy': 'probabilities may be wrong here: look at the hits themselves, or train on labels of this survey'}
+
 # %% ../nbs/04_encoder.ipynb #932c545a
 @patch
 def add_neck(self:Encoder,
@@ -503,6 +586,7 @@ def _in_order(raw):
     return len(head).to_bytes(8, 'little') + head + raw[8 + n:]
 
 FORMAT = 3 # 1 had a checksum of the weights only, 2 no look; both are read
+KNOWN = 'refcon.known' # the tensor of `remember`
 
 @patch
 def save(self:Encoder,
@@ -512,11 +596,13 @@ def save(self:Encoder,
     "Write the encoder as a folder. Raises `EncoderError` where it cannot."
     state = {k.removeprefix('backbone.') if k.startswith('backbone.') else f'refcon.{k}': v.detach().cpu().contiguous() for k, v in self.module.state_dict().items()}
     state = {k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}
+    if known := _remembered(self): state[KNOWN] = torch.from_numpy(known['texture'])      # in full precision
     config = self.module.backbone.config; config.architectures = [type(self.module.backbone).__name__]
     with whole_folder(folder, 'refcon.json', EncoderError) as new:
         config.save_pretrained(new); (new/'model.safetensors').write_bytes(_in_order(to_safetensors(state, {'format': 'pt', 'refcon': str(FORMAT)})))
         about = dict(format=FORMAT, name=self.name, pooling=self.module.pooling, neck=self.module.neck is not None, mirror=self.module.mirror, scales=self.module.scales, head_dim=0 if self.module.head is None else self.module.kind_dim,
             look=None if self.parts is None else {'dim': self.parts[1], 'weight': self.look, 'grid': self.module.look.grid},
+            known=known and {'n': known['texture'].shape[1], 'distances': known['distances']},
             recipe=self.recipe.to_dict(), metric=self.metric, provenance=self.provenance, calibration=self.calibration, sha256={n: file_sha256(new/n) for n in ('model.safetensors', 'config.json')})
         write_json(new/'refcon.json', about, EncoderError, checked=True)
     event('encoder.written', name=self.name, folder=str(folder))
@@ -533,7 +619,9 @@ def _finite(v): return type(v) in (int, float) and abs(v) < float('inf')
 
 def calibrates(v, metric)->bool:
     "Whether `v` is None or a calibration for distances of this metric, as `confidence` makes it."
-    return v is None or (isinstance(v, dict) and v.get('metric') == metric and v.get('scale', 'distance') in ('distance', 'log') and _finite(v.get('a')) and _finite(v.get('b')))
+    if v is None: return True
+    curve = lambda: v.get('kind', 'platt') == 'platt' and v.get('scale', 'distance') in ('distance', 'log')
+    return isinstance(v, dict) and v.get('metric') == metric and curve() and _finite(v.get('a')) and _finite(v.get('b'))
 
 def _is_look(v):
     "Whether `v` says how look is read, or that there is none."
@@ -542,11 +630,19 @@ def _is_look(v):
     whole = all(type(v[k]) is int for k in ('dim', 'grid'))
     return whole and 1 <= v['dim'] <= MOST and 1 <= v['grid'] <= 16 and _finite(v['weight']) and 0 <= v['weight'] <= 1
 
+def _is_known(v):
+    "Whether `v` says what is remembered, or that nothing is."
+    if v is None: return True
+    if not isinstance(v, dict) or v.keys() != {'n', 'distances'}: return False
+    d = v['distances']
+    rising = isinstance(d, list) and len(d) == len(MARKS) and all(map(_finite, d)) and d == sorted(d)
+    return rising and type(v['n']) is int and 1 <= v['n'] <= 4096
+
 def _about(folder, about):
     "What refcon.json says, each thing of the kind that it must be."
-    about = {'neck': False, 'mirror': False, 'scales': [1.], 'look': None} | about; flag = lambda v: isinstance(v, bool); record = lambda v: isinstance(v, dict)
+    about = {'neck': False, 'mirror': False, 'scales': [1.], 'look': None, 'known': None} | about; flag = lambda v: isinstance(v, bool); record = lambda v: isinstance(v, dict)
     for name, ok, expected in (('pooling', lambda v: v in POOLINGS, f"one of {', '.join(POOLINGS)}"), ('head_dim', lambda v: type(v) is int and 0 <= v <= MOST, f'a whole number from 0 to {MOST:,}'), ('neck', flag, 'true or false'), ('mirror', flag, 'true or false'),
-        ('scales', lambda v: isinstance(v, list) and 1 <= len(v) <= 16 and all(_finite(s) and .1 <= s <= 8 for s in v), 'up to 16 numbers from 0.1 to 8'), ('metric', lambda v: v in ('cosine', 'euclidean'), 'cosine or euclidean'), ('look', _is_look, 'null, or a record of dim, weight and grid'), ('provenance', record, 'a record'),
+        ('scales', lambda v: isinstance(v, list) and 1 <= len(v) <= 16 and all(_finite(s) and .1 <= s <= 8 for s in v), 'up to 16 numbers from 0.1 to 8'), ('metric', lambda v: v in ('cosine', 'euclidean'), 'cosine or euclidean'), ('look', _is_look, 'null, or a record of dim, weight and grid'), ('known', _is_known, f'null, or a record of n and {len(MARKS)} rising distances'), ('provenance', record, 'a record'),
         ('calibration', lambda v: calibrates(v, about.get('metric')), 'null, or what confidence.fit_probability gives for the metric'), ('name', lambda v: isinstance(v, str), 'text'), ('recipe', record, 'a record')):
         if name not in about or not ok(about[name]): raise EncoderError(f"{folder}/refcon.json: {name} is {str(about.get(name, 'missing'))[:60]}: expected {expected}")
     try: return about | {'recipe': Recipe.from_dict(about['recipe'])}
@@ -581,12 +677,17 @@ def _load_folder(folder):
     backbone = _backbone_like(folder, there); look = about['look'] or {}
     facts, names = [about[n] for n in ('pooling', 'head_dim', 'neck', 'mirror', 'scales')], {'dim': 'look_dim', 'weight': 'look_weight', 'grid': 'look_grid'}
     make = lambda: EncoderModule(backbone(), *facts, **{names[k]: v for k, v in look.items()})
-    with torch.device('meta'): wanted = {k.removeprefix('backbone.') if k.startswith('backbone.') else f'refcon.{k}': tuple(v.shape) for k, v in make().state_dict().items()}     # shapes without memory
+    with torch.device('meta'): shapes = make()                           # without memory
+    wanted = {k.removeprefix('backbone.') if k.startswith('backbone.') else f'refcon.{k}': tuple(v.shape) for k, v in shapes.state_dict().items()}
+    if about['known']: wanted[KNOWN] = (about['known']['n'] + 1, about['known']['n'])
     if odd := sorted(k for k in there.keys() | wanted.keys() if there.get(k) != wanted.get(k)): raise EncoderError(f"{folder}: weights do not fit config.json and refcon.json ({len(odd)} tensors, first {odd[0]}: {there.get(odd[0], 'missing')} in the file, {wanted.get(odd[0], 'none')} expected)")
     module, state = make(), {k.removeprefix('refcon.') if k.startswith('refcon.') else f'backbone.{k}': v.float() if v.is_floating_point() else v for k, v in load_file(weights).items()}
+    known = state.pop(KNOWN.removeprefix('refcon.'), None)
     module.load_state_dict(state)
+    encoder = Encoder(module, about['recipe'], about['metric'], about['provenance'], about['calibration'], about['name'])
+    if about['known']: encoder._known = {'texture': known.numpy(), 'distances': about['known']['distances'], 'weights': encoder._digest(_halved)}
     event('encoder.loaded', name=about['name'], folder=str(folder))
-    return Encoder(module, about['recipe'], about['metric'], about['provenance'], about['calibration'], about['name'])
+    return encoder
 
 # %% ../nbs/04_encoder.ipynb #d1f6c6b8
 def torchvision_vit(

@@ -13,10 +13,10 @@ import pandas as pd
 import psutil
 from fastcore.basics import patch
 from matplotlib.path import Path as Outline
-from .embed import Kept, Shards, embed_sources, embed_table, part_key, plan_windows, source_facts, work_key
+from .embed import Kept, Shards, embed_sources, embed_table, part_key, plan_windows, source_facts, unlike_sources, work_key
 from .encoder import MOST, Encoder, calibrates
 from .files import event, file_sha256, locked, read_json, read_steadily, settle, tidy, whole_folder, write_json
-from .volume import as_openings, in_words, say
+from .volume import as_openings, in_words, say, sentences
 from .volume.errors import OPENING, spoken
 from .windows import Grid, window_table
 
@@ -286,16 +286,18 @@ def openings(self:Index)->dict: # path -> options
     "How the index's volumes are opened."
     return {path: facts['opening'] for path, facts in getattr(self, 'meta', {}).get('volumes', {}).items()}
 
+def _is_texts(v): return isinstance(v, list) and all(isinstance(t, str) for t in v)
+
+def _is_problem(v): return isinstance(v, dict) and set(v) == {'problem', 'remedy'} and _is_texts(list(v.values()))
+
 def _is_facts(v):
     "Whether this can be what `about_sources` wrote of a volume."
     if not isinstance(v, dict): return False
-    texts = lambda some: isinstance(some, list) and all(isinstance(t, str) for t in some)
-    problem = lambda p: isinstance(p, dict) and set(p) == {'problem', 'remedy'} and texts(list(p.values()))
     options, steps, problems = v.get('opening'), v.get('steps'), v.get('problems')
     plain = isinstance(options, dict) and set(options) <= set(OPENING) and all(type(o) in (int, float, str) for o in options.values())
     whole = isinstance(steps, dict) and set(steps) <= {'inline', 'crossline'} and all(type(s) is int and s > 0 for s in steps.values())
-    told = texts(v.get('notes')) and isinstance(problems, list) and all(map(problem, problems))
-    return plain and whole and told and texts([v.get('fingerprint'), v.get('relative')])
+    told = _is_texts(v.get('notes')) and isinstance(problems, list) and all(map(_is_problem, problems))
+    return plain and whole and told and _is_texts([v.get('fingerprint'), v.get('relative')])
 
 def _is_part(v):
     counts = lambda: all(type(v.get(name)) is int and v[name] >= 0 for name in ('n', 'left_out'))
@@ -307,9 +309,9 @@ def read_meta(
     "The meta.json of an index, checked."
     meta = read_json(Path(folder)/'meta.json', SearchError, since=3, remedy='build the index again (refcon index)')
     if meta.get('format') not in range(1, FORMAT + 1): raise SearchError(f"{folder}: index format {meta.get('format')}, this version reads 1 to {FORMAT}: update it (pip install --upgrade reflection_connection), or build the index again (refcon index)")
-    meta = {'settings': {}, 'volumes': {}, 'parts': [], 'sizes': []} | meta | ({'kind': {'float32': 'flat', 'float16': 'fp16'}.get(str(meta.get('precision')), f"of precision {meta.get('precision', 'missing')}")} if meta['format'] == 1 else {}); record = lambda v: isinstance(v, dict); text = lambda v: isinstance(v, str)
+    meta = {'settings': {}, 'volumes': {}, 'parts': [], 'sizes': [], 'unlike': {}} | meta | ({'kind': {'float32': 'flat', 'float16': 'fp16'}.get(str(meta.get('precision')), f"of precision {meta.get('precision', 'missing')}")} if meta['format'] == 1 else {}); record = lambda v: isinstance(v, dict); text = lambda v: isinstance(v, str)
     for name, ok in (('dim', lambda v: type(v) is int and 0 < v <= MOST), ('metric', lambda v: v in METRICS), ('encoder', text), ('recipe', record), ('calibration', lambda v: calibrates(v, meta['metric'])), ('encoder_source', text), ('sources', lambda v: record(v) and all(map(text, v.values()))),
-        ('volumes', lambda v: record(v) and all(map(_is_facts, v.values()))), ('parts', lambda v: isinstance(v, list) and all(map(_is_part, v))), ('sizes', lambda v: isinstance(v, list) and all(map(text, v))), *([('milvus', lambda v: record(v) and set(v) == {'uri', 'collection'} and all(map(text, v.values())))] if 'milvus' in meta else
+        ('volumes', lambda v: record(v) and all(map(_is_facts, v.values()))), ('parts', lambda v: isinstance(v, list) and all(map(_is_part, v))), ('sizes', lambda v: isinstance(v, list) and all(map(text, v))), ('unlike', lambda v: record(v) and all(map(_is_problem, v.values()))), *([('milvus', lambda v: record(v) and set(v) == {'uri', 'collection'} and all(map(text, v.values())))] if 'milvus' in meta else
         [('kind', lambda v: v in KINDS[1:]), ('sha256', record), ('settings', lambda v: record(v) and all(type(v.get(k, 1)) is int and 0 < v.get(k, 1) <= MOST for k in ('nprobe', 'efSearch', 'weighed_nprobe', 'weighed_efSearch')))])):
         if name not in meta or not ok(meta[name]): raise SearchError(f"{folder}/meta.json: {name} is {str(meta.get(name, 'missing'))[:60]}, which it cannot be: build the index again (refcon index)")
     return meta
@@ -502,6 +504,10 @@ def build_index(
     if kind not in KINDS: raise SearchError(f"kind is {kind!r}: expected one of {', '.join(KINDS)}")
     with locked(folder, SearchError): return _build(encoder, sources, Path(folder), grid, kind, encoder_source, memory, opening, **options)
 
+def _say_unlike(folder, unlike):
+    "Say which sources of an index are unlike all that its encoder knows; images under the folder's name."
+    for source, doubt in unlike.items(): say(source or folder, sentences([doubt]))
+
 def _build(encoder, sources, folder, grid, kind, encoder_source, memory, opening, **options):
     work, precision = folder.with_name(f'.{folder.name}.work'), options.get('precision', 'auto')
     made = _there(settle(folder))
@@ -510,19 +516,22 @@ def _build(encoder, sources, folder, grid, kind, encoder_source, memory, opening
     say(folder, map(spoken, plan.sizes))
     key = work_key(encoder, plan.depends(), grid, kind, precision)
     if made is not None and made.meta.get('build', {}).get('key') == key:
+        _say_unlike(folder, made.meta['unlike'])
         made.calibration = encoder.calibration
         shutil.rmtree(work, ignore_errors=True)                          # cut off at the very end
         tidy(folder)
         return made, pd.DataFrame(columns=['id', 'problem']), False
     there = {} if made is None else _kept(made, plan, encoder, grid, kind, precision)
     shards = embed_sources(encoder, sources, work, grid, plan=plan, opening=opening, there=there, **options)
-    report, parts = shards.report(), shards.facts()
+    items = shards.items()
+    report, parts, unlike = shards.report(), shards.facts(), unlike_sources(encoder, items, opening)
+    _say_unlike(folder, unlike)
     index = Index.for_encoder(encoder, choose_kind(len(shards), encoder.dim, memory) if kind == 'auto' else kind, n=len(shards))
     left_out = len(plan.left) + sum(part['left_out'] for part in parts)
-    facts = dict(build=dict(key=key, grid=asdict(grid), left_out=left_out), parts=parts, sizes=plan.sizes)
+    facts = dict(build=dict(key=key, grid=asdict(grid), left_out=left_out), parts=parts, sizes=plan.sizes, unlike=unlike)
     with whole_folder(folder, 'meta.json', SearchError) as new:
         index.settings = _fill(index, shards, new/'index.faiss', weigher(encoder))
-        _complete(new, folder, index, len(shards), shards.items(), encoder_source, plan.volumes(), facts)
+        _complete(new, folder, index, len(shards), items, encoder_source, plan.volumes(), facts)
     shutil.rmtree(work, ignore_errors=True)                              # there is none where all was in the index
     event('index.written', folder=str(folder), windows=len(shards), kind=index.kind, left_out=left_out, kept=sum(map(len, there.values())))
     return Index.load(folder, memory=memory), report, True

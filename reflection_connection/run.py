@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy import ndimage
-from .confidence import calibration_error, fit_probability, neighbour_pairs, probability, reliability, risk_coverage
+from .confidence import calibration_error, fit_probability, neighbour_pairs, probability, reliability, risk_coverage, stated_and_right
 from .corpus import Corpus, Shapes, source_windows, write_sections
 from .encoder import ARCHITECTURES, Encoder, start_encoder
 from .files import MANIFEST, as_json, check_manifest, event, listen, locked, manifest, read_json, whole_file, write_json
@@ -22,6 +22,7 @@ from .iterate import REVIEW, LabelLoop, Rules, embed_once, join_labels, review, 
 from .plot import save_figure, show_hits
 from .train import rank
 from .tables import is_table, read_rows
+from .volume import say, sentences
 from .windows import (GUARD, Recipe, WindowReader, data_fingerprint, image_windows, labelled_table, load_windows, near_any, near_groups, say_split,
     split_labelled, split_windows, synthetic_reader, window_table)
 
@@ -442,10 +443,11 @@ def _promise(p, same, survey, findable)->dict:
     if not len(p): return {}
     coverage, risk = risk_coverage(p, same); some = np.unique(np.searchsorted(coverage, np.linspace(0, 1, 101)).clip(max=len(coverage) - 1))
     known = sorted(set(pd.Series(survey).dropna()))
-    return _figures(p, same) | {'per_survey': {str(s): _figures(p[survey == s], same[survey == s]) for s in known}, 'findable': _figures(p[findable], same[findable]) if findable.any() else {},
+    each = {str(s): stated_and_right(p[survey == s], same[survey == s]) for s in known}
+    errors = {s: v['error'] for s, v in each.items()}
+    over = {'mean_error': float(np.mean(list(errors.values()))), 'worst_error': max(errors.values()), 'worst_survey': max(errors, key=errors.get)} if errors else {}
+    return stated_and_right(p, same) | {'per_survey': each, 'over_surveys': over, 'findable': stated_and_right(p[findable], same[findable]) if findable.any() else {},
         'reliability': [c.tolist() for c in reliability(p, same)], 'risk_coverage': [coverage[some].tolist(), risk[some].tolist()]}
-
-def _figures(p, same)->dict: return {'error': calibration_error(p, same), 'pairs': len(p), 'stated': float(p.mean()), 'right': float(same.mean())}
 
 def promise_table(
     promise:dict, # from `keeps_its_promise`
@@ -459,7 +461,7 @@ def keeps_its_promise(
     z:np.ndarray, # (N, D) embeddings of windows that it was not fitted on
     frame:pd.DataFrame, # the N windows
     leave_out:str, # candidates a query does not see
-)->dict: # 'error': expected calibration error; 'pairs', 'stated', 'right': mean probability and share of right ones; 'reliability', 'risk_coverage': curves; 'per_survey': the first four of each survey; 'findable': of queries that have some of their class to find
+)->dict: # 'error': expected calibration error; 'pairs', 'stated', 'right': mean probability and share of right ones; 'reliability', 'risk_coverage': curves; 'per_survey': the first four of each survey; 'over_surveys': mean_error, worst_error, worst_survey; 'findable': of queries that have some of their class to find
     "How probabilities do on the ten nearest candidates of every window. One that has none of its class to find counts: all that it is given is wrong."
     if encoder.calibration is None: return {}
     frame = frame.reset_index(drop=True)
@@ -494,6 +496,16 @@ def score_encoder(
     z |= {name: method(scaled) for name, method in BASELINES.items()}
     found = compare(z, reader.frame, how, encoder.metric, seed=seed)
     found['encoder']['calibration'] = keeps_its_promise(encoder, z['encoder'], reader.frame, how)
+    found['encoder']['unlike'] = _unlike_surveys(encoder, reader.frame, pixels, live, scales)
+    return found
+
+def _unlike_surveys(encoder, frame, *windows)->dict: # survey -> sentence
+    "Say which surveys are unlike all that the encoder knows."
+    if not encoder.remembers: return {}
+    survey, unlike = frame.survey.fillna('').to_numpy(str), encoder.unlike(encoder.recipe.batch(*windows))
+    doubts = {str(s): encoder.doubt(unlike[survey == s]) for s in np.unique(survey)}
+    found = {s: sentences([doubt])[0] for s, doubt in doubts.items() if doubt}
+    for name, sentence in found.items(): say(name or 'the windows', [sentence])
     return found
 
 def calibrate(

@@ -240,8 +240,14 @@ def problems(self:Searcher,
     source:str, # of a hit
 )->list: # of sentences
     "What is doubtful about a volume: as it is opened now, else as it was indexed."
-    if source in self._volumes: return sentences(self._volumes[source].problems)
-    return sentences(self.meta.get('volumes', {}).get(source, {}).get('problems', []))
+    return self._unlike(source) + sentences(self._volumes[source].problems if source in self._volumes else self.meta.get('volumes', {}).get(source, {}).get('problems', []))
+
+@patch
+def _unlike(self:Searcher, source):
+    "What the index keeps of a source that is unlike all that the encoder knows; images stand under ''."
+    doubts = self.meta.get('unlike', {})
+    found = doubts.get(source) or (doubts.get('') if source not in self.sources else None)
+    return sentences([found]) if found else []
 
 @patch
 def warn(self:Searcher,
@@ -250,6 +256,7 @@ def warn(self:Searcher,
     "Print what is doubtful about volumes, each once."
     for source in sources:
         facts = self.meta.get('volumes', {}).get(source)
+        say(source, self._unlike(source))
         if facts and source not in self._volumes: say(source, facts['notes'] + sentences(facts['problems']))
 
 @patch
