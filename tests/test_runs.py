@@ -152,7 +152,7 @@ def test_bundled_encoder_run(refcon, tmp_path):
     done = refcon(*arguments, timeout=900); assert done.returncode == 0, done.stderr[-3000:]
     first = json.loads((tmp_path/'run'/'metrics.json').read_text()); assert 0 < first['synthetic']['macro_map'] < 1
     shipped = Encoder.load(tmp_path/'run'/'shipped'); assert shipped.name == 'refcon-tiny' and shipped.calibration
-    assert shipped.parts == (128, 128) and shipped.look == .25
+    assert shipped.parts == (128, 128) and shipped.look == .35
     done = refcon(*arguments, timeout=900); assert 'train: taken from' in done.stderr and json.loads((tmp_path/'run'/'metrics.json').read_text()) == first
 
 
