@@ -93,7 +93,8 @@ class SectionWindows:
     def group(self, rng, n:int):
         "n windows (n, 1, H, W) of one section: neighbours, none over another; drawn again where there are too few."
         chosen = []
-        while len(chosen) < n:
+        for _ in range(1000):
+            if len(chosen) == n: return self.recipe.batch(chosen).float()
             s = self.sections[rng.choice(len(self.sections), p=self.odds)]
             height, width = (int(rng.integers(lo, min(hi, size) + 1)) for (lo, hi), size in zip((self.heights, self.widths), s.shape))
             top, left = int(rng.integers(0, height)), int(rng.integers(0, width))
@@ -103,7 +104,7 @@ class SectionWindows:
             if not boxes: continue
             start = int(rng.integers(0, len(boxes)))
             chosen += [s[t:t + h, l:l + w] for t, l, h, w in (boxes[start:] + boxes[:start])[:n - len(chosen)]]
-        return self.recipe.batch(chosen).float()
+        raise TrainError("the sections have hardly a window that is nine tenths live: leave dead ones out")
 
 class TwoPartsData(torch.utils.data.Dataset):
     "Training batches of windows with class, structure and place; the same for the same seed. Item i * processes + r is what process r sees of step i."
