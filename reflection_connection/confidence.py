@@ -120,13 +120,13 @@ def stated_and_right(
 
 # %% ../nbs/08_confidence.ipynb #59fc269f
 def _pairs_of(d, labels, surveys, asked, among, k):
-    "(distances, same class, weights, position of the query) of pairs of queries of the surveys `asked` with the nearest windows of other surveys `among`; each survey asked weighs 1."
+    "(distances, same class, weights, position of the query) of pairs of queries of surveys with the nearest windows of other surveys `among`; `asked`: survey -> its weight."
     found = []
-    for survey in asked:
+    for survey, weight in asked.items():
         rows = np.flatnonzero(surveys == survey)
         candidates = np.flatnonzero(np.isin(surveys, among) & (surveys != survey))
         near, same = neighbour_pairs(d[np.ix_(rows, candidates)], labels[rows], labels[candidates], k=k)
-        found.append((near, same, np.full(len(near), 1/max(1, len(near))), np.repeat(rows, min(k, len(candidates)))))
+        found.append((near, same, np.full(len(near), weight/max(1, len(near))), np.repeat(rows, min(k, len(candidates)))))
     return tuple(np.concatenate(f) for f in zip(*found))
 
 def _by_chance(p, query, rng, draws=200):
@@ -141,6 +141,7 @@ def fit_over_surveys(
     surveys, # N survey names
     metric:str='cosine', # which distance it is
     unseen=None, # surveys that the encoder has not learned from; default: all
+    seen_weight:float=1., # of each of the others in the fit
     more:tuple=None, # (distances (P,), same class (P,)) of pairs of synthetic surveys, from `neighbour_pairs`
     share:float=.25, # of the weight that `more` gets, from 0 to 1
     k:int=10, # neighbours of each window
@@ -148,16 +149,18 @@ def fit_over_surveys(
     """A curve from distance to probability for surveys without labels: pairs of every survey weigh the same.
 
     The report is what the curve does on a survey left out when it is fitted on the others: `per_survey` error,
-    pairs, stated, right and the error by `chance`; `mean`, `worst` and `worst_survey`; `together`: the four figures
-    of all pairs left out. The calibration keeps mean, worst and the surveys as `left_out`. Raises `ValueError`."""
+    pairs, stated, right and the error by `chance`; of those unseen `mean`, `worst`, `worst_survey`, and `together`: the
+    four figures of all their pairs. The calibration keeps these and their names as `left_out`. Raises `ValueError`."""
     d, y, s = np.asarray(distances, float), np.asarray(labels, str), np.asarray(surveys, str)
     if d.shape != (len(y), len(y)) or s.shape != y.shape: raise ValueError(f"distances have shape {d.shape}, labels {y.shape}, surveys {s.shape}: expected (N, N), (N,) and (N,)")
     if not 0 <= share < 1: raise ValueError(f"share is {share!r}: expected a number from 0 to below 1")
     every = list(dict.fromkeys(s.tolist()))
-    asked = every if unseen is None else [n for n in every if n in set(unseen)]
-    if len(asked) < 2 or len(every) < 3: raise ValueError(f"{len(asked)} surveys to fit on, {len(every)} in all: leaving one out needs two to fit on and three in all")
+    new = every if unseen is None else [n for n in every if n in set(unseen)]
+    asked = {n: 1. if n in new else float(seen_weight) for n in every}
+    asked = {n: w for n, w in asked.items() if w}
+    if len(asked) < 2 or len(every) < 3 or not new: raise ValueError(f"{len(asked)} surveys to fit on, {len(new)} of them unseen, {len(every)} in all: leaving one out needs two to fit on, one unseen and three in all")
     def fitted(without=None):
-        near, same, w, _ = _pairs_of(d, y, s, [n for n in asked if n != without], [n for n in every if n != without], k)
+        near, same, w, _ = _pairs_of(d, y, s, {n: w for n, w in asked.items() if n != without}, [n for n in every if n != without], k)
         w = w/w.sum()
         if more is not None and share:
             far, right = (np.asarray(v) for v in more)
@@ -166,15 +169,15 @@ def fit_over_surveys(
         return fit_probability(near, same, metric, w)
     rng, per_survey, told = np.random.default_rng(0), {}, []
     for name in asked:
-        near, same, _, query = _pairs_of(d, y, s, [name], every, k)
+        near, same, _, query = _pairs_of(d, y, s, {name: 1.}, every, k)
         p = probability(fitted(name), near, metric)
-        told.append((p, same))
+        if name in new: told.append((p, same))
         per_survey[name] = stated_and_right(p, same) | {'chance': _by_chance(p, query, rng)}
-    errors = {n: v['error'] for n, v in per_survey.items()}
+    errors = {n: per_survey[n]['error'] for n in new}
     worst = max(errors, key=errors.get)
     report = {'per_survey': per_survey, 'mean': float(np.mean(list(errors.values()))), 'worst': errors[worst],
               'worst_survey': worst, 'together': stated_and_right(*map(np.concatenate, zip(*told)))}
-    left_out = {'surveys': asked, 'mean_error': report['mean'], 'worst_error': report['worst'], 'together': report['together']['error']}
+    left_out = {'surveys': new, 'mean_error': report['mean'], 'worst_error': report['worst'], 'together': report['together']['error']}
     return fitted() | {'left_out': left_out}, report
 
 # %% ../nbs/08_confidence.ipynb #e4ba1565

@@ -37,14 +37,15 @@ def knowing(encoder_folder, sections, tmp_path_factory):
     return encoder.remember(first, [second]).save(tmp_path_factory.mktemp('knowing')/'enc')
 
 
-def test_the_index_says_and_keeps_it(knowing, sections, tmp_path, capsys):
+def test_the_index_says_and_keeps_it(knowing, sections, tmp_path, capsys, monkeypatch):
     noise = str(sections/'noise.npy')
     build = lambda: build_index(Encoder.load(knowing), [str(sections/'earth2.npy'), noise], tmp_path/'index', GRID, encoder_source=str(knowing))
     assert build()[2]
     said = capsys.readouterr().out
     assert said.count('unlike all that') == 1 and 'noise.npy: unlike' in said
     assert list(read_meta(tmp_path/'index')['unlike']) == [noise]
-    assert not build()[2] and len(read_meta(tmp_path/'index')['unlike']) == 1
+    monkeypatch.setattr('reflection_connection.volume.opening._told', {})         # as another process would see it
+    assert not build()[2] and 'noise.npy: unlike' in capsys.readouterr().out
     searcher = Searcher.open(tmp_path/'index')
     assert 'unlike all that' in searcher.problems(noise)[0]
     assert not any('unlike' in p for p in searcher.problems(str(sections/'earth2.npy')))
