@@ -84,7 +84,7 @@ def trust(
 class Rules:
     "When a proposal becomes a label."
     min_probability:float = .9 # of being right
-    min_evidence:float = .5 # for the best class
+    min_evidence:float = .7 # for the best class: at 0.5, 48 of 260 windows of classes that nobody had labelled got a label, at 0.7 none
     min_margin:float = .2 # between the best class and the second
     few:int = 3 # labelled windows of a class that speak for it
     mutual:int = 0 # one of these must have the window among so many nearest; 0: not asked

@@ -95,7 +95,7 @@ def test_it_works_where_it_was_installed(installed):
     code = 'import reflection_connection.run as r, json; from reflection_connection.encoder import Encoder\nprint(json.dumps([r.__file__, Encoder.load("refcon-tiny").dim, {n: str(p) for n, p in r.bundled_notebooks().items()}]))'
     done = call(installed, '-c', code, program='python'); assert done.returncode == 0, done.stderr
     module, dim, notebooks = json.loads(done.stdout)
-    assert dim == 128 and {f'{n}.ipynb' for n in notebooks} == NOTEBOOKS
+    assert dim == 256 and {f'{n}.ipynb' for n in notebooks} == NOTEBOOKS
     assert all(Path(p).is_relative_to(installed) and Path(p).is_file() for p in (module, *notebooks.values()))
     refused = call(installed, 'run', 'run_training', '-p', 'stepz', 3)
     assert refused.returncode == 2 and refused.stderr.startswith("refcon run: run_training.ipynb has no parameter 'stepz': expected one of out, ")

@@ -137,7 +137,7 @@ def ask_for_salt(page, salt):
 def weigh_look(page):
     "Kind and look are told apart with the slider; a double click on it takes the encoder's own weight again."
     slider, first, lists = page.locator('.rc-look'), ids(page), []
-    assert slider.is_visible() and slider.input_value() == '0.3'
+    assert slider.is_visible() and slider.input_value() == '0.35'
     changed = 'was => [...document.querySelectorAll(".rc-hit")].map(e => e.dataset.id).join() != was'
     for key, at in (('Home', '0'), ('End', '1')):
         before = ','.join(ids(page)); slider.press(key)
@@ -145,7 +145,7 @@ def weigh_look(page):
         assert slider.input_value() == at
     shot(page, '2-same-look')
     slider.dblclick(); page.wait_for_function('was => [...document.querySelectorAll(".rc-hit")].map(e => e.dataset.id).join() == was', arg=','.join(first))
-    assert slider.input_value() == '0.3' and lists[0] != lists[1]
+    assert slider.input_value() == '0.35' and lists[0] != lists[1]
 
 
 def follow_and_refine(page):
