@@ -61,7 +61,7 @@ def test_a_corpus_of_strangers_and_wrong_labels():
 
 
 def test_run_notebook(refcon, tmp_path):
-    ask = ('run', 'nbs/run_iterative.ipynb', '--out', tmp_path/'run', *(t for n, v in dict(labels=4, valid=6, per_class=12, surveys=3, unknown='Channel,Salt', min_probability=.6, cap=4, rounds=1, seeds=2, similarity=.5, what='head').items() for t in ('-p', n, v)))
+    ask = ('run', 'nbs/run_iterative.ipynb', '--out', tmp_path/'run', *(t for n, v in dict(labels=4, valid=6, per_class=12, surveys=3, unknown='Channel,Salt', min_probability=.6, min_evidence=.5, cap=4, rounds=1, seeds=2, similarity=.5, what='head').items() for t in ('-p', n, v)))
     done = refcon(*ask, timeout=600); assert done.returncode == 0, done.stderr[-3000:]
     metrics = json.loads((tmp_path/'run'/'metrics.json').read_text()); judged = {n: s['judged'] for n, s in metrics['summary'].items()}
     assert set(judged) == {'start', 'fine-tuned once', 'last round', 'round that validates best', 'threshold alone'} and all(len(v) == 2 and 0 < min(v) <= max(v) < 1 for v in judged.values())
