@@ -26,8 +26,8 @@ from .windows import Recipe, WindowError
 # %% auto #0
 __all__ = ['ARCHITECTURES', 'POOLINGS', 'CACHED', 'MARKS', 'FAR', 'MOSTLY', 'FEWEST', 'RIDGE', 'FORMAT', 'KNOWN', 'MOST',
            'EncoderError', 'random_backbone', 'ConvStem', 'build_backbone', 'to_one_channel', 'backbone_tokens',
-           'token_grid', 'LookHead', 'EncoderModule', 'bundled', 'pick_device', 'Encoder', 'ahead', 'calibrates',
-           'torchvision_vit', 'from_transformers', 'start_encoder']
+           'token_width', 'token_grid', 'LookHead', 'EncoderModule', 'bundled', 'pick_device', 'Encoder', 'ahead',
+           'calibrates', 'torchvision_vit', 'from_transformers', 'start_encoder']
 
 # %% ../nbs/04_encoder.ipynb #4de69da5
 class EncoderError(ValueError):
@@ -128,6 +128,13 @@ def backbone_tokens(
 # %% ../nbs/04_encoder.ipynb #da118dac
 POOLINGS = ('cls', 'mean', 'gem')
 
+def token_width(
+    backbone, # a transformers vision model
+)->int:
+    "Numbers in one of its tokens."
+    config = backbone.config
+    return config.hidden_sizes[-1] if hasattr(config, 'hidden_sizes') else config.hidden_size
+
 def token_grid(
     n:int, # tokens
     shape, # (height, width) of the input
@@ -167,6 +174,7 @@ def _channels_last(x):
     height, width = x.shape[-2:]
     return x.contiguous().as_strided(x.shape, (height*width, 1, width, 1)) if x.shape[1] == 1 else x
 
+# %% ../nbs/04_encoder.ipynb #eb59c610
 class EncoderModule(nn.Module):
     """Backbone, pooling and head: (B, 1, H, W) -> (B, D) of unit length.
 
@@ -191,7 +199,7 @@ class EncoderModule(nn.Module):
         if not 0 <= look_weight <= 1: raise EncoderError(f"look_weight is {look_weight!r}: expected a number from 0 to 1")
         self.backbone, self.pooling, self.mirror, self.scales = backbone, pooling, mirror, tuple(scales)
         self.gem_p = nn.Parameter(torch.tensor(3.)) if pooling == 'gem' else None
-        width = backbone.config.hidden_sizes[-1] if hasattr(backbone.config, 'hidden_sizes') else backbone.config.hidden_size
+        width = token_width(backbone)
         self.neck = nn.BatchNorm1d(width, affine=False) if neck else None
         self.head = nn.Linear(width, head_dim) if head_dim else None
         self.look = LookHead(width, look_dim, look_grid) if look_dim else None
@@ -453,8 +461,7 @@ def add_look(self:Encoder,
     if self.metric != 'cosine': raise EncoderError(f"look is compared by cosine, and {self.name} by {self.metric} distance: start from an encoder of metric 'cosine'")
     if not 0 <= weight <= 1: raise EncoderError(f"weight is {weight!r}: expected a number from 0 to 1")
     m = self.module
-    config = m.backbone.config
-    width = config.hidden_sizes[-1] if hasattr(config, 'hidden_sizes') else config.hidden_size
+    width = token_width(m.backbone)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         m.look = LookHead(width, dim, grid).eval()

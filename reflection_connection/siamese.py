@@ -19,7 +19,7 @@ from .train import PRECISIONS, LoopTrainer, TrainError, arguments, fit, gather_r
 
 # %% auto #0
 __all__ = ['SiameseConfig', 'Batches', 'Averaged', 'contrast', 'same', 'SiameseModel', 'AverageFollows', 'SiameseTrainer',
-           'finetune', 'toward', 'discriminative_stretch', 'stretch_head']
+           'learn', 'finetune', 'toward', 'discriminative_stretch', 'stretch_head']
 
 # %% ../nbs/06_siamese.ipynb #c3efd0e2
 @dataclass
@@ -256,6 +256,24 @@ class SiameseTrainer(LoopTrainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+def learn(
+    encoder:Encoder, # whose module learns
+    model:Averaged, # with its loss
+    data, # its batches, one an item
+    args, # from `train.arguments`
+    valid=None, score=None, # see `finetune`
+    callbacks=(), # further transformers callbacks
+)->tuple: # (log history, step of the weights that are kept, where validation chose it)
+    "Train, and give the encoder the weights that are kept; what its probabilities were does not hold any more."
+    follows = [AverageFollows(model)] if model.average is not None else []
+    trainer = SiameseTrainer(model, args, train_dataset=data, eval_dataset=None if valid is None else data, data_collator=lambda b: b[0],
+        valid=valid, score=score, callbacks=[*follows, *callbacks])
+    history = fit(trainer)
+    if several(): dist.barrier()                                        # nobody tidies up while another still reads
+    with trainer.whole() as model: encoder.module = model.kept.requires_grad_(True).eval().cpu()
+    encoder.calibration = None
+    return history, trainer.state.best_global_step
+
 def finetune(
     encoder:Encoder, # where to start; its weights are changed in place
     x:torch.Tensor, # (N, 1, H, W) training windows, scaled by the encoder's recipe; float16 halves the memory
@@ -277,14 +295,8 @@ def finetune(
     args = arguments(folder, config.steps, config.lr, every, config.warmup, config.precision, report_to, per_device_train_batch_size=1, weight_decay=config.weight_decay, seed=config.seed, gradient_accumulation_steps=config.accumulate, ddp_find_unused_parameters=True,
         eval_strategy=checks, load_best_model_at_end=checks == 'steps', metric_for_best_model='eval_macro_map' if checks == 'steps' else None, greater_is_better=True if checks == 'steps' else None)
     stop = [EarlyStoppingCallback(config.patience)] if config.patience and valid is not None else []
-    follows = [AverageFollows(model)] if config.average else []
-    trainer = SiameseTrainer(model, args, train_dataset=data, eval_dataset=data if valid is not None else None, data_collator=lambda b: b[0],
-        valid=valid, score=score, callbacks=[*follows, *stop, *callbacks])
-    history = fit(trainer)
-    if several(): dist.barrier()                                        # nobody tidies up while another still reads
-    with trainer.whole() as model: encoder.module = model.kept.requires_grad_(True).eval().cpu()
-    encoder.calibration = None
-    encoder.provenance = encoder.provenance | {'trained': True, 'fine_tuning': asdict(config) | {'windows': len(x), 'classes': list(map(str, data.names)), 'best_step': trainer.state.best_global_step}}
+    history, best = learn(encoder, model, data, args, valid, score, [*stop, *callbacks])
+    encoder.provenance = encoder.provenance | {'trained': True, 'fine_tuning': asdict(config) | {'windows': len(x), 'classes': list(map(str, data.names)), 'best_step': best}}
     return history
 
 # %% ../nbs/06_siamese.ipynb #a00b5376

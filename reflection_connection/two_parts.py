@@ -7,11 +7,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 import numpy as np
 import torch
-import torch.distributed as dist
 from .augment import LEVELS, TwoViews
 from .encoder import Encoder, EncoderModule
-from .siamese import AverageFollows, Averaged, SiameseTrainer, contrast, same
-from .train import PRECISIONS, TrainError, arguments, fit, several, world_size
+from .siamese import Averaged, contrast, learn, same
+from .train import PRECISIONS, TrainError, arguments, world_size
 from .windows import Recipe
 
 # %% auto #0
@@ -77,6 +76,7 @@ def roomy(
         out.append(section[row.top - above:row.top + row.height + above, row.left - beside:row.left + row.width + beside])
     return out
 
+# %% ../nbs/06c_two_parts.ipynb #dc30fa66
 class SectionWindows:
     "Windows side by side on sections without labels, of random size and place."
     def __init__(self,
@@ -106,6 +106,7 @@ class SectionWindows:
             chosen += [s[t:t + h, l:l + w] for t, l, h, w in (boxes[start:] + boxes[:start])[:n - len(chosen)]]
         raise TrainError("the sections have hardly a window that is nine tenths live: leave dead ones out")
 
+# %% ../nbs/06c_two_parts.ipynb #9368f922
 class TwoPartsData(torch.utils.data.Dataset):
     "Training batches of windows with class, structure and place; the same for the same seed. Item i * processes + r is what process r sees of step i."
     def __init__(self,
@@ -215,13 +216,7 @@ def teach_two_parts(
     checks = dict(eval_strategy='no') if valid is None else dict(eval_strategy='steps', load_best_model_at_end=True, metric_for_best_model='eval_macro_map', greater_is_better=True)
     args = arguments(folder, config.steps, config.lr, config.eval_every, config.warmup, config.precision, report_to, per_device_train_batch_size=1,
         weight_decay=config.weight_decay, seed=config.seed, ddp_find_unused_parameters=True, **checks)
-    follows = [AverageFollows(model)] if config.average else []
-    trainer = SiameseTrainer(model, args, train_dataset=data, eval_dataset=None if valid is None else data, data_collator=lambda b: b[0],
-        valid=valid, score=score, callbacks=[*follows, *callbacks])
-    history = fit(trainer)
-    if several(): dist.barrier()                                        # nobody tidies up while another still reads
-    with trainer.whole() as model: encoder.module = model.kept.requires_grad_(True).eval().cpu()
-    encoder.calibration = None
+    history, _ = learn(encoder, model, data, args, valid, score, callbacks)
     facts = {'windows': len(x), 'labelled': 0 if labelled is None else len(labelled[1]), 'sections': 0 if sections is None else len(sections.sections), 'classes': list(map(str, data.names))}
     encoder.provenance = encoder.provenance | {'trained': True, 'two_parts': asdict(config) | facts}
     return history
