@@ -372,6 +372,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                             'reflection_connection/encoder.py'),
                                                'reflection_connection.encoder._is_look': ( 'encoder.html#_is_look',
                                                                                            'reflection_connection/encoder.py'),
+                                               'reflection_connection.encoder._likes_channels_last': ( 'encoder.html#_likes_channels_last',
+                                                                                                       'reflection_connection/encoder.py'),
                                                'reflection_connection.encoder._load_folder': ( 'encoder.html#_load_folder',
                                                                                                'reflection_connection/encoder.py'),
                                                'reflection_connection.encoder._needs_parts': ( 'encoder.html#_needs_parts',

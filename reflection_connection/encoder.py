@@ -169,6 +169,13 @@ class LookHead(nn.Module):
     def forward(self, placed):
         return nn.functional.normalize(self.layers(placed).float(), dim=-1)
 
+_NARROW = 16 # channels below which oneDNN 3.12 (AVX-512) writes past the end: backward through a strided 1x1 convolution, channels last, odd batch
+
+def _likes_channels_last(config):
+    "Is it a network of convolutions, wide enough for channels last?"
+    if not hasattr(config, 'hidden_sizes'): return False
+    return min([getattr(config, 'embedding_size', _NARROW), *config.hidden_sizes]) >= _NARROW
+
 def _channels_last(x):
     "(B, 1, H, W) with the strides of channels last, which convolutions on a processor hand on: nothing is copied."
     height, width = x.shape[-2:]
@@ -224,7 +231,7 @@ class EncoderModule(nn.Module):
 
     def see(self, x):
         "Tokens of `backbone_tokens` in float32, whatever precision the backbone computes in."
-        if x.device.type == 'cpu' and hasattr(self.backbone.config, 'hidden_sizes'): x = _channels_last(x)
+        if x.device.type == 'cpu' and _likes_channels_last(self.backbone.config): x = _channels_last(x)
         cls, patches = backbone_tokens(self.backbone, x.to(self.backbone.dtype))
         return None if cls is None else cls.float(), patches.float()
 
