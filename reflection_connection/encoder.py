@@ -26,8 +26,8 @@ from .windows import Recipe, WindowError
 # %% auto #0
 __all__ = ['ARCHITECTURES', 'POOLINGS', 'CACHED', 'MARKS', 'FAR', 'MOSTLY', 'FEWEST', 'RIDGE', 'FORMAT', 'KNOWN', 'MOST',
            'EncoderError', 'random_backbone', 'ConvStem', 'build_backbone', 'to_one_channel', 'backbone_tokens',
-           'token_width', 'token_grid', 'LookHead', 'EncoderModule', 'bundled', 'pick_device', 'Encoder', 'ahead',
-           'calibrates', 'torchvision_vit', 'from_transformers', 'start_encoder']
+           'token_width', 'token_grid', 'LookHead', 'beside', 'EncoderModule', 'bundled', 'pick_device', 'Encoder',
+           'ahead', 'calibrates', 'torchvision_vit', 'from_transformers', 'start_encoder']
 
 # %% ../nbs/04_encoder.ipynb #4de69da5
 class EncoderError(ValueError):
@@ -176,6 +176,15 @@ def _likes_channels_last(config):
     if not hasattr(config, 'hidden_sizes'): return False
     return min([getattr(config, 'embedding_size', _NARROW), *config.hidden_sizes]) >= _NARROW
 
+def beside(
+    first, # (B, D) of unit length
+    second, # (B, D') of unit length, or None
+    weight:float, # share of the second in the inner product, from 0 to 1
+): # (B, D + D') of unit length
+    "Two parts side by side; the first alone where there is no second."
+    if second is None: return first
+    return torch.cat([(1 - weight)**.5*first, weight**.5*second], 1)
+
 def _channels_last(x):
     "(B, 1, H, W) with the strides of channels last, which convolutions on a processor hand on: nothing is copied."
     height, width = x.shape[-2:]
@@ -188,7 +197,11 @@ class EncoderModule(nn.Module):
     With `look_dim` the embedding has two parts of unit length side by side: *kind*, from pooled tokens, is what sort
     of structure a window shows, and *look*, from tokens that keep their place, what this one looks like. They are
     multiplied with the roots of 1 - `look_weight` and `look_weight`, so that the whole has unit length and the inner
-    product of two embeddings is the weighted mean of the parts' cosines."""
+    product of two embeddings is the weighted mean of the parts' cosines.
+
+    With `structure_dim` kind has two parts again, in the same way: *class*, and *structure*, which orders windows of
+    one class. A contrast over classes alone draws each class together to a point (Papyan et al. 2020, Prevalence of
+    neural collapse), and no order is left in it."""
     def __init__(self,
         backbone:nn.Module, # transformers vision model, one input channel
         pooling:str, # one of `POOLINGS`
@@ -199,19 +212,29 @@ class EncoderModule(nn.Module):
         look_dim:int=0, # width of the part for looks; 0 = one part
         look_weight:float=.5, # share of look in the similarity, from 0 to 1
         look_grid:int=3, # rows and columns of places that look tells apart
+        structure_dim:int=0, # numbers of kind that tell structures within a class apart; 0 = none
+        structure_weight:float=.5, # their share in the similarity of kind, from 0 to 1
     ):
         super().__init__()
         if pooling not in POOLINGS: raise EncoderError(f"pooling is {pooling!r}: expected one of {POOLINGS}")
         if not scales or min(scales) <= 0: raise EncoderError(f"scales is {scales!r}: expected one or more numbers above 0")
-        if not 0 <= look_weight <= 1: raise EncoderError(f"look_weight is {look_weight!r}: expected a number from 0 to 1")
+        for name, weight in (('look_weight', look_weight), ('structure_weight', structure_weight)):
+            if not 0 <= weight <= 1: raise EncoderError(f"{name} is {weight!r}: expected a number from 0 to 1")
         self.backbone, self.pooling, self.mirror, self.scales = backbone, pooling, mirror, tuple(scales)
         self.gem_p = nn.Parameter(torch.tensor(3.)) if pooling == 'gem' else None
         width = token_width(backbone)
         self.neck = nn.BatchNorm1d(width, affine=False) if neck else None
         self.head = nn.Linear(width, head_dim) if head_dim else None
         self.look = LookHead(width, look_dim, look_grid) if look_dim else None
-        self.look_weight, self.kind_dim = look_weight, head_dim or width
-        self.dim = self.kind_dim + look_dim
+        self.structure = nn.Linear(width, structure_dim) if structure_dim else None
+        self.look_weight, self.structure_weight = look_weight, structure_weight
+        self.class_dim = head_dim or width
+
+    @property
+    def kind_dim(self): return self.class_dim + (0 if self.structure is None else self.structure.out_features)
+
+    @property
+    def dim(self): return self.kind_dim + (0 if self.look is None else self.look.dim)
 
     def pool(self, cls, patches):
         "(B, D) from the tokens of `backbone_tokens`."
@@ -246,19 +269,22 @@ class EncoderModule(nn.Module):
             if upright and self.look is not None: placed.append(self.look.placed(patches, view.shape[-2:]))
         return sum(pooled)/len(pooled), sum(placed)/len(placed) if placed else None
 
-    def parts(self, x):
-        "(kind, look), each (B, D) of unit length; look is None for one part."
+    def aspects(self, x):
+        "(class, structure, look), each (B, D) of unit length; None for what the encoder does not have."
         pooled, placed = self.tokens(x)
         with torch.autocast(x.device.type, enabled=False):
             if self.neck is not None: pooled = self.neck(pooled)
-            kind = pooled if self.head is None else self.head(pooled.to(self.head.weight.dtype)).float()
+            of_class, of_structure = (None if layer is None else layer(pooled.to(layer.weight.dtype)).float() for layer in (self.head, self.structure))
             look = None if placed is None else self.look(placed)
-        return nn.functional.normalize(kind, dim=-1), look
+        unit = lambda z: None if z is None else nn.functional.normalize(z, dim=-1)
+        return unit(pooled if of_class is None else of_class), unit(of_structure), look
 
-    def forward(self, x):
-        kind, look = self.parts(x)
-        if look is None: return kind
-        return torch.cat([(1 - self.look_weight)**.5*kind, self.look_weight**.5*look], 1)
+    def parts(self, x):
+        "(kind, look), each (B, D) of unit length; look is None for one part."
+        of_class, of_structure, look = self.aspects(x)
+        return beside(of_class, of_structure, self.structure_weight), look
+
+    def forward(self, x): return beside(*self.parts(x), self.look_weight)
 
 
 # %% ../nbs/04_encoder.ipynb #6e550b14
@@ -313,6 +339,7 @@ class Encoder:
     def _digest(self, of): # of: tensor -> tensor
         facts = [self.module.pooling, self.module.dim, self.recipe.fingerprint(), self.metric] + ['mirror']*self.module.mirror
         if self.parts is not None: facts += ['look', self.look, self.module.look.grid]
+        if self.module.structure is not None: facts += ['structure', self.module.structure_weight]
         if self.module.scales != (1.,): facts += self.module.scales
         h = hashlib.sha256(json.dumps(facts).encode())
         for k, v in sorted(self.module.state_dict().items()):
@@ -472,7 +499,24 @@ def add_look(self:Encoder,
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         m.look = LookHead(width, dim, grid).eval()
-    m.look_weight, m.dim = weight, m.kind_dim + dim
+    m.look_weight = weight
+    self.calibration = None
+    return self
+
+@patch
+def add_structure(self:Encoder,
+    dim:int=64, # numbers of kind that tell structures within a class apart
+    weight:float=.5, # their share in the similarity of kind, from 0 to 1
+    seed:int=0, # of the random weights
+)->Encoder: # the same encoder
+    "Give kind a part that orders windows within a class, with random weights; one that has such a part gets a new one."
+    if self.metric != 'cosine': raise EncoderError(f"structure is compared by cosine, and {self.name} by {self.metric} distance: start from an encoder of metric 'cosine'")
+    if not 0 <= weight <= 1: raise EncoderError(f"weight is {weight!r}: expected a number from 0 to 1")
+    m = self.module
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        m.structure = nn.Linear(token_width(m.backbone), dim)
+    m.structure_weight = weight
     self.calibration = None
     return self
 
@@ -482,15 +526,17 @@ def _needs_parts(encoder):
 @patch
 def part(self:Encoder,
     z:np.ndarray, # (N, D) or (D,) embeddings
-    name:str, # 'kind' or 'look'
+    name:str, # 'kind' or 'look'; of kind, 'class' or 'structure'
 )->np.ndarray: # (N, numbers of the part) or without N, float32 of unit length
-    "One part of embeddings; without parts, kind is the whole. Raises `EncoderError` for a look that is not there."
-    if name not in ('kind', 'look'): raise EncoderError(f"part is {name!r}: expected 'kind' or 'look'")
-    z = np.asarray(z, np.float32)
-    if name == 'kind' and self.parts is None: return z
-    _needs_parts(self)
-    n = self.parts[0]
-    z = z[..., :n] if name == 'kind' else z[..., n:]
+    "One part of embeddings; without parts, kind is the whole, and class is kind. Raises `EncoderError` for a part that is not there."
+    m, z = self.module, np.asarray(z, np.float32)
+    if name == 'look': _needs_parts(self)
+    if name == 'structure' and m.structure is None: raise EncoderError(f"{self.name} has no part for structures within a class")
+    columns = {'kind': (0, m.kind_dim), 'class': (0, m.class_dim), 'structure': (m.class_dim, m.kind_dim), 'look': (m.kind_dim, m.dim)}
+    if name not in columns: raise EncoderError(f"part is {name!r}: expected one of {', '.join(columns)}")
+    start, stop = columns[name]
+    if stop - start == m.dim: return z
+    z = z[..., start:stop]
     return z/np.maximum(np.linalg.norm(z, axis=-1, keepdims=True), 1e-12)
 
 @patch
@@ -599,7 +645,7 @@ def _in_order(raw):
     n = int.from_bytes(raw[:8], 'little'); head = json.dumps(json.loads(raw[8:8 + n]), sort_keys=True, separators=(',', ':')).encode(); head += b' '*(-len(head) % 8)
     return len(head).to_bytes(8, 'little') + head + raw[8 + n:]
 
-FORMAT = 3 # 1 had a checksum of the weights only, 2 no look; both are read
+FORMAT = 4 # 1 had a checksum of the weights only, 2 no look, 3 no structure; all are read
 KNOWN = 'refcon.known' # the tensor of `remember`
 
 @patch
@@ -614,8 +660,9 @@ def save(self:Encoder,
     config = self.module.backbone.config; config.architectures = [type(self.module.backbone).__name__]
     with whole_folder(folder, 'refcon.json', EncoderError) as new:
         config.save_pretrained(new); (new/'model.safetensors').write_bytes(_in_order(to_safetensors(state, {'format': 'pt', 'refcon': str(FORMAT)})))
-        about = dict(format=FORMAT, name=self.name, pooling=self.module.pooling, neck=self.module.neck is not None, mirror=self.module.mirror, scales=self.module.scales, head_dim=0 if self.module.head is None else self.module.kind_dim,
+        about = dict(format=FORMAT, name=self.name, pooling=self.module.pooling, neck=self.module.neck is not None, mirror=self.module.mirror, scales=self.module.scales, head_dim=0 if self.module.head is None else self.module.class_dim,
             look=None if self.parts is None else {'dim': self.parts[1], 'weight': self.look, 'grid': self.module.look.grid},
+            structure=None if self.module.structure is None else {'dim': self.module.structure.out_features, 'weight': self.module.structure_weight},
             known=known and {'n': known['texture'].shape[1], 'distances': known['distances']},
             recipe=self.recipe.to_dict(), metric=self.metric, provenance=self.provenance, calibration=self.calibration, sha256={n: file_sha256(new/n) for n in ('model.safetensors', 'config.json')})
         write_json(new/'refcon.json', about, EncoderError, checked=True)
@@ -637,12 +684,16 @@ def calibrates(v, metric)->bool:
     curve = lambda: v.get('kind', 'platt') == 'platt' and v.get('scale', 'distance') in ('distance', 'log')
     return isinstance(v, dict) and v.get('metric') == metric and curve() and _finite(v.get('a')) and _finite(v.get('b'))
 
-def _is_look(v):
-    "Whether `v` says how look is read, or that there is none."
+def _is_part(v):
+    "Whether `v` says how wide a part is and how much it counts, or that there is none."
     if v is None: return True
-    if not isinstance(v, dict) or v.keys() != {'dim', 'weight', 'grid'}: return False
-    whole = all(type(v[k]) is int for k in ('dim', 'grid'))
-    return whole and 1 <= v['dim'] <= MOST and 1 <= v['grid'] <= 16 and _finite(v['weight']) and 0 <= v['weight'] <= 1
+    return isinstance(v, dict) and type(v.get('dim')) is int and 1 <= v['dim'] <= MOST and _finite(v.get('weight')) and 0 <= v['weight'] <= 1
+
+def _is_structure(v): return _is_part(v) and (v is None or v.keys() == {'dim', 'weight'})
+
+def _is_look(v):
+    if not _is_part(v): return False
+    return v is None or (v.keys() == {'dim', 'weight', 'grid'} and type(v['grid']) is int and 1 <= v['grid'] <= 16)
 
 def _is_known(v):
     "Whether `v` says what is remembered, or that nothing is."
@@ -654,9 +705,9 @@ def _is_known(v):
 
 def _about(folder, about):
     "What refcon.json says, each thing of the kind that it must be."
-    about = {'neck': False, 'mirror': False, 'scales': [1.], 'look': None, 'known': None} | about; flag = lambda v: isinstance(v, bool); record = lambda v: isinstance(v, dict)
+    about = {'neck': False, 'mirror': False, 'scales': [1.], 'look': None, 'structure': None, 'known': None} | about; flag = lambda v: isinstance(v, bool); record = lambda v: isinstance(v, dict)
     for name, ok, expected in (('pooling', lambda v: v in POOLINGS, f"one of {', '.join(POOLINGS)}"), ('head_dim', lambda v: type(v) is int and 0 <= v <= MOST, f'a whole number from 0 to {MOST:,}'), ('neck', flag, 'true or false'), ('mirror', flag, 'true or false'),
-        ('scales', lambda v: isinstance(v, list) and 1 <= len(v) <= 16 and all(_finite(s) and .1 <= s <= 8 for s in v), 'up to 16 numbers from 0.1 to 8'), ('metric', lambda v: v in ('cosine', 'euclidean'), 'cosine or euclidean'), ('look', _is_look, 'null, or a record of dim, weight and grid'), ('known', _is_known, f'null, or a record of n and {len(MARKS)} rising distances'), ('provenance', record, 'a record'),
+        ('scales', lambda v: isinstance(v, list) and 1 <= len(v) <= 16 and all(_finite(s) and .1 <= s <= 8 for s in v), 'up to 16 numbers from 0.1 to 8'), ('metric', lambda v: v in ('cosine', 'euclidean'), 'cosine or euclidean'), ('look', _is_look, 'null, or a record of dim, weight and grid'), ('structure', _is_structure, 'null, or a record of dim and weight'), ('known', _is_known, f'null, or a record of n and {len(MARKS)} rising distances'), ('provenance', record, 'a record'),
         ('calibration', lambda v: calibrates(v, about.get('metric')), 'null, or what confidence.fit_probability gives for the metric'), ('name', lambda v: isinstance(v, str), 'text'), ('recipe', record, 'a record')):
         if name not in about or not ok(about[name]): raise EncoderError(f"{folder}/refcon.json: {name} is {str(about.get(name, 'missing'))[:60]}: expected {expected}")
     try: return about | {'recipe': Recipe.from_dict(about['recipe'])}
@@ -688,9 +739,10 @@ def _load_folder(folder):
     try:
         with safe_open(weights, 'pt') as f: there = {k: tuple(f.get_slice(k).get_shape()) for k in f.keys()}
     except (SafetensorError, OSError) as e: raise EncoderError(f"{weights}: not a readable safetensors file ({e})") from e
-    backbone = _backbone_like(folder, there); look = about['look'] or {}
-    facts, names = [about[n] for n in ('pooling', 'head_dim', 'neck', 'mirror', 'scales')], {'dim': 'look_dim', 'weight': 'look_weight', 'grid': 'look_grid'}
-    make = lambda: EncoderModule(backbone(), *facts, **{names[k]: v for k, v in look.items()})
+    backbone = _backbone_like(folder, there)
+    facts = [about[n] for n in ('pooling', 'head_dim', 'neck', 'mirror', 'scales')]
+    parts = {f'{part}_{k}': v for part in ('look', 'structure') for k, v in (about[part] or {}).items()}
+    make = lambda: EncoderModule(backbone(), *facts, **parts)
     with torch.device('meta'): shapes = make()                           # without memory
     wanted = {k.removeprefix('backbone.') if k.startswith('backbone.') else f'refcon.{k}': tuple(v.shape) for k, v in shapes.state_dict().items()}
     if about['known']: wanted[KNOWN] = (about['known']['n'] + 1, about['known']['n'])

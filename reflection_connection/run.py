@@ -607,23 +607,23 @@ def adapt_encoder(
     "Adapt an encoder's head to a few labelled windows, unless cross-validation says that it does not help."
     from reflection_connection.siamese import discriminative_stretch, stretch_head
     frame = reader.frame.reset_index(drop=True); z = encoder.embed(*reader.read())
-    kind, share = encoder.part(z, 'kind'), 1. if encoder.parts is None else 1 - encoder.look            # labels teach kind; look stays as it is
-    looks = z[:, kind.shape[1]:]
+    of_class = encoder.part(z, 'class')                                  # labels teach classes; structure and look stay as they are
+    dim = of_class.shape[1]
+    share, others = np.square(z[:, :dim]).sum(1).mean(), z[:, dim:]
     if frame.label.nunique() < 2: raise RunError(f"{frame.label.nunique()} class among {len(frame)} labelled windows: at least two are needed")
     leave_out = default_leave_out(frame) if frame.groupby('label').survey.nunique().max() > 1 else 'overlapping'
     folds, mask = _folds(frame, leave_out, seed, reader.volume if reader.arrays is None else None), leave_out_mask(frame, frame, leave_out); y = frame.label.to_numpy(str)
     unit = lambda a: a/np.linalg.norm(a, axis=1, keepdims=True)
-    dim = kind.shape[1]
-    stretches = [discriminative_stretch(kind[folds != k], y[folds != k], 1.) - np.eye(dim) if len(set(y[folds != k])) > 1 else np.zeros((dim, dim)) for k in range(folds.max() + 1)]
+    stretches = [discriminative_stretch(of_class[folds != k], y[folds != k], 1.) - np.eye(dim) if len(set(y[folds != k])) > 1 else np.zeros((dim, dim)) for k in range(folds.max() + 1)]
     found = {}
     for s in STRENGTHS:
         d = np.empty((len(z),)*2)
         for k, a in enumerate(stretches):
-            moved = np.hstack([share**.5*unit(kind @ (np.eye(dim) + s*a)), looks]).astype(np.float32)
+            moved = np.hstack([share**.5*unit(of_class @ (np.eye(dim) + s*a)), others]).astype(np.float32)
             d[folds == k] = DISTANCES[encoder.metric](moved[folds == k], moved)
         found[s] = d, rank_metrics(d, y, y, mask).groupby('label').ap.mean().mean()
     best = max(found, key=lambda s: (found[s][1], -s)); d, after = found[best]
-    if best: stretch_head(encoder, discriminative_stretch(kind, y, best))
+    if best: stretch_head(encoder, discriminative_stretch(of_class, y, best))
     pairs, same = neighbour_pairs(d, y, y, mask)
     encoder.calibration = fit_probability(pairs, same, encoder.metric) if same.any() and not same.all() else None
     encoder.provenance = encoder.provenance | {'adapted': dict(windows=len(z), classes=sorted(set(y)), strength=best, folds=int(folds.max() + 1), leave_out=leave_out)}

@@ -308,7 +308,7 @@ def toward(
     "Weights part of the way from the start to the fine-tuned ones, which forget less than those at its end (Wortsman et al. 2022, Robust fine-tuning of zero-shot models, section 3)."
     if not 0 <= share <= 1: raise TrainError(f"share is {share}: expected a number from 0 to 1")
     old, new = start.module.state_dict(), trained.module.state_dict()
-    shared = {k: v for k, v in new.items() if start.parts is not None or not k.startswith('look.')}      # a start of one part had no look
+    shared = {k: v for k, v in new.items() if k in old or not k.startswith(('look.', 'structure.'))}      # what the start did not have stays as it came out
     if {k: v.shape for k, v in old.items()} != {k: v.shape for k, v in shared.items()}: raise TrainError("the two encoders have different weights: expected the start of this fine-tuning")
     trained.module.load_state_dict(new | {k: torch.lerp(old[k].to(v), v, share) for k, v in shared.items() if v.is_floating_point()})
     return trained
@@ -335,7 +335,7 @@ def stretch_head(
 )->Encoder:
     "Multiply a stretch into an encoder's head; one without a head gets one."
     m, a = encoder.module, torch.as_tensor(stretch, dtype=torch.float32)
-    dim = m.kind_dim                                                     # labels say nothing about looks
+    dim = m.class_dim                                                    # labels say nothing about structures and looks
     if a.shape != (dim, dim): raise TrainError(f"the stretch has shape {tuple(a.shape)}: expected {(dim, dim)}")
     old = m.head or nn.Linear(dim, dim)
     new = nn.Linear(old.in_features, dim, bias=m.head is not None and old.bias is not None)

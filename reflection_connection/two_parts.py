@@ -172,24 +172,24 @@ class TwoPartsModel(Averaged):
 
     def forward(self, images, labels, structures, batch_seed=None):
         views = self.views(images, None if batch_seed is None else int(batch_seed))
-        kind, look = self.encoder.parts(torch.cat(views))
         places = torch.arange(len(images), device=images.device)
-        return self.objective(kind, look, labels.repeat(2), structures.repeat(2), places.repeat(2))
+        return self.objective(*self.encoder.aspects(torch.cat(views)), labels.repeat(2), structures.repeat(2), places.repeat(2))
 
     def objective(self,
-        kind:torch.Tensor, look:torch.Tensor, # (B, D) of unit length
+        kind:torch.Tensor, structure, look:torch.Tensor, # (B, D) of unit length: what tells classes apart, structures within a class (None: `kind` does that too), and looks
         labels:torch.Tensor, structures:torch.Tensor, places:torch.Tensor, # (B,) whole numbers; -1 where unknown
     )->dict:
         "The four comparisons and their weighted sum."
         c, kind, look = self.settings, kind.float(), look.float()
+        structure = kind if structure is None else structure.float()
         known = labels >= 0
-        kind, labels, structures, places_known = kind[known], labels[known], structures[known], places[known]
+        kind, structure, labels, structures, places_known = kind[known], structure[known], labels[known], structures[known], places[known]
         within = same(labels)
         told = within & same(torch.where(structures >= 0, 0, -1))      # pairs of which both structures are known
         parts = {
             'class': contrast(kind, within, temperature=c.temperature),
-            'structure': contrast(kind, same(structures), told, c.temperature),
-            'instance': contrast(kind, same(places_known), within, c.temperature),
+            'structure': contrast(structure, same(structures), told, c.temperature),
+            'instance': contrast(structure, same(places_known), within, c.temperature),
             'look': contrast(look, same(places), temperature=c.look_temperature)}
         weights = {'class': 1., 'structure': c.structure, 'instance': c.instance, 'look': c.look}
         return {'loss': sum(weights[k]*v for k, v in parts.items())} | {f'{k}_loss': v.detach() for k, v in parts.items()}
