@@ -1,23 +1,28 @@
 "Package metadata and requirements come from settings.ini, run notebooks from nbs."
+
 from configparser import ConfigParser
 from pathlib import Path
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 parser = ConfigParser(delimiters=['='])
-if not parser.read('settings.ini', encoding='utf-8'): raise SystemExit('settings.ini is missing: it holds the metadata and the requirements')
+if not parser.read('settings.ini', encoding='utf-8'):
+    raise SystemExit('settings.ini is missing: it holds the metadata and the requirements')
 cfg = parser['DEFAULT']
 words = lambda key: cfg.get(key, '').split()
 
 
 class WithNotebooks(build_py):
     "Puts the run notebooks into the package, so that `refcon run run_training` works without a checkout."
+
     def run(self):
         super().run()
-        if self.editable_mode: return                     # a checkout: they are beside the package
-        folder = Path(self.build_lib)/cfg['lib_name']/'notebooks'
+        if self.editable_mode:
+            return  # a checkout: they are beside the package
+        folder = Path(self.build_lib) / cfg['lib_name'] / 'notebooks'
         folder.mkdir(parents=True, exist_ok=True)
-        for notebook in Path(cfg['nbs_path']).glob('run_*.ipynb'): self.copy_file(str(notebook), str(folder/notebook.name))
+        for notebook in Path(cfg['nbs_path']).glob('run_*.ipynb'):
+            self.copy_file(str(notebook), str(folder / notebook.name))
 
 
 setup(
@@ -43,11 +48,13 @@ setup(
     ],
     cmdclass={'build_py': WithNotebooks},
     packages=find_packages(include=['reflection_connection*']),
-    include_package_data=False,                           # what is listed here, not what MANIFEST.in puts into the source distribution
+    include_package_data=False,  # what is listed here, not what MANIFEST.in puts into the source distribution
     package_data={'reflection_connection': ['encoders/*/*', 'static/*']},
     python_requires=f">={cfg['min_python']}",
     install_requires=words('requirements'),
-    extras_require={name: words(f'{name}_requirements') for name in ('dev', 'gpu', 'mdio', 'cluster', 'milvus')},
+    extras_require={
+        name: words(f'{name}_requirements') for name in ('dev', 'gpu', 'mdio', 'cluster', 'milvus')
+    },
     entry_points={'console_scripts': words('console_scripts')},
     zip_safe=False,
 )

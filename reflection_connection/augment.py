@@ -14,156 +14,203 @@ __all__ = ['LEVELS', 'flip_polarity', 'gain_with_depth', 'compand', 'coloured_no
 
 # %% ../nbs/03_augment.ipynb #a6a29932
 def flip_polarity(
-    x:torch.Tensor, # (B, 1, H, W) scaled windows; 0 is zero amplitude
-    p:float=.5, # share of windows flipped
-)->torch.Tensor: # (B, 1, H, W)
+    x: torch.Tensor,  # (B, 1, H, W) scaled windows; 0 is zero amplitude
+    p: float = 0.5,  # share of windows flipped
+) -> torch.Tensor:  # (B, 1, H, W)
     "Change the sign of some windows."
-    sign = torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < p, -1., 1.)
+    sign = torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < p, -1.0, 1.0)
     return x * sign
 
+
 def gain_with_depth(
-    x:torch.Tensor, # (B, 1, H, W)
-    strength:float=.5, # largest natural logarithm of the gain from middle to top or bottom
-)->torch.Tensor: # (B, 1, H, W)
+    x: torch.Tensor,  # (B, 1, H, W)
+    strength: float = 0.5,  # largest natural logarithm of the gain from middle to top or bottom
+) -> torch.Tensor:  # (B, 1, H, W)
     "Multiply by a smooth gain that grows or shrinks downward."
-    slope = (torch.rand(len(x), 1, 1, 1, device=x.device)*2 - 1) * strength
+    slope = (torch.rand(len(x), 1, 1, 1, device=x.device) * 2 - 1) * strength
     depth = torch.linspace(-1, 1, x.shape[-2], device=x.device).view(1, 1, -1, 1)
     return x * torch.exp(slope * depth)
 
+
 def compand(
-    x:torch.Tensor, # (B, 1, H, W)
-    strength:float=.4, # largest change of the exponent
-)->torch.Tensor: # (B, 1, H, W)
+    x: torch.Tensor,  # (B, 1, H, W)
+    strength: float = 0.4,  # largest change of the exponent
+) -> torch.Tensor:  # (B, 1, H, W)
     "Compress or expand amplitudes, sign(x)|x|^g, as automatic gain control and 8-bit display do."
-    g = torch.exp((torch.rand(len(x), 1, 1, 1, device=x.device)*2 - 1) * strength)
-    return torch.sign(x) * x.abs().clamp_min(1e-6)**g
+    g = torch.exp((torch.rand(len(x), 1, 1, 1, device=x.device) * 2 - 1) * strength)
+    return torch.sign(x) * x.abs().clamp_min(1e-6) ** g
+
 
 def coloured_noise(
-    x:torch.Tensor, # (B, 1, H, W)
-    level:float=.4, # largest standard deviation, as a share of the window's own
-)->torch.Tensor: # (B, 1, H, W)
+    x: torch.Tensor,  # (B, 1, H, W)
+    level: float = 0.4,  # largest standard deviation, as a share of the window's own
+) -> torch.Tensor:  # (B, 1, H, W)
     "Add noise, white for some windows and smooth along traces for others."
     white = torch.randn_like(x)
-    smooth = F.avg_pool2d(white, (5, 1), 1, (2, 0)) * 5**.5
-    pick = (torch.rand(len(x), 1, 1, 1, device=x.device) < .5).float()
+    smooth = F.avg_pool2d(white, (5, 1), 1, (2, 0)) * 5**0.5
+    pick = (torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5).float()
     amount = torch.rand(len(x), 1, 1, 1, device=x.device) * level * x.std((1, 2, 3), keepdim=True)
-    return x + amount * (pick*white + (1 - pick)*smooth)
+    return x + amount * (pick * white + (1 - pick) * smooth)
+
 
 def standardise(
-    x:torch.Tensor, # (B, 1, H, W)
-    clip:float=3., # in standard deviations
-)->torch.Tensor: # (B, 1, H, W), each window mean 0 and standard deviation 1 before clipping
+    x: torch.Tensor,  # (B, 1, H, W)
+    clip: float = 3.0,  # in standard deviations
+) -> torch.Tensor:  # (B, 1, H, W), each window mean 0 and standard deviation 1 before clipping
     "Undo what an augmentation did to a window's mean and spread, as the recipe 'window' would."
     x = x - x.mean((1, 2, 3), keepdim=True)
     return (x / x.std((1, 2, 3), keepdim=True).clamp_min(1e-6)).clamp(-clip, clip)
 
 # %% ../nbs/03_augment.ipynb #21bc42f4
 def reshape_spectrum(
-    x:torch.Tensor, # (B, 1, H, W)
-    p:float=.4, # share of windows changed
-    tilt:float=.6, # largest exponent of frequency: above 0 sharpens, below 0 dulls
-)->torch.Tensor: # (B, 1, H, W)
+    x: torch.Tensor,  # (B, 1, H, W)
+    p: float = 0.4,  # share of windows changed
+    tilt: float = 0.6,  # largest exponent of frequency: above 0 sharpens, below 0 dulls
+) -> torch.Tensor:  # (B, 1, H, W)
     "Rotate the phase of every trace by one random angle and tilt its amplitude spectrum: another wavelet, the same reflectors."
     chosen = torch.rand(len(x), device=x.device) < p
-    if not chosen.any(): return x
-    n, pad = x.shape[-2], x.shape[-2]//4
+    if not chosen.any():
+        return x
+    n, pad = x.shape[-2], x.shape[-2] // 4
     spectrum = torch.fft.rfft(F.pad(x[chosen], (0, 0, pad, pad), mode='reflect'), dim=-2)
     a, b = torch.rand(2, len(spectrum), 1, 1, 1, device=x.device)
-    f = torch.arange(spectrum.shape[-2], device=x.device).view(1, 1, -1, 1) / (.1*(n + 2*pad))          # 1 at a tenth of a cycle a pixel
-    change = f.clamp(.2, 5)**((2*b - 1)*tilt) * torch.exp(2j*torch.pi*a)
-    x = x.clone(); x[chosen] = torch.fft.irfft(spectrum*change, n + 2*pad, dim=-2)[..., pad:pad + n, :].to(x.dtype)
+    f = torch.arange(spectrum.shape[-2], device=x.device).view(1, 1, -1, 1) / (
+        0.1 * (n + 2 * pad)
+    )  # 1 at a tenth of a cycle a pixel
+    change = f.clamp(0.2, 5) ** ((2 * b - 1) * tilt) * torch.exp(2j * torch.pi * a)
+    x = x.clone()
+    x[chosen] = torch.fft.irfft(spectrum * change, n + 2 * pad, dim=-2)[..., pad : pad + n, :].to(
+        x.dtype
+    )
     return x
 
 # %% ../nbs/03_augment.ipynb #2b95ec90
 LEVELS = ('none', 'light', 'heavy')
 
+
 class Augment:
     "Random batch augmentation on the batch's own device; `seed` in the call makes it repeatable."
-    def __init__(self,
-        level:str='heavy', # one of `LEVELS`
-        scaling:str='window', # the recipe's scaling: 'window' standardises again afterwards
-        clip:float=3., # the recipe's clip
-        crop:bool=True, # False when the windows are crops already
-        frame:bool=True, # False when mirror and shear have been chosen already, as in `TwoViews`
+
+    def __init__(
+        self,
+        level: str = 'heavy',  # one of `LEVELS`
+        scaling: str = 'window',  # the recipe's scaling: 'window' standardises again afterwards
+        clip: float = 3.0,  # the recipe's clip
+        crop: bool = True,  # False when the windows are crops already
+        frame: bool = True,  # False when mirror and shear have been chosen already, as in `TwoViews`
     ):
-        if level not in LEVELS: raise ValueError(f"level is {level!r}: expected one of {LEVELS}")
-        self.level, self.scaling, self.clip, self.cropping, self.framing = level, scaling, clip, crop, frame
-        self.mirror = K.RandomHorizontalFlip(p=.5)
-        self.shear = K.RandomAffine(degrees=0., shear=(-12., 12., -6., 6.), p=.5, padding_mode='reflection')
-        self.blur = K.RandomGaussianBlur((5, 5), (.3, 1.5), p=.3)
+        if level not in LEVELS:
+            raise ValueError(f"level is {level!r}: expected one of {LEVELS}")
+        self.level, self.scaling, self.clip, self.cropping, self.framing = (
+            level,
+            scaling,
+            clip,
+            crop,
+            frame,
+        )
+        self.mirror = K.RandomHorizontalFlip(p=0.5)
+        self.shear = K.RandomAffine(
+            degrees=0.0, shear=(-12.0, 12.0, -6.0, 6.0), p=0.5, padding_mode='reflection'
+        )
+        self.blur = K.RandomGaussianBlur((5, 5), (0.3, 1.5), p=0.3)
         self.crops = {}
 
     def crop(self, size):
         "A random crop resized back to `size` (H, W)."
         if size not in self.crops:
-            smallest = .85 if self.level == 'light' else .75
-            self.crops[size] = K.RandomResizedCrop(size, scale=(smallest, 1.), ratio=(.8, 1.25), cropping_mode='slice', p=1.)
+            smallest = 0.85 if self.level == 'light' else 0.75
+            self.crops[size] = K.RandomResizedCrop(
+                size, scale=(smallest, 1.0), ratio=(0.8, 1.25), cropping_mode='slice', p=1.0
+            )
         return self.crops[size]
 
-    def __call__(self,
-        x:torch.Tensor, # (B, 1, H, W) float32, scaled by the recipe
-        seed:int=None, # same seed, same result; the global random state is left as it was
-    )->torch.Tensor: # (B, 1, H, W) float32
+    def __call__(
+        self,
+        x: torch.Tensor,  # (B, 1, H, W) float32, scaled by the recipe
+        seed: int = None,  # same seed, same result; the global random state is left as it was
+    ) -> torch.Tensor:  # (B, 1, H, W) float32
         "Augment a batch."
-        if x.ndim != 4 or x.shape[1] != 1: raise ValueError(f"expected a batch (B, 1, H, W), got shape {tuple(x.shape)}")
-        if self.level == 'none': return x
+        if x.ndim != 4 or x.shape[1] != 1:
+            raise ValueError(f"expected a batch (B, 1, H, W), got shape {tuple(x.shape)}")
+        if self.level == 'none':
+            return x
         with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
-            if seed is not None: torch.manual_seed(seed)
-            if self.cropping: x = self.crop(tuple(x.shape[-2:]))(x)
+            if seed is not None:
+                torch.manual_seed(seed)
+            if self.cropping:
+                x = self.crop(tuple(x.shape[-2:]))(x)
             x = flip_polarity(self.mirror(x) if self.framing else x)
             if self.level == 'heavy':
                 x = compand(gain_with_depth(x))
                 x = reshape_spectrum(self.shear(x) if self.framing else x)
                 x = coloured_noise(self.low_resolution(self.blur(x)))
-            return standardise(x, self.clip) if self.scaling == 'window' else x.clamp(-self.clip, self.clip)
+            return (
+                standardise(x, self.clip)
+                if self.scaling == 'window'
+                else x.clamp(-self.clip, self.clip)
+            )
 
-    def low_resolution(self, x, p=.25):
+    def low_resolution(self, x, p=0.25):
         "Halve the resolution of some windows, as coarser sampling would."
-        half = F.interpolate(F.avg_pool2d(x, 2, ceil_mode=True), size=x.shape[-2:], mode='bilinear', align_corners=False)
+        half = F.interpolate(
+            F.avg_pool2d(x, 2, ceil_mode=True),
+            size=x.shape[-2:],
+            mode='bilinear',
+            align_corners=False,
+        )
         return torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < p, half, x)
 
 # %% ../nbs/03_augment.ipynb #b311a152
 class TwoViews:
     "Pairs of views of the same places, moved and recorded otherwise; `seed` in the call makes it repeatable."
-    def __init__(self,
-        size:int, # height and width of a view in pixels
-        level:str='heavy', # what recording changes, one of `LEVELS`
-        scaling:str='window', clip:float=3., # the recipe's
-        move:float=.16, # largest distance between the centres of two views, in widths of a view
-        zoom:float=.07, # largest difference in scale between view and window, besides what both share
-        stretch:float=.25, # share of the window that both views leave out at most, in each direction by itself
+
+    def __init__(
+        self,
+        size: int,  # height and width of a view in pixels
+        level: str = 'heavy',  # what recording changes, one of `LEVELS`
+        scaling: str = 'window',
+        clip: float = 3.0,  # the recipe's
+        move: float = 0.16,  # largest distance between the centres of two views, in widths of a view
+        zoom: float = 0.07,  # largest difference in scale between view and window, besides what both share
+        stretch: float = 0.25,  # share of the window that both views leave out at most, in each direction by itself
     ):
         self.size, self.move, self.zoom, self.stretch = size, move, zoom, stretch
         self.record = Augment(level, scaling, clip, crop=False, frame=False)
 
     def shared(self, n, device):
         "What a frame does: (n, 2, 2) matrices from view to window coordinates, both from -1 to 1."
-        seen = 1 - self.stretch*torch.rand(n, 2, device=device)*(torch.rand(n, 1, device=device) < .5)
-        mirror = torch.where(torch.rand(n, device=device) < .5, -1., 1.)
-        lean = (2*torch.rand(n, 2, device=device) - 1)*torch.tensor([.2, .1], device=device)
-        lean = lean*(torch.rand(n, 1, device=device) < .5)
-        rows = torch.stack([mirror*seen[:, 0], lean[:, 0], lean[:, 1], seen[:, 1]], 1)
+        seen = 1 - self.stretch * torch.rand(n, 2, device=device) * (
+            torch.rand(n, 1, device=device) < 0.5
+        )
+        mirror = torch.where(torch.rand(n, device=device) < 0.5, -1.0, 1.0)
+        lean = (2 * torch.rand(n, 2, device=device) - 1) * torch.tensor([0.2, 0.1], device=device)
+        lean = lean * (torch.rand(n, 1, device=device) < 0.5)
+        rows = torch.stack([mirror * seen[:, 0], lean[:, 0], lean[:, 1], seen[:, 1]], 1)
         return rows.view(n, 2, 2)
 
     def cut(self, x, frame):
         "One view (B, 1, size, size) of windows (B, 1, H, W) that show the shared frame."
         n, d = len(x), x.device
-        side = min(1., self.size/min(x.shape[-2:]))
-        scale = side*(1 + (2*torch.rand(n, 2, device=d) - 1)*self.zoom)
-        room = (1 - scale*frame.abs().sum(2)).clamp_min(0)
-        far = torch.minimum(room, torch.full_like(room, self.move*side))
-        centre = (2*torch.rand(n, 2, device=d) - 1)*far
-        affine = torch.cat([frame*scale[:, None], centre[..., None]], 2)
+        side = min(1.0, self.size / min(x.shape[-2:]))
+        scale = side * (1 + (2 * torch.rand(n, 2, device=d) - 1) * self.zoom)
+        room = (1 - scale * frame.abs().sum(2)).clamp_min(0)
+        far = torch.minimum(room, torch.full_like(room, self.move * side))
+        centre = (2 * torch.rand(n, 2, device=d) - 1) * far
+        affine = torch.cat([frame * scale[:, None], centre[..., None]], 2)
         places = F.affine_grid(affine, (n, 1, self.size, self.size), align_corners=False)
-        return F.grid_sample(x, places, mode='bilinear', padding_mode='reflection', align_corners=False)
+        return F.grid_sample(
+            x, places, mode='bilinear', padding_mode='reflection', align_corners=False
+        )
 
-    def __call__(self,
-        x:torch.Tensor, # (B, 1, H, W) float32 windows, scaled by the recipe, larger than the views
-        seed:int=None, # same seed, same views; the global random state is left as it was
-    )->tuple: # two tensors (B, 1, size, size)
+    def __call__(
+        self,
+        x: torch.Tensor,  # (B, 1, H, W) float32 windows, scaled by the recipe, larger than the views
+        seed: int = None,  # same seed, same views; the global random state is left as it was
+    ) -> tuple:  # two tensors (B, 1, size, size)
         "Two views of every window."
         with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
-            if seed is not None: torch.manual_seed(seed)
+            if seed is not None:
+                torch.manual_seed(seed)
             frame = self.shared(len(x), x.device)
             first, second = self.cut(x, frame), self.cut(x, frame)
             return self.record(first), self.record(second)

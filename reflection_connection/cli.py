@@ -16,260 +16,889 @@ __all__ = ['COMMANDS', 'parser', 'synth', 'check', 'embed', 'index', 'search', '
 # %% ../nbs/14_cli.ipynb #85bbd487
 class _Parser(argparse.ArgumentParser):
     "A parser whose errors are one line, and for which what begins as a negative number is one: -1e-3, or -3,4."
+
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
         self._negative_number_matcher = re.compile(r'-\.?\d')
 
-    def _print_message(self, message, file=None): # argparse hides that nobody could read it
+    def _print_message(self, message, file=None):  # argparse hides that nobody could read it
         (file or sys.stderr).write(message or '')
 
-    def error(self, message): self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
 
 def _positive(text):
-    if not text.isdigit() or int(text) < 1: raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
 
 def _between(low, high, kind=int):
     "The type of a number in a range."
+
     def number(text):
-        try: value = kind(text)
-        except ValueError: value = None
-        if value is None or not low <= value <= high: raise argparse.ArgumentTypeError(f"{text!r} is not a {'whole ' if kind is int else ''}number from {low:g} to {high:g}")
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not a {'whole ' if kind is int else ''}number from {low:g} to {high:g}"
+            )
         return value
+
     return number
+
 
 _SEED, _RATE = _between(0, 2**32 - 1), _between(1e-12, 1e3, float)
 
+
 def _probability(text):
-    try: value = float(text)
-    except ValueError: value = -1.
-    if not 0 <= value <= 1: raise argparse.ArgumentTypeError(f"{text!r} is not a probability between 0 and 1")
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a probability between 0 and 1")
     return value
 
+
 def _point(text):
-    try: inline, crossline = map(float, text.split(','))
-    except ValueError: raise argparse.ArgumentTypeError(f"{text!r} is not INLINE,CROSSLINE") from None
+    try:
+        inline, crossline = map(float, text.split(','))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not INLINE,CROSSLINE") from None
     return inline, crossline
 
+
 _HW = dict(nargs=2, type=_positive, metavar=('H', 'W'))
-_DASK = ('--dask',), dict(metavar='ADDRESS', help="share the work out: address of a Dask scheduler, or 'local' for processes here")
-_PRECISION = ('--precision',), dict(choices=('auto', 'fp32', 'fp16', 'bf16'), default='auto', help='of the arithmetic; auto: what is fast here (on a processor it is measured once), or what REFCON_PRECISION in the environment says')
-_MERGE = ('--merge-case',), dict(action='store_true', help='take class names that differ only by case or spacing for one')
-_UNIT = ('--unit',), dict(choices=('samples', 'metric'), default='samples', help='of window and stride: samples and traces, or ms (metres of depth) and metres')
+_DASK = (
+    ('--dask',),
+    dict(
+        metavar='ADDRESS',
+        help="share the work out: address of a Dask scheduler, or 'local' for processes here",
+    ),
+)
+_PRECISION = (
+    ('--precision',),
+    dict(
+        choices=('auto', 'fp32', 'fp16', 'bf16'),
+        default='auto',
+        help='of the arithmetic; auto: what is fast here (on a processor it is measured once), or what REFCON_PRECISION in the environment says',
+    ),
+)
+_MERGE = (
+    ('--merge-case',),
+    dict(action='store_true', help='take class names that differ only by case or spacing for one'),
+)
+_UNIT = (
+    ('--unit',),
+    dict(
+        choices=('samples', 'metric'),
+        default='samples',
+        help='of window and stride: samples and traces, or ms (metres of depth) and metres',
+    ),
+)
 _BYTE, _FINITE = _between(1, 237), _between(-1e12, 1e12, float)
 _OPENING = [
-    (('--iline-byte',), dict(type=_BYTE, metavar='N', help='SEG-Y trace header byte of the inline number, counted from 1')),
+    (
+        ('--iline-byte',),
+        dict(
+            type=_BYTE,
+            metavar='N',
+            help='SEG-Y trace header byte of the inline number, counted from 1',
+        ),
+    ),
     (('--xline-byte',), dict(type=_BYTE, metavar='N', help='of the crossline number')),
     (('--x-byte',), dict(type=_BYTE, metavar='N', help='of the x coordinate')),
     (('--y-byte',), dict(type=_BYTE, metavar='N', help='of the y coordinate')),
-    (('--dt',), dict(type=_between(1e-9, 1e9, float), metavar='D', help='sample interval in ms, m or ft')),
-    (('--t0',), dict(type=_FINITE, metavar='T', help='time or depth of the first sample, in the same unit; may be negative')),
+    (
+        ('--dt',),
+        dict(type=_between(1e-9, 1e9, float), metavar='D', help='sample interval in ms, m or ft'),
+    ),
+    (
+        ('--t0',),
+        dict(
+            type=_FINITE,
+            metavar='T',
+            help='time or depth of the first sample, in the same unit; may be negative',
+        ),
+    ),
     (('--domain',), dict(choices=('time', 'depth'), help='of the samples')),
-    (('--units',), dict(choices=('m', 'ft', 'degrees', 'arcsec'), help='of lengths (m, ft); of coordinates alone (degrees, arcsec)')),
-    (('--sample-format',), dict(choices=('ibm', 'ieee'), help='of 4-byte floats under a wrong format code')),
-    (('--for',), dict(nargs='+', default=[], dest='only_for', metavar='FILE', help='these options are for these volumes alone'))]
-_VOLUME = ('--volume',), dict(action='append', default=[], metavar='FILE', help='the volume of the box, when the index has several: its name or path; or where volumes lie now: OLD=NEW, a file, or a folder to look in')
-_OPENS = ('check', 'embed', 'index', 'search', 'evaluate', 'train', 'iterate', 'pretrain', 'explore') # commands that open volumes
+    (
+        ('--units',),
+        dict(
+            choices=('m', 'ft', 'degrees', 'arcsec'),
+            help='of lengths (m, ft); of coordinates alone (degrees, arcsec)',
+        ),
+    ),
+    (
+        ('--sample-format',),
+        dict(choices=('ibm', 'ieee'), help='of 4-byte floats under a wrong format code'),
+    ),
+    (
+        ('--for',),
+        dict(
+            nargs='+',
+            default=[],
+            dest='only_for',
+            metavar='FILE',
+            help='these options are for these volumes alone',
+        ),
+    ),
+]
+_VOLUME = (
+    ('--volume',),
+    dict(
+        action='append',
+        default=[],
+        metavar='FILE',
+        help='the volume of the box, when the index has several: its name or path; or where volumes lie now: OLD=NEW, a file, or a folder to look in',
+    ),
+)
+_OPENS = (
+    'check',
+    'embed',
+    'index',
+    'search',
+    'evaluate',
+    'train',
+    'iterate',
+    'pretrain',
+    'explore',
+)  # commands that open volumes
 COMMANDS = {
-    'synth': ("write synthetic data: labelled images in the challenge's layout, and a 3-D survey", [
-        (('out',), dict(metavar='OUT', help='folder to write')),
-        (('--per-class',), dict(type=_positive, default=20, metavar='N', help='training images of each class')),
-        (('--seed',), dict(type=_SEED, default=0, metavar='S', help='same seed, same data')),
-        (('--survey',), dict(action='store_true', help='also write OUT/survey: SEG-Y, class cube, labelled windows'))]),
-    'check': ('preflight report of a volume', [
-        (('file',), dict(metavar='FILE', help='SEG-Y, .npy or MDIO/Zarr')),
-        (('--json',), dict(action='store_true', help='print JSON'))]),
-    'embed': ('embed windows into a .npz file', [
-        (('source',), dict(metavar='SOURCE', help='folder of images, table of windows, or volume')), _DASK,
-        (('--encoder',), dict(required=True, metavar='E', help='bundled name, encoder folder, or hub name')),
-        (('--out',), dict(required=True, metavar='F.npz', help='arrays ids (N,) and embeddings (N, D)')),
-        (('--window',), _HW | dict(default=(96, 96), help='of a volume: samples and traces')),
-        (('--stride',), _HW | dict(default=(48, 48), help='of a volume: samples and traces')), _UNIT, _PRECISION]),
-    'index': ('index every window of volumes or image folders', [
-        (('sources',), dict(nargs='+', metavar='SOURCE', help='volume, folder of images, or table of windows')),
-        (('--encoder',), dict(required=True, metavar='E', help='bundled name, encoder folder, or hub name')),
-        (('--out',), dict(required=True, metavar='DIR', help='index folder')),
-        (('--window',), _HW | dict(default=(96, 96), help='samples and traces, or see --unit')),
-        (('--stride',), _HW | dict(default=(48, 48), help='samples and traces, or see --unit')),
-        _UNIT,
-        (('--lines',), dict(choices=('inline', 'crossline', 'both'), default='both', help='which lines of a volume')),
-        (('--every',), dict(type=_positive, default=1, metavar='N', help='every Nth line')),
-        (('--kind',), dict(choices=('auto', 'flat', 'fp16', 'hnsw', 'ivf', 'ivfpq'), default='auto', help='how embeddings are kept; auto goes by their number and the free memory')),
-        (('--memory',), dict(type=_between(1e-6, 1e6, float), metavar='GB', help='that the index may take; default: what is free')),
-        (('--milvus',), dict(nargs='?', const='', metavar='URI', help='keep the windows in Milvus: address of a server, or nothing for a file DIR.db')), _DASK,
-        _PRECISION,
-        (('--json',), dict(action='store_true', help='print JSON'))]),
-    'search': ('where else does it look like this?', [
-        (('index',), dict(metavar='DIR', help='index folder')),
-        (('--image',), dict(nargs='+', metavar='PNG', help='query: an image (PNG, JPEG, TIFF, BMP, or amplitudes in .npy), or several')),
-        (('--inline',), dict(type=int, metavar='N', help='query: a box on this inline')),
-        (('--crossline',), dict(type=int, metavar='N', help='query: a box on this crossline')),
-        (('--line',), dict(type=int, metavar='0', help='query: a box on a 2-D line')),
-        (('--along',), dict(nargs='+', type=_point, metavar='IL,XL', help='query: a box on the line through these points')),
-        (('--box',), dict(nargs=4, type=int, metavar=('TOP', 'LEFT', 'BOTTOM', 'RIGHT'), help='sample and trace positions, half-open')),
-        _VOLUME,
-        (('--labels',), dict(metavar='TABLE', help='labelled windows: gives hits a class guess, and is what --class goes by')),
-        (('--class',), dict(metavar='NAME', dest='label', help='query: windows of this class of --labels')), _MERGE,
-        (('--like',), dict(nargs='+', default=[], metavar='ID', help='windows of the index that are meant too')),
-        (('--unlike',), dict(nargs='+', default=[], metavar='ID', help='windows of the index that are not meant')),
-        (('--look',), dict(type=_between(0, 1, float), metavar='W', help="what counts as similar: 0 the same kind of structure, 1 the same appearance, between them both; default: the encoder's own weight")),
-        (('--k',), dict(type=_positive, default=10, metavar='K', help='hits')),
-        (('--where',), dict(metavar='EXPR', help="filter, e.g. \"line > 1300 and time_ms < 2000\"")),
-        (('--polygon',), dict(metavar='CSV', help='only hits inside: columns x and y (or easting and northing), one row a corner; several polygons are told apart by a column or an empty row')),
-        (('--min-separation',), dict(type=int, default=2, metavar='N', help='hits within N lines of a better one are dropped, however lines are numbered')),
-        (('--min-samples',), dict(type=int, default=0, metavar='N', help='and those whose centres are so near, and within N samples')),
-        (('--min-confidence',), dict(type=_probability, metavar='P', help='drop hits of smaller probability')),
-        (('--bodies',), dict(action='store_true', help='print bodies: windows of probability --min-confidence (0.5) that touch')),
-        (('--map',), dict(metavar='OUT', help='write the likeness to the query: .sgy, .zarr or .npy')),
-        (('--encoder',), dict(metavar='E', help='where the encoder of the index lies now')),
-        (('--json',), dict(action='store_true', help='print JSON'))]),
-    'evaluate': ('leave-one-out retrieval over labelled windows, with baselines', [
-        (('source',), dict(metavar='DIR', help='folder of class folders, or table of windows with their sections')),
-        (('--encoder',), dict(required=True, metavar='E', help='bundled name, encoder folder, or hub name')),
-        (('--sections',), dict(metavar='PATH', help='of a table: folder of its sections, or its volume')),
-        (('--table',), dict(metavar='CSV', help='of a folder: columns id and survey')),
-        (('--leave-out',), dict(choices=('survey', 'section', 'overlapping', 'none'), help="candidates a query does not see; default: survey where known")),
-        (('--exclude',), dict(nargs='+', default=[], metavar='CLASS', help='classes left out of the score')), _MERGE,
-        _PRECISION,
-        (('--json',), dict(action='store_true', help='print JSON'))]),
-    'submit': ("answer the challenge's queries", [
-        (('--queries',), dict(required=True, metavar='DIR', help='folder of query images')),
-        (('--corpus',), dict(required=True, metavar='DIR', help='folder of images to search')),
-        (('--encoder',), dict(required=True, metavar='E', help='bundled name, encoder folder, or hub name')),
-        _PRECISION,
-        (('--out',), dict(required=True, metavar='results.json', help='the submission'))]),
-    'train': ('fine-tune an encoder on labelled windows', [
-        (('data',), dict(metavar='DATA', help="'synthetic', folder of images, or table of windows")),
-        (('--out',), dict(required=True, metavar='DIR', help='encoder folder to write')),
-        (('--encoder',), dict(default='refcon-tiny', metavar='E', help='start: a bundled name, architecture (random weights), encoder folder, or hub name')),
-        (('--volume',), dict(metavar='PATH', help='of a table: its volume, or the folder of its sections')),
-        (('--table',), dict(metavar='CSV', help='of a folder: columns id and survey')), _MERGE,
-        (('--what',), dict(choices=('auto', 'head', 'all'), default='auto', help='what learns; auto: the head where labels are few, else all weights')),
-        (('--steps',), dict(type=_positive, default=300, metavar='N', help='optimiser steps, when all weights learn')),
-        (('--loss',), dict(choices=('triplet', 'supcon'), default='supcon', help='triplet, or supervised contrastive')),
-        (('--mining',), dict(choices=('all', 'semihard', 'hard', 'random'), default='semihard', help='of triplets')),
-        (('--lr',), dict(type=_RATE, default=1e-3, metavar='R', help='highest learning rate')),
-        (('--gather',), dict(action='store_true', help='of several processes (torchrun --no-python refcon train ...): compare the windows of all of them, not only those of each')),
-        (('--accumulate',), dict(type=_positive, default=1, metavar='N', help='batches whose gradients make a step')),
-        (('--seed',), dict(type=_SEED, default=0, metavar='S', help='of weights and batches')),
-        _PRECISION,
-        (('--json',), dict(action='store_true', help='print JSON'))]),
-    'iterate': ('find more labels like the few there are', [
-        (('data',), dict(metavar='DATA', help="'synthetic', folder of images, or table of labelled windows")),
-        (('--corpus',), dict(nargs='+', metavar='SOURCE', help='where to look: volumes, folders of volumes or images, tables')),
-        (('--out',), dict(required=True, metavar='DIR', help='folder of the loop: labels.parquet, review/, an encoder of each round')),
-        (('--encoder',), dict(default='refcon-tiny', metavar='E', help='start: a bundled name, architecture (random weights), encoder folder, or hub name')),
-        (('--volume',), dict(metavar='PATH', help='of a table: its volume, or the folder of its sections')),
-        (('--table',), dict(metavar='CSV', help='of a folder: columns id and survey')), _MERGE,
-        (('--window',), _HW | dict(default=(96, 96), help='of a volume: samples and traces')),
-        (('--stride',), _HW | dict(default=(48, 48), help='of a volume: samples and traces')),
-        (('--what',), dict(choices=('auto', 'head', 'all'), default='auto', help='what learns; auto: the head while labels are few')),
-        (('--rounds',), dict(type=_positive, default=3, metavar='N', help='at most')),
-        (('--patience',), dict(type=_positive, default=2, metavar='N', help='rounds without gain before it ends')),
-        (('--min-probability',), dict(type=_probability, metavar='P', help='of a new label being right')),
-        (('--min-margin',), dict(type=_probability, metavar='M', help='to the second class')),
-        (('--cap',), dict(type=_positive, metavar='N', help='labels a class may get in a round')),
-        (('--verdicts',), dict(metavar='CSV', help='review table with verdicts on the last round, to go on from')),
-        (('--seed',), dict(type=_SEED, default=0, metavar='S')),
-        _PRECISION,
-        (('--json',), dict(action='store_true', help='print JSON'))]),
-    'pretrain': ('pretrain an encoder on unlabelled volumes or images; torchrun --no-python refcon pretrain ... for several processes', [
-        (('sources',), dict(nargs='+', metavar='SOURCE', help="volume, folder of volumes, folder of images, or 'synthetic'")),
-        (('--out',), dict(required=True, metavar='DIR', help='encoder folder to write')),
-        (('--objective',), dict(choices=('mae', 'dinov2'), default='dinov2', help='masked autoencoder, or student and teacher')),
-        (('--encoder',), dict(default='vitc-pico', metavar='E', help='start: architecture (vitc-pico, vit-tiny, vitmae-small, ...: random weights), encoder folder, or hub name')),
-        (('--size',), dict(type=_positive, default=64, metavar='N', help='input side in pixels, for random weights')),
-        (('--steps',), dict(type=_positive, default=600, metavar='N', help='optimiser steps')),
-        (('--batch',), dict(type=_positive, default=32, metavar='N', help='windows a step, over all processes')),
-        (('--lr',), dict(type=_RATE, default=1e-3, metavar='R', help='highest learning rate')),
-        (('--mask',), dict(choices=('random', 'trace'), default='random', help='of the masked autoencoder')),
-        (('--assignment',), dict(choices=('centering', 'sinkhorn'), default='sinkhorn', help="of the teacher's answers")),
-        (('--augment',), dict(choices=('none', 'light', 'heavy'), default='light', help='of the views')),
-        _PRECISION,
-        (('--workers',), dict(type=_between(0, 256), default=2, metavar='N', help='processes that read windows')),
-        (('--every',), dict(type=_positive, default=50, metavar='N', help='steps between checkpoints')),
-        (('--sections',), dict(type=_positive, default=200, metavar='N', help="of 'synthetic': sections to make")),
-        (('--fresh',), dict(action='store_true', help='do not go on from an interrupted run with the same settings')),
-        (('--seed',), dict(type=_SEED, default=0, metavar='S', help='of weights, windows, crops and masks')),
-        (('--json',), dict(action='store_true', help='print JSON'))]),
-    'explore': ('search a survey in the browser: serve the explorer on this machine', [
-        (('index',), dict(metavar='DIR', help='index folder')),
-        (('--labels',), dict(metavar='CSV', help='where labels are kept; default: DIR_labels.csv')),
-        (('--allow-labels',), dict(action='store_true', help='labels and maps may be written; else the page is read-only')),
-        (('--port',), dict(type=_between(1, 65535), metavar='N', help='default: a free one')),
-        (('--volume',), dict(action='append', default=[], metavar='FILE', help='where volumes of the index lie now: OLD=NEW, a file, or a folder to look in')),
-        (('--encoder',), dict(metavar='E', help='where the encoder of the index lies now')),
-        (('--base-url',), dict(default='/', metavar='PATH', help='behind JupyterHub or a reverse proxy: the path of the page there, e.g. /user/ann/proxy/8866/')),
-        (('--keep',), dict(type=_between(1, 86400), default=120, metavar='SECONDS', help='a closed page keeps its memory so long, and may come back; default: 120'))]),
-    'rerun': ('do a finished run again, from nothing, and say where the results differ (exit code 1 where they do)', [
-        (('run',), dict(metavar='RUN', help='run folder')),
-        (('--out',), dict(metavar='DIR', help='run folder of the repetition; default: RUN-again')),
-        (('--notebook',), dict(metavar='NOTEBOOK', help='default: the executed one in RUN')),
-        (('--tolerance',), dict(type=float, default=0., metavar='R', help='relative difference of numbers that counts as none; other machines round otherwise')),
-        (('--json',), dict(action='store_true', help='print JSON'))]),
-    'run': ('run a notebook headless, its parameters checked first', [
-        (('notebook',), dict(metavar='NOTEBOOK', help='a path, or the name of a bundled notebook: run_training, run_pretraining, run_iterative, run_evaluation, run_search, run_bundled_encoder')),
-        (('-p',), dict(nargs=2, action='append', default=[], dest='parameters', type=lambda text: text.removeprefix(_LITERAL), metavar=('NAME', 'VALUE'), help='a parameter of the notebook; repeat it for several. Whatever stands there is the value, also with a minus')),
-        (('--out',), dict(metavar='DIR', help='run folder'))]),
+    'synth': (
+        "write synthetic data: labelled images in the challenge's layout, and a 3-D survey",
+        [
+            (('out',), dict(metavar='OUT', help='folder to write')),
+            (
+                ('--per-class',),
+                dict(type=_positive, default=20, metavar='N', help='training images of each class'),
+            ),
+            (('--seed',), dict(type=_SEED, default=0, metavar='S', help='same seed, same data')),
+            (
+                ('--survey',),
+                dict(
+                    action='store_true',
+                    help='also write OUT/survey: SEG-Y, class cube, labelled windows',
+                ),
+            ),
+        ],
+    ),
+    'check': (
+        'preflight report of a volume',
+        [
+            (('file',), dict(metavar='FILE', help='SEG-Y, .npy or MDIO/Zarr')),
+            (('--json',), dict(action='store_true', help='print JSON')),
+        ],
+    ),
+    'embed': (
+        'embed windows into a .npz file',
+        [
+            (
+                ('source',),
+                dict(metavar='SOURCE', help='folder of images, table of windows, or volume'),
+            ),
+            _DASK,
+            (
+                ('--encoder',),
+                dict(required=True, metavar='E', help='bundled name, encoder folder, or hub name'),
+            ),
+            (
+                ('--out',),
+                dict(required=True, metavar='F.npz', help='arrays ids (N,) and embeddings (N, D)'),
+            ),
+            (('--window',), _HW | dict(default=(96, 96), help='of a volume: samples and traces')),
+            (('--stride',), _HW | dict(default=(48, 48), help='of a volume: samples and traces')),
+            _UNIT,
+            _PRECISION,
+        ],
+    ),
+    'index': (
+        'index every window of volumes or image folders',
+        [
+            (
+                ('sources',),
+                dict(
+                    nargs='+',
+                    metavar='SOURCE',
+                    help='volume, folder of images, or table of windows',
+                ),
+            ),
+            (
+                ('--encoder',),
+                dict(required=True, metavar='E', help='bundled name, encoder folder, or hub name'),
+            ),
+            (('--out',), dict(required=True, metavar='DIR', help='index folder')),
+            (('--window',), _HW | dict(default=(96, 96), help='samples and traces, or see --unit')),
+            (('--stride',), _HW | dict(default=(48, 48), help='samples and traces, or see --unit')),
+            _UNIT,
+            (
+                ('--lines',),
+                dict(
+                    choices=('inline', 'crossline', 'both'),
+                    default='both',
+                    help='which lines of a volume',
+                ),
+            ),
+            (('--every',), dict(type=_positive, default=1, metavar='N', help='every Nth line')),
+            (
+                ('--kind',),
+                dict(
+                    choices=('auto', 'flat', 'fp16', 'hnsw', 'ivf', 'ivfpq'),
+                    default='auto',
+                    help='how embeddings are kept; auto goes by their number and the free memory',
+                ),
+            ),
+            (
+                ('--memory',),
+                dict(
+                    type=_between(1e-6, 1e6, float),
+                    metavar='GB',
+                    help='that the index may take; default: what is free',
+                ),
+            ),
+            (
+                ('--milvus',),
+                dict(
+                    nargs='?',
+                    const='',
+                    metavar='URI',
+                    help='keep the windows in Milvus: address of a server, or nothing for a file DIR.db',
+                ),
+            ),
+            _DASK,
+            _PRECISION,
+            (('--json',), dict(action='store_true', help='print JSON')),
+        ],
+    ),
+    'search': (
+        'where else does it look like this?',
+        [
+            (('index',), dict(metavar='DIR', help='index folder')),
+            (
+                ('--image',),
+                dict(
+                    nargs='+',
+                    metavar='PNG',
+                    help='query: an image (PNG, JPEG, TIFF, BMP, or amplitudes in .npy), or several',
+                ),
+            ),
+            (('--inline',), dict(type=int, metavar='N', help='query: a box on this inline')),
+            (('--crossline',), dict(type=int, metavar='N', help='query: a box on this crossline')),
+            (('--line',), dict(type=int, metavar='0', help='query: a box on a 2-D line')),
+            (
+                ('--along',),
+                dict(
+                    nargs='+',
+                    type=_point,
+                    metavar='IL,XL',
+                    help='query: a box on the line through these points',
+                ),
+            ),
+            (
+                ('--box',),
+                dict(
+                    nargs=4,
+                    type=int,
+                    metavar=('TOP', 'LEFT', 'BOTTOM', 'RIGHT'),
+                    help='sample and trace positions, half-open',
+                ),
+            ),
+            _VOLUME,
+            (
+                ('--labels',),
+                dict(
+                    metavar='TABLE',
+                    help='labelled windows: gives hits a class guess, and is what --class goes by',
+                ),
+            ),
+            (
+                ('--class',),
+                dict(metavar='NAME', dest='label', help='query: windows of this class of --labels'),
+            ),
+            _MERGE,
+            (
+                ('--like',),
+                dict(
+                    nargs='+',
+                    default=[],
+                    metavar='ID',
+                    help='windows of the index that are meant too',
+                ),
+            ),
+            (
+                ('--unlike',),
+                dict(
+                    nargs='+',
+                    default=[],
+                    metavar='ID',
+                    help='windows of the index that are not meant',
+                ),
+            ),
+            (
+                ('--look',),
+                dict(
+                    type=_between(0, 1, float),
+                    metavar='W',
+                    help="what counts as similar: 0 the same kind of structure, 1 the same appearance, between them both; default: the encoder's own weight",
+                ),
+            ),
+            (('--k',), dict(type=_positive, default=10, metavar='K', help='hits')),
+            (
+                ('--where',),
+                dict(metavar='EXPR', help="filter, e.g. \"line > 1300 and time_ms < 2000\""),
+            ),
+            (
+                ('--polygon',),
+                dict(
+                    metavar='CSV',
+                    help='only hits inside: columns x and y (or easting and northing), one row a corner; several polygons are told apart by a column or an empty row',
+                ),
+            ),
+            (
+                ('--min-separation',),
+                dict(
+                    type=int,
+                    default=2,
+                    metavar='N',
+                    help='hits within N lines of a better one are dropped, however lines are numbered',
+                ),
+            ),
+            (
+                ('--min-samples',),
+                dict(
+                    type=int,
+                    default=0,
+                    metavar='N',
+                    help='and those whose centres are so near, and within N samples',
+                ),
+            ),
+            (
+                ('--min-confidence',),
+                dict(type=_probability, metavar='P', help='drop hits of smaller probability'),
+            ),
+            (
+                ('--bodies',),
+                dict(
+                    action='store_true',
+                    help='print bodies: windows of probability --min-confidence (0.5) that touch',
+                ),
+            ),
+            (
+                ('--map',),
+                dict(metavar='OUT', help='write the likeness to the query: .sgy, .zarr or .npy'),
+            ),
+            (('--encoder',), dict(metavar='E', help='where the encoder of the index lies now')),
+            (('--json',), dict(action='store_true', help='print JSON')),
+        ],
+    ),
+    'evaluate': (
+        'leave-one-out retrieval over labelled windows, with baselines',
+        [
+            (
+                ('source',),
+                dict(
+                    metavar='DIR',
+                    help='folder of class folders, or table of windows with their sections',
+                ),
+            ),
+            (
+                ('--encoder',),
+                dict(required=True, metavar='E', help='bundled name, encoder folder, or hub name'),
+            ),
+            (
+                ('--sections',),
+                dict(metavar='PATH', help='of a table: folder of its sections, or its volume'),
+            ),
+            (('--table',), dict(metavar='CSV', help='of a folder: columns id and survey')),
+            (
+                ('--leave-out',),
+                dict(
+                    choices=('survey', 'section', 'overlapping', 'none'),
+                    help="candidates a query does not see; default: survey where known",
+                ),
+            ),
+            (
+                ('--exclude',),
+                dict(nargs='+', default=[], metavar='CLASS', help='classes left out of the score'),
+            ),
+            _MERGE,
+            _PRECISION,
+            (('--json',), dict(action='store_true', help='print JSON')),
+        ],
+    ),
+    'submit': (
+        "answer the challenge's queries",
+        [
+            (('--queries',), dict(required=True, metavar='DIR', help='folder of query images')),
+            (('--corpus',), dict(required=True, metavar='DIR', help='folder of images to search')),
+            (
+                ('--encoder',),
+                dict(required=True, metavar='E', help='bundled name, encoder folder, or hub name'),
+            ),
+            _PRECISION,
+            (('--out',), dict(required=True, metavar='results.json', help='the submission')),
+        ],
+    ),
+    'train': (
+        'fine-tune an encoder on labelled windows',
+        [
+            (
+                ('data',),
+                dict(metavar='DATA', help="'synthetic', folder of images, or table of windows"),
+            ),
+            (('--out',), dict(required=True, metavar='DIR', help='encoder folder to write')),
+            (
+                ('--encoder',),
+                dict(
+                    default='refcon-tiny',
+                    metavar='E',
+                    help='start: a bundled name, architecture (random weights), encoder folder, or hub name',
+                ),
+            ),
+            (
+                ('--volume',),
+                dict(metavar='PATH', help='of a table: its volume, or the folder of its sections'),
+            ),
+            (('--table',), dict(metavar='CSV', help='of a folder: columns id and survey')),
+            _MERGE,
+            (
+                ('--what',),
+                dict(
+                    choices=('auto', 'head', 'all'),
+                    default='auto',
+                    help='what learns; auto: the head where labels are few, else all weights',
+                ),
+            ),
+            (
+                ('--steps',),
+                dict(
+                    type=_positive,
+                    default=300,
+                    metavar='N',
+                    help='optimiser steps, when all weights learn',
+                ),
+            ),
+            (
+                ('--loss',),
+                dict(
+                    choices=('triplet', 'supcon'),
+                    default='supcon',
+                    help='triplet, or supervised contrastive',
+                ),
+            ),
+            (
+                ('--mining',),
+                dict(
+                    choices=('all', 'semihard', 'hard', 'random'),
+                    default='semihard',
+                    help='of triplets',
+                ),
+            ),
+            (('--lr',), dict(type=_RATE, default=1e-3, metavar='R', help='highest learning rate')),
+            (
+                ('--gather',),
+                dict(
+                    action='store_true',
+                    help='of several processes (torchrun --no-python refcon train ...): compare the windows of all of them, not only those of each',
+                ),
+            ),
+            (
+                ('--accumulate',),
+                dict(
+                    type=_positive,
+                    default=1,
+                    metavar='N',
+                    help='batches whose gradients make a step',
+                ),
+            ),
+            (('--seed',), dict(type=_SEED, default=0, metavar='S', help='of weights and batches')),
+            _PRECISION,
+            (('--json',), dict(action='store_true', help='print JSON')),
+        ],
+    ),
+    'iterate': (
+        'find more labels like the few there are',
+        [
+            (
+                ('data',),
+                dict(
+                    metavar='DATA',
+                    help="'synthetic', folder of images, or table of labelled windows",
+                ),
+            ),
+            (
+                ('--corpus',),
+                dict(
+                    nargs='+',
+                    metavar='SOURCE',
+                    help='where to look: volumes, folders of volumes or images, tables',
+                ),
+            ),
+            (
+                ('--out',),
+                dict(
+                    required=True,
+                    metavar='DIR',
+                    help='folder of the loop: labels.parquet, review/, an encoder of each round',
+                ),
+            ),
+            (
+                ('--encoder',),
+                dict(
+                    default='refcon-tiny',
+                    metavar='E',
+                    help='start: a bundled name, architecture (random weights), encoder folder, or hub name',
+                ),
+            ),
+            (
+                ('--volume',),
+                dict(metavar='PATH', help='of a table: its volume, or the folder of its sections'),
+            ),
+            (('--table',), dict(metavar='CSV', help='of a folder: columns id and survey')),
+            _MERGE,
+            (('--window',), _HW | dict(default=(96, 96), help='of a volume: samples and traces')),
+            (('--stride',), _HW | dict(default=(48, 48), help='of a volume: samples and traces')),
+            (
+                ('--what',),
+                dict(
+                    choices=('auto', 'head', 'all'),
+                    default='auto',
+                    help='what learns; auto: the head while labels are few',
+                ),
+            ),
+            (('--rounds',), dict(type=_positive, default=3, metavar='N', help='at most')),
+            (
+                ('--patience',),
+                dict(
+                    type=_positive,
+                    default=2,
+                    metavar='N',
+                    help='rounds without gain before it ends',
+                ),
+            ),
+            (
+                ('--min-probability',),
+                dict(type=_probability, metavar='P', help='of a new label being right'),
+            ),
+            (('--min-margin',), dict(type=_probability, metavar='M', help='to the second class')),
+            (
+                ('--cap',),
+                dict(type=_positive, metavar='N', help='labels a class may get in a round'),
+            ),
+            (
+                ('--verdicts',),
+                dict(
+                    metavar='CSV',
+                    help='review table with verdicts on the last round, to go on from',
+                ),
+            ),
+            (('--seed',), dict(type=_SEED, default=0, metavar='S')),
+            _PRECISION,
+            (('--json',), dict(action='store_true', help='print JSON')),
+        ],
+    ),
+    'pretrain': (
+        'pretrain an encoder on unlabelled volumes or images; torchrun --no-python refcon pretrain ... for several processes',
+        [
+            (
+                ('sources',),
+                dict(
+                    nargs='+',
+                    metavar='SOURCE',
+                    help="volume, folder of volumes, folder of images, or 'synthetic'",
+                ),
+            ),
+            (('--out',), dict(required=True, metavar='DIR', help='encoder folder to write')),
+            (
+                ('--objective',),
+                dict(
+                    choices=('mae', 'dinov2'),
+                    default='dinov2',
+                    help='masked autoencoder, or student and teacher',
+                ),
+            ),
+            (
+                ('--encoder',),
+                dict(
+                    default='vitc-pico',
+                    metavar='E',
+                    help='start: architecture (vitc-pico, vit-tiny, vitmae-small, ...: random weights), encoder folder, or hub name',
+                ),
+            ),
+            (
+                ('--size',),
+                dict(
+                    type=_positive,
+                    default=64,
+                    metavar='N',
+                    help='input side in pixels, for random weights',
+                ),
+            ),
+            (('--steps',), dict(type=_positive, default=600, metavar='N', help='optimiser steps')),
+            (
+                ('--batch',),
+                dict(
+                    type=_positive,
+                    default=32,
+                    metavar='N',
+                    help='windows a step, over all processes',
+                ),
+            ),
+            (('--lr',), dict(type=_RATE, default=1e-3, metavar='R', help='highest learning rate')),
+            (
+                ('--mask',),
+                dict(
+                    choices=('random', 'trace'), default='random', help='of the masked autoencoder'
+                ),
+            ),
+            (
+                ('--assignment',),
+                dict(
+                    choices=('centering', 'sinkhorn'),
+                    default='sinkhorn',
+                    help="of the teacher's answers",
+                ),
+            ),
+            (
+                ('--augment',),
+                dict(choices=('none', 'light', 'heavy'), default='light', help='of the views'),
+            ),
+            _PRECISION,
+            (
+                ('--workers',),
+                dict(
+                    type=_between(0, 256),
+                    default=2,
+                    metavar='N',
+                    help='processes that read windows',
+                ),
+            ),
+            (
+                ('--every',),
+                dict(type=_positive, default=50, metavar='N', help='steps between checkpoints'),
+            ),
+            (
+                ('--sections',),
+                dict(
+                    type=_positive,
+                    default=200,
+                    metavar='N',
+                    help="of 'synthetic': sections to make",
+                ),
+            ),
+            (
+                ('--fresh',),
+                dict(
+                    action='store_true',
+                    help='do not go on from an interrupted run with the same settings',
+                ),
+            ),
+            (
+                ('--seed',),
+                dict(
+                    type=_SEED, default=0, metavar='S', help='of weights, windows, crops and masks'
+                ),
+            ),
+            (('--json',), dict(action='store_true', help='print JSON')),
+        ],
+    ),
+    'explore': (
+        'search a survey in the browser: serve the explorer on this machine',
+        [
+            (('index',), dict(metavar='DIR', help='index folder')),
+            (
+                ('--labels',),
+                dict(metavar='CSV', help='where labels are kept; default: DIR_labels.csv'),
+            ),
+            (
+                ('--allow-labels',),
+                dict(
+                    action='store_true',
+                    help='labels and maps may be written; else the page is read-only',
+                ),
+            ),
+            (('--port',), dict(type=_between(1, 65535), metavar='N', help='default: a free one')),
+            (
+                ('--volume',),
+                dict(
+                    action='append',
+                    default=[],
+                    metavar='FILE',
+                    help='where volumes of the index lie now: OLD=NEW, a file, or a folder to look in',
+                ),
+            ),
+            (('--encoder',), dict(metavar='E', help='where the encoder of the index lies now')),
+            (
+                ('--base-url',),
+                dict(
+                    default='/',
+                    metavar='PATH',
+                    help='behind JupyterHub or a reverse proxy: the path of the page there, e.g. /user/ann/proxy/8866/',
+                ),
+            ),
+            (
+                ('--keep',),
+                dict(
+                    type=_between(1, 86400),
+                    default=120,
+                    metavar='SECONDS',
+                    help='a closed page keeps its memory so long, and may come back; default: 120',
+                ),
+            ),
+        ],
+    ),
+    'rerun': (
+        'do a finished run again, from nothing, and say where the results differ (exit code 1 where they do)',
+        [
+            (('run',), dict(metavar='RUN', help='run folder')),
+            (
+                ('--out',),
+                dict(metavar='DIR', help='run folder of the repetition; default: RUN-again'),
+            ),
+            (('--notebook',), dict(metavar='NOTEBOOK', help='default: the executed one in RUN')),
+            (
+                ('--tolerance',),
+                dict(
+                    type=float,
+                    default=0.0,
+                    metavar='R',
+                    help='relative difference of numbers that counts as none; other machines round otherwise',
+                ),
+            ),
+            (('--json',), dict(action='store_true', help='print JSON')),
+        ],
+    ),
+    'run': (
+        'run a notebook headless, its parameters checked first',
+        [
+            (
+                ('notebook',),
+                dict(
+                    metavar='NOTEBOOK',
+                    help='a path, or the name of a bundled notebook: run_training, run_pretraining, run_iterative, run_evaluation, run_search, run_bundled_encoder',
+                ),
+            ),
+            (
+                ('-p',),
+                dict(
+                    nargs=2,
+                    action='append',
+                    default=[],
+                    dest='parameters',
+                    type=lambda text: text.removeprefix(_LITERAL),
+                    metavar=('NAME', 'VALUE'),
+                    help='a parameter of the notebook; repeat it for several. Whatever stands there is the value, also with a minus',
+                ),
+            ),
+            (('--out',), dict(metavar='DIR', help='run folder')),
+        ],
+    ),
 }
 
-def parser()->argparse.ArgumentParser:
+
+def parser() -> argparse.ArgumentParser:
     "The parser of `refcon`."
-    top = _Parser(prog='refcon', description='Where else does it look like this? Look-alike search on seismic images and volumes.')
-    top.add_argument('--version', action='version', version=f'refcon {reflection_connection.__version__}')
+    top = _Parser(
+        prog='refcon',
+        description='Where else does it look like this? Look-alike search on seismic images and volumes.',
+    )
+    top.add_argument(
+        '--version', action='version', version=f'refcon {reflection_connection.__version__}'
+    )
     subs = top.add_subparsers(dest='command', metavar='COMMAND', required=True)
     for name, (about, arguments) in COMMANDS.items():
         sub = subs.add_parser(name, help=about, description=about[0].upper() + about[1:] + '.')
-        for flags, options in arguments: sub.add_argument(*flags, **options)
+        for flags, options in arguments:
+            sub.add_argument(*flags, **options)
         if name in _OPENS:
-            group = sub.add_argument_group('what headers leave open', 'An index remembers these.' if name in ('index', 'search', 'explore') else None)
-            for flags, options in _OPENING: group.add_argument(*flags, **options)
-        sub.add_argument('-v', '--verbose', action='store_true', help='write what happens to standard error, line by line')
+            group = sub.add_argument_group(
+                'what headers leave open',
+                'An index remembers these.' if name in ('index', 'search', 'explore') else None,
+            )
+            for flags, options in _OPENING:
+                group.add_argument(*flags, **options)
+        sub.add_argument(
+            '-v',
+            '--verbose',
+            action='store_true',
+            help='write what happens to standard error, line by line',
+        )
     return top
 
 # %% ../nbs/14_cli.ipynb #55afdd98
 def synth(a):
     from reflection_connection.synthetic import write_challenge, write_survey
+
     out = write_challenge(a.out, a.per_class, a.seed)
     lines = [f"{out}: train/, test/, image_corpus/, query/ and truth.csv"]
-    if a.survey: lines.append(f"{write_survey(Path(a.out)/'survey', a.seed)}: a 3-D survey, with classes.npy and labels.csv")
+    if a.survey:
+        lines.append(
+            f"{write_survey(Path(a.out) / 'survey', a.seed)}: a 3-D survey, with classes.npy and labels.csv"
+        )
     return '\n'.join(lines)
+
 
 def _lines(d, indent=0):
     for k, v in d.items():
-        if isinstance(v, dict): yield f"{'  '*indent}{k}:"; yield from _lines(v, indent + 1)
+        if isinstance(v, dict):
+            yield f"{'  ' * indent}{k}:"
+            yield from _lines(v, indent + 1)
         elif isinstance(v, list) and v and isinstance(v[0], (dict, str)):
-            yield f"{'  '*indent}{k}:"
-            for e in v: yield '  '*(indent + 1) + (e if isinstance(e, str) else '; '.join(f'{n}: {t}' for n, t in e.items()))
-        else: yield f"{'  '*indent}{k}: {v if v not in ([], None) else 'none'}"
+            yield f"{'  ' * indent}{k}:"
+            for e in v:
+                yield '  ' * (indent + 1) + (
+                    e if isinstance(e, str) else '; '.join(f'{n}: {t}' for n, t in e.items())
+                )
+        else:
+            yield f"{'  ' * indent}{k}: {v if v not in ([], None) else 'none'}"
+
 
 def _opening(a):
     "What was said about how volumes are to be opened."
     from reflection_connection.volume import Openings
     from reflection_connection.volume.errors import OPENING
+
     lost = [f for f in a.only_for if not os.path.exists(f)]
-    if lost and not hasattr(a, 'index'): raise ValueError(f"--for {lost[0]}: no such file or folder")
+    if lost and not hasattr(a, 'index'):
+        raise ValueError(f"--for {lost[0]}: no such file or folder")
     options = {name: getattr(a, name) for name in OPENING}
-    quiet = int(os.environ.get('RANK', 0)) > 0                           # of several processes the first one speaks
-    return Openings(None, {path: options for path in a.only_for}, quiet) if a.only_for else Openings(options, quiet=quiet)
+    quiet = int(os.environ.get('RANK', 0)) > 0  # of several processes the first one speaks
+    return (
+        Openings(None, {path: options for path in a.only_for}, quiet)
+        if a.only_for
+        else Openings(options, quiet=quiet)
+    )
+
 
 def _refuse_others(a, sources):
     "Refuse --for with what is none of the volumes that are read, as far as files and folders tell."
     from reflection_connection.tables import is_table
-    if not a.only_for or any(map(is_table, map(Path, sources))): return
+
+    if not a.only_for or any(map(is_table, map(Path, sources))):
+        return
     places = [Path(os.path.realpath(s)) for s in sources]
     for file in a.only_for:
         path = Path(os.path.realpath(file))
         if not any(p == path or p in path.parents for p in places):
-            raise ValueError(f"--for {file}: none of the volumes that are read: {', '.join(Path(s).name for s in sources) or '(none)'}")
+            raise ValueError(
+                f"--for {file}: none of the volumes that are read: {', '.join(Path(s).name for s in sources) or '(none)'}"
+            )
+
 
 def _problems(opening):
     "What is doubtful about the volumes that were opened: path -> sentences."
     from reflection_connection.volume import sentences
+
     return {path: sentences(problems) for path, problems in opening.problems.items()}
+
 
 def check(a):
     from reflection_connection.volume import preflight
+
     _refuse_others(a, [a.file])
     report = preflight(a.file, **_opening(a).of(a.file))
     return report if a.json else '\n'.join(_lines(report))
@@ -277,94 +906,181 @@ def check(a):
 # %% ../nbs/14_cli.ipynb #86943dfa
 def _progress(what):
     "A callable (done, total) that writes rate and time left to standard error, a few times a minute."
-    start, last, first = time.time(), [0.], []
+    start, last, first = time.time(), [0.0], []
+
     def show(done, total):
-        now = time.time(); first[:] = first or [done if now - start < 1 else 0]                 # what was there already tells nothing of the rate
-        if done < total and now - last[0] < 5: return
-        last[0], rate = now, (done - first[0])/max(now - start, 1e-9)
-        print(f"{what}: {done:,} of {total:,} windows" + (f", {rate:,.0f} a second, {(total - done)/rate:,.0f} s left" if rate > 0 else ''), file=sys.stderr, flush=True)
+        now = time.time()
+        first[:] = first or [
+            done if now - start < 1 else 0
+        ]  # what was there already tells nothing of the rate
+        if done < total and now - last[0] < 5:
+            return
+        last[0], rate = now, (done - first[0]) / max(now - start, 1e-9)
+        print(
+            f"{what}: {done:,} of {total:,} windows"
+            + (f", {rate:,.0f} a second, {(total - done) / rate:,.0f} s left" if rate > 0 else ''),
+            file=sys.stderr,
+            flush=True,
+        )
+
     return show
+
 
 def embed(a):
     from reflection_connection.embed import embed_file
     from reflection_connection.encoder import Encoder
     from reflection_connection.windows import Grid
+
     _refuse_others(a, [a.source])
-    if not a.out.endswith('.npz'): raise ValueError(f"--out is {a.out}: expected a name ending in .npz")
-    if not Path(a.out).parent.is_dir(): raise ValueError(f"--out is {a.out}: there is no folder {Path(a.out).parent}")
-    (n, dim), report = embed_file(Encoder.load(a.encoder), a.source, a.out, Grid(a.window, a.stride, unit=a.unit), progress=_progress('embedding'), dask=a.dask, precision=a.precision, opening=_opening(a))
-    for r in report.itertuples(): print(f'left out {r.id}: {r.problem}', file=sys.stderr)
+    if not a.out.endswith('.npz'):
+        raise ValueError(f"--out is {a.out}: expected a name ending in .npz")
+    if not Path(a.out).parent.is_dir():
+        raise ValueError(f"--out is {a.out}: there is no folder {Path(a.out).parent}")
+    (n, dim), report = embed_file(
+        Encoder.load(a.encoder),
+        a.source,
+        a.out,
+        Grid(a.window, a.stride, unit=a.unit),
+        progress=_progress('embedding'),
+        dask=a.dask,
+        precision=a.precision,
+        opening=_opening(a),
+    )
+    for r in report.itertuples():
+        print(f'left out {r.id}: {r.problem}', file=sys.stderr)
     return f"{a.out}: {n:,} embeddings of {dim} numbers"
+
 
 def index(a):
     from reflection_connection.encoder import Encoder
     from reflection_connection.windows import Grid
+
     _refuse_others(a, a.sources)
     where = str(Path(a.encoder).resolve()) if Path(a.encoder).is_dir() else a.encoder
-    options = dict(grid=Grid(a.window, a.stride, a.lines, a.every, unit=a.unit), encoder_source=where, progress=_progress('indexing'), dask=a.dask, precision=a.precision, opening=_opening(a))
+    options = dict(
+        grid=Grid(a.window, a.stride, a.lines, a.every, unit=a.unit),
+        encoder_source=where,
+        progress=_progress('indexing'),
+        dask=a.dask,
+        precision=a.precision,
+        opening=_opening(a),
+    )
     worked = True
     if a.milvus is not None:
         from reflection_connection.milvus import build_milvus
+
         made, report = build_milvus(Encoder.load(a.encoder), a.sources, a.out, a.milvus, **options)
     else:
         from reflection_connection.index import build_index
-        memory = None if a.memory is None else int(a.memory*1e9)
-        made, report, worked = build_index(Encoder.load(a.encoder), a.sources, a.out, kind=a.kind, memory=memory, **options)
-    for r in report.itertuples(): print(f'left out {r.id}: {r.problem}', file=sys.stderr)
-    if a.json: return _index_json(a.out, made, report, worked)
+
+        memory = None if a.memory is None else int(a.memory * 1e9)
+        made, report, worked = build_index(
+            Encoder.load(a.encoder), a.sources, a.out, kind=a.kind, memory=memory, **options
+        )
+    for r in report.itertuples():
+        print(f'left out {r.id}: {r.problem}', file=sys.stderr)
+    if a.json:
+        return _index_json(a.out, made, report, worked)
     return f"{a.out}: {made}" + ('' if worked else ', unchanged: nothing to do')
+
 
 def _index_json(folder, made, report, worked):
     from reflection_connection.index import read_meta
     from reflection_connection.volume import sentences
     from reflection_connection.volume.errors import spoken
+
     meta = read_meta(folder)
     volumes = meta['volumes']
-    return dict(out=str(folder), windows=len(made), dim=meta['dim'], kind=meta.get('kind', 'milvus'), encoder=meta['encoder'], worked=worked,
-                left_out=report.to_dict('records'), opening={path: v['opening'] for path, v in volumes.items()},
-                notes={path: v['notes'] for path, v in volumes.items()}, problems={path: sentences(v['problems']) for path, v in volumes.items()},
-                unlike={source: sentences([doubt])[0] for source, doubt in meta['unlike'].items()},
-                sizes=list(map(spoken, meta['sizes'])))
+    return dict(
+        out=str(folder),
+        windows=len(made),
+        dim=meta['dim'],
+        kind=meta.get('kind', 'milvus'),
+        encoder=meta['encoder'],
+        worked=worked,
+        left_out=report.to_dict('records'),
+        opening={path: v['opening'] for path, v in volumes.items()},
+        notes={path: v['notes'] for path, v in volumes.items()},
+        problems={path: sentences(v['problems']) for path, v in volumes.items()},
+        unlike={source: sentences([doubt])[0] for source, doubt in meta['unlike'].items()},
+        sizes=list(map(spoken, meta['sizes'])),
+    )
 
 # %% ../nbs/14_cli.ipynb #46166da4
 def _examples(a, searcher):
     "What is asked: images, a box, windows of the index."
     from reflection_connection.index import SearchError
-    kinds = [(k, n) for k, n in (('inline', a.inline), ('crossline', a.crossline), ('line', a.line), ('along', a.along)) if n is not None]
-    if len(kinds) > 1 or bool(kinds) != (a.box is not None): raise SearchError("a box is --box TOP LEFT BOTTOM RIGHT with one of --inline N, --crossline N, --line 0, --along IL,XL IL,XL")
+
+    kinds = [
+        (k, n)
+        for k, n in (
+            ('inline', a.inline),
+            ('crossline', a.crossline),
+            ('line', a.line),
+            ('along', a.along),
+        )
+        if n is not None
+    ]
+    if len(kinds) > 1 or bool(kinds) != (a.box is not None):
+        raise SearchError(
+            "a box is --box TOP LEFT BOTTOM RIGHT with one of --inline N, --crossline N, --line 0, --along IL,XL IL,XL"
+        )
     out = [searcher.image(f) for f in a.image or []] + [searcher.indexed(i) for i in a.like]
-    for kind, number in kinds: out.append(searcher.arbitrary(number, a.box, a.chosen) if kind == 'along' else searcher.box(kind, number, a.box, a.chosen))
+    for kind, number in kinds:
+        out.append(
+            searcher.arbitrary(number, a.box, a.chosen)
+            if kind == 'along'
+            else searcher.box(kind, number, a.box, a.chosen)
+        )
     return out
+
 
 def _volumes(values):
     "What --volume says: (the volume that is meant or None, where volumes lie now)."
     from reflection_connection.index import SearchError
     from reflection_connection.search import is_folder_of_volumes
+
     here = lambda v: os.path.exists(v)
     places = [v for v in values if here(v) or '=' in v]
     meant = [v for v in values if not ('=' in v and not here(v)) and not is_folder_of_volumes(v)]
-    if len(meant) > 1: raise SearchError(f"--volume names {' and '.join(meant)}: a box lies on one volume; say OLD=NEW where volumes lie now")
+    if len(meant) > 1:
+        raise SearchError(
+            f"--volume names {' and '.join(meant)}: a box lies on one volume; say OLD=NEW where volumes lie now"
+        )
     return (meant[0] if meant else None), places
+
 
 def _sections_of(a, searcher):
     "The volume of labelled windows that name none, or the folder of their sections."
     folders = [v for v in a.volume if os.path.isdir(v)]
-    if a.chosen: return a.chosen if a.chosen in folders else str(searcher.volume(a.chosen).path)
+    if a.chosen:
+        return a.chosen if a.chosen in folders else str(searcher.volume(a.chosen).path)
     return folders[0] if folders else searcher.sources[0] if len(searcher.sources) == 1 else None
+
 
 def _say_empty(name, polygon, items):
     "Say where windows lie when none lies in a polygon: coordinates that are exchanged or in another unit look like this."
     from reflection_connection.index import inside
+
     located = items[['x', 'y']].dropna()
-    if polygon is None or inside(located, polygon).any(): return
+    if polygon is None or inside(located, polygon).any():
+        return
     spans = ', '.join(f'{c} {located[c].min():.10g} … {located[c].max():.10g}' for c in 'xy')
-    print(f"{name}: no window lies inside; windows of the index have {spans if len(located) else 'no coordinates'}", file=sys.stderr)
+    print(
+        f"{name}: no window lies inside; windows of the index have {spans if len(located) else 'no coordinates'}",
+        file=sys.stderr,
+    )
+
 
 def _with_units(table, searcher, sources):
     "Columns x and y that say which unit is not metres."
     units = searcher.units(sources)
     unit = next(iter(units)) if len(units) == 1 else None
-    return table.rename(columns={c: f'{c} ({unit})' for c in 'xy'}) if unit not in (None, 'm') else table
+    return (
+        table.rename(columns={c: f'{c} ({unit})' for c in 'xy'})
+        if unit not in (None, 'm')
+        else table
+    )
 
 
 def search(a):
@@ -372,71 +1088,161 @@ def search(a):
     from reflection_connection.search import MAPS, ClassQuestion, Question, Searcher
     from reflection_connection.tables import name_among, read_polygon
     from reflection_connection.windows import load_windows
+
     a.chosen, places = _volumes(a.volume)
     searcher = Searcher.open(a.index, a.encoder, _opening(a), places)
     _refuse_others(a, [*searcher.sources, *searcher.moved])
-    examples = _examples(a, searcher); unlike = [searcher.indexed(i) for i in a.unlike]; known = None
-    if a.label and not a.labels: raise SearchError("--class needs --labels: a table or folder of labelled windows")
-    if a.labels: reader = load_windows(a.labels, _sections_of(a, searcher), merge_case=a.merge_case, opening=searcher.openings()); reader = reader.subset(reader.frame.label.notna().to_numpy(bool))
-    if a.labels and not len(reader): raise SearchError(f"--labels {a.labels}: no window in it has a label")
-    if a.label and a.labels: a.label = name_among(a.label, reader.frame.label.unique(), a.merge_case)
-    if a.labels: known = searcher.encoder.embed(*reader.read()), reader.frame.label.to_numpy(str)
-    if bool(a.label) == bool(examples): raise SearchError("nothing is asked, or too much: give either --class NAME with --labels, or --image PNG, a box, --like ID")
-    if a.label and a.look is not None: raise SearchError("--look weighs what examples have in common with windows: --class goes by the encoder's own weight; leave --look out, or ask with --like ID")
-    question = ClassQuestion(searcher, *known, a.label) if a.label else Question(searcher, examples, unlike, look=a.look)
-    box = next((e.place for e in examples if e.place), {}); polygon = read_polygon(a.polygon) if a.polygon else None
-    if not searcher.store: _say_empty(a.polygon, polygon, searcher.index.items)
+    examples = _examples(a, searcher)
+    unlike = [searcher.indexed(i) for i in a.unlike]
+    known = None
+    if a.label and not a.labels:
+        raise SearchError("--class needs --labels: a table or folder of labelled windows")
+    if a.labels:
+        reader = load_windows(
+            a.labels,
+            _sections_of(a, searcher),
+            merge_case=a.merge_case,
+            opening=searcher.openings(),
+        )
+        reader = reader.subset(reader.frame.label.notna().to_numpy(bool))
+    if a.labels and not len(reader):
+        raise SearchError(f"--labels {a.labels}: no window in it has a label")
+    if a.label and a.labels:
+        a.label = name_among(a.label, reader.frame.label.unique(), a.merge_case)
+    if a.labels:
+        known = searcher.encoder.embed(*reader.read()), reader.frame.label.to_numpy(str)
+    if bool(a.label) == bool(examples):
+        raise SearchError(
+            "nothing is asked, or too much: give either --class NAME with --labels, or --image PNG, a box, --like ID"
+        )
+    if a.label and a.look is not None:
+        raise SearchError(
+            "--look weighs what examples have in common with windows: --class goes by the encoder's own weight; leave --look out, or ask with --like ID"
+        )
+    question = (
+        ClassQuestion(searcher, *known, a.label)
+        if a.label
+        else Question(searcher, examples, unlike, look=a.look)
+    )
+    box = next((e.place for e in examples if e.place), {})
+    polygon = read_polygon(a.polygon) if a.polygon else None
+    if not searcher.store:
+        _say_empty(a.polygon, polygon, searcher.index.items)
     if a.map:
-        if not searcher.sources: raise SearchError("--map needs a volume in the index: images have no geometry")
-        note = f"LIKENESS TO {box['line_kind']} {box['line']} BOX {' '.join(map(str, a.box or []))}".upper() if box else f'LIKENESS TO {question.name}'.upper()
-        if a.look is not None: note += f' LOOK {a.look:g}'
-        searcher.write_map(searcher.score(question, MAPS)[0], a.map, box.get('source', a.chosen), box.get('line_kind'), note); print(f'{a.map}: likeness in [0, 1]', file=sys.stderr)
-    if a.bodies: found = searcher.bodies(question, .5 if a.min_confidence is None else a.min_confidence, a.where, polygon)
-    else: found = searcher.hits(question, a.k, a.min_separation, a.min_samples, a.where, polygon, a.min_confidence, known)
+        if not searcher.sources:
+            raise SearchError("--map needs a volume in the index: images have no geometry")
+        note = (
+            f"LIKENESS TO {box['line_kind']} {box['line']} BOX {' '.join(map(str, a.box or []))}".upper()
+            if box
+            else f'LIKENESS TO {question.name}'.upper()
+        )
+        if a.look is not None:
+            note += f' LOOK {a.look:g}'
+        searcher.write_map(
+            searcher.score(question, MAPS)[0],
+            a.map,
+            box.get('source', a.chosen),
+            box.get('line_kind'),
+            note,
+        )
+        print(f'{a.map}: likeness in [0, 1]', file=sys.stderr)
+    if a.bodies:
+        found = searcher.bodies(
+            question, 0.5 if a.min_confidence is None else a.min_confidence, a.where, polygon
+        )
+    else:
+        found = searcher.hits(
+            question,
+            a.k,
+            a.min_separation,
+            a.min_samples,
+            a.where,
+            polygon,
+            a.min_confidence,
+            known,
+        )
     sources = list(found.source.unique())
     searcher.warn(sources)
-    if a.json: return [hit | {'problems': searcher.problems(hit['source'])} for hit in found.astype(object).where(found.notna(), None).to_dict('records')]
-    numbers = [] if any(map(searcher.is_line, sources)) else ['cdp0', 'cdp1']      # how a place on a 2-D line is called elsewhere
-    shown = found.drop(columns=['source', *numbers, *(['il0', 'il1', 'xl0', 'xl1'] if not a.bodies else [])]).dropna(axis=1, how='all')
+    if a.json:
+        return [
+            hit | {'problems': searcher.problems(hit['source'])}
+            for hit in found.astype(object).where(found.notna(), None).to_dict('records')
+        ]
+    numbers = (
+        [] if any(map(searcher.is_line, sources)) else ['cdp0', 'cdp1']
+    )  # how a place on a 2-D line is called elsewhere
+    shown = found.drop(
+        columns=['source', *numbers, *(['il0', 'il1', 'xl0', 'xl1'] if not a.bodies else [])]
+    ).dropna(axis=1, how='all')
     shown = _with_units(shown, searcher, sources)
-    return shown.to_string(index=False, float_format=lambda v: f'{v:.3f}') if len(found) else 'nothing found'
+    return (
+        shown.to_string(index=False, float_format=lambda v: f'{v:.3f}')
+        if len(found)
+        else 'nothing found'
+    )
 
 # %% ../nbs/14_cli.ipynb #555f4528
-def _unknown_classes(u)->list: # lines to print
+def _unknown_classes(u) -> list:  # lines to print
     "How well windows without any of their class are told from the others, and what knowing the survey would do."
-    if u['auroc'] is None: return []
+    if u['auroc'] is None:
+        return []
     line = f"{u['n_unknown']} windows have none of their class to find: told from the others with an area under ROC of {u['auroc']:.2f}"
-    if 'surveys' not in u: return [line]
-    return [line + f", {u['auroc_of_survey']:.2f} by the survey's name alone (they are of {u['surveys']} survey{'s' if u['surveys'] > 1 else ''})"]
+    if 'surveys' not in u:
+        return [line]
+    return [
+        line
+        + f", {u['auroc_of_survey']:.2f} by the survey's name alone (they are of {u['surveys']} survey{'s' if u['surveys'] > 1 else ''})"
+    ]
 
-def _calibration(c)->list: # lines to print
+
+def _calibration(c) -> list:  # lines to print
     "Stated and right of the ten nearest, all together and survey by survey."
-    if not c: return []
-    line = lambda v: f"{v['stated']:.2f} stated, {v['right']:.2f} right, expected calibration error {v['error']:.3f}"
+    if not c:
+        return []
+    line = lambda v: (
+        f"{v['stated']:.2f} stated, {v['right']:.2f} right, expected calibration error {v['error']:.3f}"
+    )
     out = ['probabilities of the ten nearest: ' + line(c)]
-    if c['findable'] and c['findable']['pairs'] < c['pairs']: out.append('  of windows that have some of their class to find: ' + line(c['findable']))
+    if c['findable'] and c['findable']['pairs'] < c['pairs']:
+        out.append('  of windows that have some of their class to find: ' + line(c['findable']))
     over = c['over_surveys'] if len(c['per_survey']) > 1 else {}
-    if over: out.append(f"  over surveys: error {over['mean_error']:.3f} on average, {over['worst_error']:.3f} at worst ({over['worst_survey']})")
+    if over:
+        out.append(
+            f"  over surveys: error {over['mean_error']:.3f} on average, {over['worst_error']:.3f} at worst ({over['worst_survey']})"
+        )
     return out + [f'  {name}: {line(v)}' for name, v in c['per_survey'].items()]
 
-def _look_alike(encoder, reader)->tuple: # method -> figures, lines to print
+
+def _look_alike(encoder, reader) -> tuple:  # method -> figures, lines to print
     "The look-alike measures on the sections of a table's windows, where there are any."
-    from reflection_connection.lookalike import LookalikeError, SectionsOf, judge_look, look_table, same_place
+    from reflection_connection.lookalike import (
+        LookalikeError,
+        SectionsOf,
+        judge_look,
+        look_table,
+        same_place,
+    )
+
     sections = SectionsOf(reader)
-    if not len(sections): return {}, []
-    try: windows, frame = same_place(sections, surveys=sections.surveys)
-    except LookalikeError as e: return {}, [f'same place: not judged: {e}']
+    if not len(sections):
+        return {}, []
+    try:
+        windows, frame = same_place(sections, surveys=sections.surveys)
+    except LookalikeError as e:
+        return {}, [f'same place: not judged: {e}']
     judged = judge_look(encoder, windows, frame)
     n, over = (judged['encoder']['intervals'][k] for k in ('n', 'over'))
     height, width = windows['candidates'][0].shape
-    head = f"same place among {len(frame)} windows of {frame.section.nunique()} sections ({height} samples x {width} traces), moved, and moved and recorded otherwise; chance {1/len(frame):.3f}; intervals over {n} {over}s"
+    head = f"same place among {len(frame)} windows of {frame.section.nunique()} sections ({height} samples x {width} traces), moved, and moved and recorded otherwise; chance {1 / len(frame):.3f}; intervals over {n} {over}s"
     return judged, [head, look_table(judged).to_string()]
+
 
 def evaluate(a):
     from reflection_connection.encoder import Encoder
     from reflection_connection.run import ahead_table, score_encoder
     from reflection_connection.tables import name_among
     from reflection_connection.windows import load_windows
+
     opening = _opening(a)
     reader = load_windows(a.source, a.sections, a.table, merge_case=a.merge_case, opening=opening)
     classes = reader.frame.label.dropna().unique()
@@ -444,152 +1250,338 @@ def evaluate(a):
     encoder = Encoder.load(a.encoder)
     found = score_encoder(encoder, reader, a.leave_out, exclude)
     judged, look = _look_alike(encoder, reader)
-    for name, figures in judged.items(): found[name]['look_alike'] = figures
-    if a.json and not judged: print(*look, sep='\n', end='\n' if look else '')
-    if a.json: return found | {name: v for name, v in {'problems': _problems(opening)}.items() if any(v.values())}      # beside the methods
-    e = found['encoder']; parts = [f"{e['n_queries'] + e['n_skipped']} windows, left out: {e['leave_out']}, chance {e['chance']['macro_map']:.3f}; intervals and p over {e['intervals']['n']} {e['intervals']['over']}s", ahead_table(found).to_string()]
-    listed = lambda d: '  '.join(f"{k} {v['map']:.2f} ({v['n']})" for k, v in sorted(d.items(), key=lambda kv: kv[1]['map']))
+    for name, figures in judged.items():
+        found[name]['look_alike'] = figures
+    if a.json and not judged:
+        print(*look, sep='\n', end='\n' if look else '')
+    if a.json:
+        return found | {
+            name: v for name, v in {'problems': _problems(opening)}.items() if any(v.values())
+        }  # beside the methods
+    e = found['encoder']
+    parts = [
+        f"{e['n_queries'] + e['n_skipped']} windows, left out: {e['leave_out']}, chance {e['chance']['macro_map']:.3f}; intervals and p over {e['intervals']['n']} {e['intervals']['over']}s",
+        ahead_table(found).to_string(),
+    ]
+    listed = lambda d: '  '.join(
+        f"{k} {v['map']:.2f} ({v['n']})" for k, v in sorted(d.items(), key=lambda kv: kv[1]['map'])
+    )
     parts.append('encoder, mAP by class (windows): ' + listed(e['per_class']))
-    if 'per_survey' in e: parts.append('encoder, mAP by survey (windows): ' + listed(e['per_survey']))
+    if 'per_survey' in e:
+        parts.append('encoder, mAP by survey (windows): ' + listed(e['per_survey']))
     parts += [*_unknown_classes(e['unknown']), *_calibration(e['calibration']), *look]
     return '\n'.join(parts)
+
 
 def submit(a):
     from reflection_connection.confidence import probability
     from reflection_connection.encoder import Encoder, EncoderError
     from reflection_connection.evaluate import DISTANCES, make_submission, write_submission
     from reflection_connection.windows import load_windows
+
     encoder = Encoder.load(a.encoder)
-    if encoder.calibration is None: raise EncoderError(f"{encoder.name} has no calibration, and a confidence must be a probability: train it with validation windows first (refcon train)")
+    if encoder.calibration is None:
+        raise EncoderError(
+            f"{encoder.name} has no calibration, and a confidence must be a probability: train it with validation windows first (refcon train)"
+        )
     z, names = [], []
     for folder in (a.queries, a.corpus):
-        reader = load_windows(folder); z.append(encoder.embed(*reader.read())); names.append([Path(s).name for s in reader.frame.source])
+        reader = load_windows(folder)
+        z.append(encoder.embed(*reader.read()))
+        names.append([Path(s).name for s in reader.frame.source])
     chance = lambda d: probability(encoder.calibration, d, encoder.metric)
     write_submission(a.out, make_submission(*names, DISTANCES[encoder.metric](*z), chance))
     return f"{a.out}: {len(names[0]):,} queries answered from {len(names[1]):,} images"
 
+
 def train(a):
     from reflection_connection.run import train_encoder
     from reflection_connection.train import rank
+
     opening = _opening(a)
-    encoder, results = train_encoder(a.data, a.encoder, volume=a.volume, table=a.table, merge_case=a.merge_case, folder=a.out, seed=a.seed, what=a.what, steps=a.steps, loss=a.loss, mining=a.mining, lr=a.lr, gather=a.gather, accumulate=a.accumulate, precision=a.precision, opening=opening)
-    if rank(): return ''                                                  # the first process answers
-    if a.json: return results | {'problems': _problems(opening)}
+    encoder, results = train_encoder(
+        a.data,
+        a.encoder,
+        volume=a.volume,
+        table=a.table,
+        merge_case=a.merge_case,
+        folder=a.out,
+        seed=a.seed,
+        what=a.what,
+        steps=a.steps,
+        loss=a.loss,
+        mining=a.mining,
+        lr=a.lr,
+        gather=a.gather,
+        accumulate=a.accumulate,
+        precision=a.precision,
+        opening=opening,
+    )
+    if rank():
+        return ''  # the first process answers
+    if a.json:
+        return results | {'problems': _problems(opening)}
     return f"{a.out}: {'head' if results['what'] == 'head' else 'all weights'} trained, validation macro mAP {results['before']:.3f} -> {results['after']:.3f} (split by {results['split']}, candidates left out: {results['leave_out']})"
+
 
 def iterate(a):
     from reflection_connection.iterate import Rules
     from reflection_connection.run import iterate_labels, loop_windows
-    rules = Rules(**{n: getattr(a, n) for n in ('min_probability', 'min_margin', 'cap') if getattr(a, n) is not None})
+
+    rules = Rules(
+        **{
+            n: getattr(a, n)
+            for n in ('min_probability', 'min_margin', 'cap')
+            if getattr(a, n) is not None
+        }
+    )
     opening = _opening(a)
-    windows = loop_windows(a.data, a.volume, a.table, corpus=a.corpus, seed=a.seed, merge_case=a.merge_case, grid=(a.window, a.stride), opening=opening)
-    found = iterate_labels(windows, a.encoder, a.out, rules, a.rounds, a.patience, a.what, a.seed, a.verdicts); held = found['ledger'].current()
-    if a.json: return dict(problems=_problems(opening), story=found['story'], encoder=str(found['encoder']), labels=held.to_dict('records'), suspects=found['suspects'].to_dict('records'), rounds=found['rounds'].astype(object).where(found['rounds'].notna(), None).to_dict('records'))
-    doubts = ''.join(f"\nlook at {r.id}: labelled {r.label}, {r.second} is ahead" for r in found['suspects'].head(5).itertuples())
-    return f"{found['story']}\nlabels:  {found['ledger'].path}\nreview:  {Path(a.out)/'review'}\nencoder: {found['encoder']}{doubts}"
+    windows = loop_windows(
+        a.data,
+        a.volume,
+        a.table,
+        corpus=a.corpus,
+        seed=a.seed,
+        merge_case=a.merge_case,
+        grid=(a.window, a.stride),
+        opening=opening,
+    )
+    found = iterate_labels(
+        windows, a.encoder, a.out, rules, a.rounds, a.patience, a.what, a.seed, a.verdicts
+    )
+    held = found['ledger'].current()
+    if a.json:
+        return dict(
+            problems=_problems(opening),
+            story=found['story'],
+            encoder=str(found['encoder']),
+            labels=held.to_dict('records'),
+            suspects=found['suspects'].to_dict('records'),
+            rounds=found['rounds']
+            .astype(object)
+            .where(found['rounds'].notna(), None)
+            .to_dict('records'),
+        )
+    doubts = ''.join(
+        f"\nlook at {r.id}: labelled {r.label}, {r.second} is ahead"
+        for r in found['suspects'].head(5).itertuples()
+    )
+    return f"{found['story']}\nlabels:  {found['ledger'].path}\nreview:  {Path(a.out) / 'review'}\nencoder: {found['encoder']}{doubts}"
+
 
 def pretrain(a):
     from reflection_connection.run import pretrain_encoder
     from reflection_connection.train import rank
+
     opening = _opening(a)
-    encoder, history = pretrain_encoder(a.sources, a.encoder, a.out, a.size, not a.fresh, a.sections, a.seed, objective=a.objective, steps=a.steps, batch=a.batch, lr=a.lr, mask=a.mask,
-        assignment=a.assignment, augment=a.augment, precision=a.precision, workers=a.workers, every=a.every, opening=opening)
-    if rank(): return ''                                                  # the first process answers
-    facts, last = encoder.provenance['pretraining'], {k: v for r in history for k, v in r.items() if k.startswith('eval_')}
-    if a.json: return last | {k: facts[k] for k in ('windows_seen', 'surveys', 'data_wait')} | {'losses': [r['loss'] for r in history if 'loss' in r], 'problems': _problems(opening)}
+    encoder, history = pretrain_encoder(
+        a.sources,
+        a.encoder,
+        a.out,
+        a.size,
+        not a.fresh,
+        a.sections,
+        a.seed,
+        objective=a.objective,
+        steps=a.steps,
+        batch=a.batch,
+        lr=a.lr,
+        mask=a.mask,
+        assignment=a.assignment,
+        augment=a.augment,
+        precision=a.precision,
+        workers=a.workers,
+        every=a.every,
+        opening=opening,
+    )
+    if rank():
+        return ''  # the first process answers
+    facts, last = (
+        encoder.provenance['pretraining'],
+        {k: v for r in history for k, v in r.items() if k.startswith('eval_')},
+    )
+    if a.json:
+        return (
+            last
+            | {k: facts[k] for k in ('windows_seen', 'surveys', 'data_wait')}
+            | {
+                'losses': [r['loss'] for r in history if 'loss' in r],
+                'problems': _problems(opening),
+            }
+        )
     return f"{a.out}: {facts['windows_seen']:,} windows of {facts['surveys']} surveys; held-out loss {last['eval_loss']:.4g}, effective rank {last['eval_rank']:.1f} of {encoder.dim}; waited for data {facts['data_wait']:.1%} of the time"
+
 
 def explore(a):
     from reflection_connection.explore import serve
-    ready = lambda url: print(f'{url}\nopen it in a browser; Ctrl-C ends it', file=sys.stderr, flush=True)
-    serve(a.index, a.port or 0, a.labels, a.allow_labels, a.encoder, ready, base_url=a.base_url, keep=a.keep, opening=_opening(a), places=a.volume)
+
+    ready = lambda url: print(
+        f'{url}\nopen it in a browser; Ctrl-C ends it', file=sys.stderr, flush=True
+    )
+    serve(
+        a.index,
+        a.port or 0,
+        a.labels,
+        a.allow_labels,
+        a.encoder,
+        ready,
+        base_url=a.base_url,
+        keep=a.keep,
+        opening=_opening(a),
+        places=a.volume,
+    )
     return ''
+
 
 def run(a):
     from reflection_connection.run import RunError, run_notebook
+
     twice = {n for n, _ in a.parameters if sum(n == m for m, _ in a.parameters) > 1}
-    if twice: raise RunError(f"parameter {sorted(twice)[0]} is given twice")
+    if twice:
+        raise RunError(f"parameter {sorted(twice)[0]} is given twice")
     executed = run_notebook(a.notebook, dict(a.parameters), a.out)
-    return f"notebook: {executed}" + (f"\nreport:   {executed.parent/'report.html'}" if (executed.parent/'report.html').is_file() else '')
+    return f"notebook: {executed}" + (
+        f"\nreport:   {executed.parent / 'report.html'}"
+        if (executed.parent / 'report.html').is_file()
+        else ''
+    )
 
 # %% ../nbs/14_cli.ipynb #4df502fa
 def rerun(a):
     from reflection_connection.run import differences, rerun
-    if not a.tolerance >= 0: raise ValueError(f"--tolerance is {a.tolerance}: expected a number of at least 0")
-    out = rerun(a.run, a.out, a.notebook); results, circumstances, n = differences(a.run, out, a.tolerance)
-    if a.json: return dict(out=str(out), compared=n, results=results.to_dict('records'), circumstances=circumstances.to_dict('records')), int(len(results) > 0)
-    listed = lambda t: '\n' + '\n'.join(f'  {r.what}: {r.before} -> {r.now}' for r in t.itertuples())
-    return f"{out}: {n} results compared, {len(results) or 'none'} differ{listed(results) if len(results) else ''}" + (f"\ncircumstances that differ:{listed(circumstances)}" if len(circumstances) else ''), int(len(results) > 0)
+
+    if not a.tolerance >= 0:
+        raise ValueError(f"--tolerance is {a.tolerance}: expected a number of at least 0")
+    out = rerun(a.run, a.out, a.notebook)
+    results, circumstances, n = differences(a.run, out, a.tolerance)
+    if a.json:
+        return dict(
+            out=str(out),
+            compared=n,
+            results=results.to_dict('records'),
+            circumstances=circumstances.to_dict('records'),
+        ), int(len(results) > 0)
+    listed = lambda t: (
+        '\n' + '\n'.join(f'  {r.what}: {r.before} -> {r.now}' for r in t.itertuples())
+    )
+    return (
+        f"{out}: {n} results compared, {len(results) or 'none'} differ{listed(results) if len(results) else ''}"
+        + (f"\ncircumstances that differ:{listed(circumstances)}" if len(circumstances) else ''),
+        int(len(results) > 0),
+    )
 
 # %% ../nbs/14_cli.ipynb #5ab1c0e5
-_LITERAL = '\0' # put before a value so that it cannot be taken for an option; no argument of a process can hold it
-_PLACES = ('file', 'source', 'sources', 'index', 'out', 'encoder', 'image', 'volume', 'labels', 'polygon', 'map',
-           'sections', 'table', 'queries', 'corpus', 'data', 'verdicts', 'run', 'notebook') # arguments that are paths
+_LITERAL = '\0'  # put before a value so that it cannot be taken for an option; no argument of a process can hold it
+_PLACES = (
+    'file',
+    'source',
+    'sources',
+    'index',
+    'out',
+    'encoder',
+    'image',
+    'volume',
+    'labels',
+    'polygon',
+    'map',
+    'sections',
+    'table',
+    'queries',
+    'corpus',
+    'data',
+    'verdicts',
+    'run',
+    'notebook',
+)  # arguments that are paths
+
 
 def _literal_values(argv):
     "Arguments of `refcon run`, in which values of -p are marked."
     out, own = list(argv), ('-p', '--out', '-v', '--verbose', '-h', '--help')
-    if out[:1] != ['run']: return out
+    if out[:1] != ['run']:
+        return out
     at = 1
     while at < len(out):
-        if out[at] == '-p' and at + 2 < len(out) and out[at + 2] not in own: out[at + 2] = _LITERAL + out[at + 2]
+        if out[at] == '-p' and at + 2 < len(out) and out[at + 2] not in own:
+            out[at + 2] = _LITERAL + out[at + 2]
         at += 3 if out[at] == '-p' else 1
     return out
+
 
 def _place(text):
     "A path as the program needs it; refuses an address."
     if address := re.match(r'([A-Za-z][A-Za-z0-9+.-]+)://', text):
-        if address[1].lower() == 'file': raise ValueError(f"{text} is an address: give the path alone, {unquote(urlsplit(text).path)}")
-        raise ValueError(f"{text} is an address: files and folders are read and written on this machine only; copy it here first and give its path")
+        if address[1].lower() == 'file':
+            raise ValueError(
+                f"{text} is an address: give the path alone, {unquote(urlsplit(text).path)}"
+            )
+        raise ValueError(
+            f"{text} is an address: files and folders are read and written on this machine only; copy it here first and give its path"
+        )
     return os.path.expanduser(text) if text.startswith('~') and not os.path.lexists(text) else text
+
 
 def _here(args):
     "Arguments in which paths are paths on this machine."
     for name in _PLACES:
         value = getattr(args, name, None)
-        if isinstance(value, str): setattr(args, name, _place(value))
-        elif isinstance(value, list): setattr(args, name, [_place(v) for v in value])
+        if isinstance(value, str):
+            setattr(args, name, _place(value))
+        elif isinstance(value, list):
+            setattr(args, name, [_place(v) for v in value])
     return args
 
-def _not_utf8(argv)->str:
+
+def _not_utf8(argv) -> str:
     "What is wrong with a name that this locale cannot hand on to the libraries, which write and read UTF-8."
     encoding = sys.getfilesystemencoding()
-    garbled = [a for a in argv if not a.isascii()] if encoding.lower() not in ('utf-8', 'utf8') else []
-    if not garbled: return ''
+    garbled = (
+        [a for a in argv if not a.isascii()] if encoding.lower() not in ('utf-8', 'utf8') else []
+    )
+    if not garbled:
+        return ''
     shown = os.fsencode(garbled[0]).decode(errors='replace')
     return f"{shown}: a name that is not ASCII needs a UTF-8 locale, and this one is {encoding}: set LC_ALL=C.UTF-8, without PYTHONUTF8=0"
 
-
 # %% ../nbs/14_cli.ipynb #5ab1c0e8
-_CUT_SHORT = 141 # the exit code that shells give to a program whose reader went away
+_CUT_SHORT = 141  # the exit code that shells give to a program whose reader went away
+
 
 def _open_streams():
     "Make standard output take every character, and let there be one where the caller closed it."
     for name in ('stdout', 'stderr'):
-        if getattr(sys, name) is None: setattr(sys, name, open(os.devnull, 'w', encoding='utf-8'))
-    if hasattr(sys.stdout, 'reconfigure'): sys.stdout.reconfigure(errors='backslashreplace')
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, 'w', encoding='utf-8'))
+    if hasattr(sys.stdout, 'reconfigure'):
+        sys.stdout.reconfigure(errors='backslashreplace')
+
 
 def _reader_is_gone():
     "Whether standard output or error is a pipe that nobody reads any more."
     pipes = select.poll()
     for stream in (sys.__stdout__, sys.__stderr__):
-        with contextlib.suppress(AttributeError, ValueError, OSError): pipes.register(stream.fileno(), select.POLLERR)
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            pipes.register(stream.fileno(), select.POLLERR)
     return any(event & select.POLLERR for _, event in pipes.poll(0))
 
+
 def _unwritten(
-    error:OSError, # of writing the answer
-)->int: # exit code
+    error: OSError,  # of writing the answer
+) -> int:  # exit code
     "Say that the answer could not be written, unless nobody wants to read it."
-    if isinstance(error, BrokenPipeError): return _CUT_SHORT
+    if isinstance(error, BrokenPipeError):
+        return _CUT_SHORT
     print(f"refcon: the answer could not be written ({error.strerror})", file=sys.stderr)
     return 2
 
+
 def _end_output(
-    code:int, # exit code so far
-)->int: # exit code
+    code: int,  # exit code so far
+) -> int:  # exit code
     "Write what is left; where that fails, forget it, so that the interpreter does not complain at its end."
     for stream in (sys.stdout, sys.stderr):
-        try: stream.flush()
+        try:
+            stream.flush()
         except OSError as e:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())
@@ -597,41 +1589,73 @@ def _end_output(
             code = _unwritten(e)
     return code
 
-
 # %% ../nbs/14_cli.ipynb #d2aaeba0
-def _run_command(args)->int: # exit code
+def _run_command(args) -> int:  # exit code
     "Run a command, and say in one line what went wrong."
-    command = {'synth': synth, 'check': check, 'embed': embed, 'index': index, 'search': search, 'evaluate': evaluate, 'submit': submit, 'train': train, 'pretrain': pretrain, 'iterate': iterate, 'explore': explore, 'run': run, 'rerun': rerun}[args.command]
+    command = {
+        'synth': synth,
+        'check': check,
+        'embed': embed,
+        'index': index,
+        'search': search,
+        'evaluate': evaluate,
+        'submit': submit,
+        'train': train,
+        'pretrain': pretrain,
+        'iterate': iterate,
+        'explore': explore,
+        'run': run,
+        'rerun': rerun,
+    }[args.command]
     from reflection_connection.files import listen, timed
     from reflection_connection.precision import forced
     from reflection_connection.volume.errors import command_line
-    if args.verbose: os.environ['REFCON_VERBOSE'] = '1'                                 # a run's notebook is a process of its own
+
+    if args.verbose:
+        os.environ['REFCON_VERBOSE'] = '1'  # a run's notebook is a process of its own
     try:
         args = _here(args)
-        with command_line(), contextlib.redirect_stdout(sys.stderr), listen(sys.stderr) if args.verbose else contextlib.nullcontext(), timed(f'refcon.{args.command}'), forced(getattr(args, 'precision', 'auto')): answer = command(args)
+        with (
+            command_line(),
+            contextlib.redirect_stdout(sys.stderr),
+            listen(sys.stderr) if args.verbose else contextlib.nullcontext(),
+            timed(f'refcon.{args.command}'),
+            forced(getattr(args, 'precision', 'auto')),
+        ):
+            answer = command(args)
         answer, code = answer if isinstance(answer, tuple) else (answer, 0)
-        if answer != '': print(answer if isinstance(answer, str) else json.dumps(answer, indent=1, allow_nan=False))
+        if answer != '':
+            print(
+                answer if isinstance(answer, str) else json.dumps(answer, indent=1, allow_nan=False)
+            )
         return code
     except (ValueError, OSError) as e:
-        if isinstance(e, BrokenPipeError) and _reader_is_gone(): raise
-        if type(e).__module__.split('.')[0] not in ('reflection_connection', 'builtins'): raise
+        if isinstance(e, BrokenPipeError) and _reader_is_gone():
+            raise
+        if type(e).__module__.split('.')[0] not in ('reflection_connection', 'builtins'):
+            raise
         print(f"refcon {args.command}: {' '.join(str(e).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"refcon {args.command}: interrupted", file=sys.stderr)
         return 130
 
-def main(argv=None)->int: # exit code
+
+def main(argv=None) -> int:  # exit code
     "Run `refcon`."
     argv = sys.argv[1:] if argv is None else list(argv)
     _open_streams()
     args, code = None, 0
     try:
-        if garbled := _not_utf8(argv): parser().error(garbled)
+        if garbled := _not_utf8(argv):
+            parser().error(garbled)
         args = parser().parse_args(_literal_values(argv))
-    except SystemExit as e: code = e.code                                             # --help, --version, wrong arguments
-    except OSError as e: code = _unwritten(e)
-    try: code = _run_command(args) if args else code
-    except BrokenPipeError: code = _CUT_SHORT
+    except SystemExit as e:
+        code = e.code  # --help, --version, wrong arguments
+    except OSError as e:
+        code = _unwritten(e)
+    try:
+        code = _run_command(args) if args else code
+    except BrokenPipeError:
+        code = _CUT_SHORT
     return _end_output(code)
-

@@ -13,110 +13,153 @@ __all__ = ['SCALES', 'neighbour_pairs', 'fit_probability', 'probability', 'evide
 
 # %% ../nbs/08_confidence.ipynb #fb81aee2
 def neighbour_pairs(
-    distances:np.ndarray, # (Q, G), smaller = more alike
-    q_labels, # Q class names
-    g_labels, # G class names
-    left_out:np.ndarray=None, # (Q, G) bool, True = not a candidate (the query itself, its survey, …)
-    k:int=10, # neighbours of each query
-)->tuple: # (distances (P,) float64, same class (P,) bool)
+    distances: np.ndarray,  # (Q, G), smaller = more alike
+    q_labels,  # Q class names
+    g_labels,  # G class names
+    left_out: np.ndarray = None,  # (Q, G) bool, True = not a candidate (the query itself, its survey, …)
+    k: int = 10,  # neighbours of each query
+) -> tuple:  # (distances (P,) float64, same class (P,) bool)
     "The k nearest candidates of every query: how far, and whether of the query's class."
     d = np.array(distances, dtype=np.float64)
-    if d.ndim != 2 or d.shape != (len(q_labels), len(g_labels)): raise ValueError(f"distances have shape {d.shape}: expected ({len(q_labels)}, {len(g_labels)})")
-    if left_out is not None: d[left_out] = np.inf
+    if d.ndim != 2 or d.shape != (len(q_labels), len(g_labels)):
+        raise ValueError(
+            f"distances have shape {d.shape}: expected ({len(q_labels)}, {len(g_labels)})"
+        )
+    if left_out is not None:
+        d[left_out] = np.inf
     near = np.argsort(d, axis=1, kind='stable')[:, :k]
     same = np.asarray(q_labels, dtype=str)[:, None] == np.asarray(g_labels, dtype=str)[near]
-    d = np.take_along_axis(d, near, 1); kept = np.isfinite(d)
+    d = np.take_along_axis(d, near, 1)
+    kept = np.isfinite(d)
     return d[kept], same[kept]
 
 # %% ../nbs/08_confidence.ipynb #eb23582b
 SCALES = {'distance': lambda d: d, 'log': lambda d: np.log(d + 1e-3)}
 
+
 def _fit(u, target, weights):
     "(a, b, mean loss) of the logistic curve over standardised distances `u`."
+
     def loss(ab):
-        f = ab[0]*u + ab[1]
-        return weights @ (target*np.logaddexp(0, f) + (1 - target)*np.logaddexp(0, -f))
-    found = minimize(loss, (1., 0.), method='L-BFGS-B', bounds=((0, None), (None, None)))
+        f = ab[0] * u + ab[1]
+        return weights @ (target * np.logaddexp(0, f) + (1 - target) * np.logaddexp(0, -f))
+
+    found = minimize(loss, (1.0, 0.0), method='L-BFGS-B', bounds=((0, None), (None, None)))
     return *found.x, found.fun
 
+
 def fit_probability(
-    distances:np.ndarray, # (P,) distances of pairs
-    same:np.ndarray, # (P,) bool
-    metric:str='cosine', # which distance it is; stored, and checked on use
-    weights:np.ndarray=None, # (P,) how much each pair counts; default: all the same
-)->dict: # calibration: kind, scale, a, b, metric, pairs, positive share
+    distances: np.ndarray,  # (P,) distances of pairs
+    same: np.ndarray,  # (P,) bool
+    metric: str = 'cosine',  # which distance it is; stored, and checked on use
+    weights: np.ndarray = None,  # (P,) how much each pair counts; default: all the same
+) -> dict:  # calibration: kind, scale, a, b, metric, pairs, positive share
     "Fit a falling logistic curve to pairs, over distance or its logarithm. Refuses pairs that are all alike or all different."
     d, y = np.asarray(distances, float), np.asarray(same, bool)
-    if not len(d) or y.all() or not y.any(): raise ValueError(f"{len(d)} pairs, {int(y.sum())} of one class: both kinds are needed to fit a probability; take more validation windows")
+    if not len(d) or y.all() or not y.any():
+        raise ValueError(
+            f"{len(d)} pairs, {int(y.sum())} of one class: both kinds are needed to fit a probability; take more validation windows"
+        )
     w = np.ones(len(d)) if weights is None else np.asarray(weights, float)
     if w.shape != d.shape or not (w >= 0).all() or not 0 < w.sum() < np.inf:
-        raise ValueError(f"weights of shape {w.shape} for {len(d)} pairs: expected one number of at least 0 for each, not all 0")
-    w = w/w.sum()
+        raise ValueError(
+            f"weights of shape {w.shape} for {len(d)} pairs: expected one number of at least 0 for each, not all 0"
+        )
+    w = w / w.sum()
     positive = w[y].sum()
-    n1, n0 = len(d)*positive, len(d)*(1 - positive)
-    target = np.where(y, (n1 + 1)/(n1 + 2), 1/(n0 + 2))
+    n1, n0 = len(d) * positive, len(d) * (1 - positive)
+    target = np.where(y, (n1 + 1) / (n1 + 2), 1 / (n0 + 2))
     best = None
     for scale, of in SCALES.items():
         s = of(d)
         middle = w @ s
-        spread = np.sqrt(w @ (s - middle)**2) or 1.
-        a, b, loss = _fit((s - middle)/spread, target, w)
-        curve = {'kind': 'platt', 'scale': scale, 'a': float(a/spread), 'b': float(b - a*middle/spread)}
-        if best is None or loss < best[0]: best = loss, curve
+        spread = np.sqrt(w @ (s - middle) ** 2) or 1.0
+        a, b, loss = _fit((s - middle) / spread, target, w)
+        curve = {
+            'kind': 'platt',
+            'scale': scale,
+            'a': float(a / spread),
+            'b': float(b - a * middle / spread),
+        }
+        if best is None or loss < best[0]:
+            best = loss, curve
     return best[1] | {'metric': metric, 'pairs': int(len(d)), 'positive_share': float(positive)}
 
+
 def probability(
-    calibration:dict, # from `fit_probability`
-    distances, # any shape
-    metric:str=None, # the distances' metric; refused when it is not the calibration's
-)->np.ndarray: # same shape, float64 in [0, 1], falling with distance
+    calibration: dict,  # from `fit_probability`
+    distances,  # any shape
+    metric: str = None,  # the distances' metric; refused when it is not the calibration's
+) -> np.ndarray:  # same shape, float64 in [0, 1], falling with distance
     "Probability that a neighbour at this distance is of the query's class."
-    if metric is not None and metric != calibration['metric']: raise ValueError(f"calibrated for {calibration['metric']} distances, got {metric} ones: fit again")
+    if metric is not None and metric != calibration['metric']:
+        raise ValueError(
+            f"calibrated for {calibration['metric']} distances, got {metric} ones: fit again"
+        )
     kind, scale = calibration.get('kind', 'platt'), calibration.get('scale', 'distance')
-    if kind != 'platt' or scale not in SCALES: raise ValueError(f"a calibration of kind {kind!r} over {scale!r}: this version knows platt over {' and '.join(SCALES)}; update it (pip install --upgrade reflection_connection)")
+    if kind != 'platt' or scale not in SCALES:
+        raise ValueError(
+            f"a calibration of kind {kind!r} over {scale!r}: this version knows platt over {' and '.join(SCALES)}; update it (pip install --upgrade reflection_connection)"
+        )
     s = SCALES[scale](np.asarray(distances, float))
-    return 1/(1 + np.exp(np.clip(calibration['a']*s + calibration['b'], -500, 500)))
+    return 1 / (1 + np.exp(np.clip(calibration['a'] * s + calibration['b'], -500, 500)))
 
 # %% ../nbs/08_confidence.ipynb #f63d0d58
 def evidence(
-    d:np.ndarray, # (N, L) distances of unlabelled to labelled windows
-    labels, # L class names
-    calibration:dict, # distance -> probability, of the encoder
-    metric:str='cosine', # of the distances
-    few:int=3, # nearest labelled windows of each class that speak for it
-)->tuple: # (classes, (N, C) evidence in [0, 1], (N, C, few) positions of the speaking windows, -1 where a class has fewer)
+    d: np.ndarray,  # (N, L) distances of unlabelled to labelled windows
+    labels,  # L class names
+    calibration: dict,  # distance -> probability, of the encoder
+    metric: str = 'cosine',  # of the distances
+    few: int = 3,  # nearest labelled windows of each class that speak for it
+) -> tuple:  # (classes, (N, C) evidence in [0, 1], (N, C, few) positions of the speaking windows, -1 where a class has fewer)
     "How much speaks for each class, window by window."
-    labels = np.asarray(labels, dtype=str); classes = np.unique(labels)
-    if d.shape[1:] != labels.shape: raise ValueError(f"distances have shape {d.shape}: expected one column for each of {len(labels)} labelled windows")
+    labels = np.asarray(labels, dtype=str)
+    classes = np.unique(labels)
+    if d.shape[1:] != labels.shape:
+        raise ValueError(
+            f"distances have shape {d.shape}: expected one column for each of {len(labels)} labelled windows"
+        )
     found, near = np.zeros((len(d), len(classes))), np.full((len(d), len(classes), few), -1)
     for c, name in enumerate(classes):
-        members = np.flatnonzero(labels == name); mine = d[:, members]; order = np.argsort(mine, axis=1, kind='stable')[:, :few]
-        found[:, c] = probability(calibration, np.take_along_axis(mine, order, 1), metric).mean(1); near[:, c, :order.shape[1]] = members[order]
+        members = np.flatnonzero(labels == name)
+        mine = d[:, members]
+        order = np.argsort(mine, axis=1, kind='stable')[:, :few]
+        found[:, c] = probability(calibration, np.take_along_axis(mine, order, 1), metric).mean(1)
+        near[:, c, : order.shape[1]] = members[order]
     return classes, found, near
 
 # %% ../nbs/08_confidence.ipynb #59d4e13c
 def reliability(
-    p, # (P,) probabilities
-    same, # (P,) bool
-    bins:int=10, # equally wide bins over [0, 1]
-)->tuple: # (mean probability, share of matches, number of pairs) per bin that is not empty
+    p,  # (P,) probabilities
+    same,  # (P,) bool
+    bins: int = 10,  # equally wide bins over [0, 1]
+) -> tuple:  # (mean probability, share of matches, number of pairs) per bin that is not empty
     "Points of the reliability diagram."
     p, y = np.asarray(p, float), np.asarray(same, float)
-    b = np.minimum((p*bins).astype(int), bins - 1); n = np.bincount(b, minlength=bins); kept = n > 0
-    return np.bincount(b, p, bins)[kept]/n[kept], np.bincount(b, y, bins)[kept]/n[kept], n[kept]
+    b = np.minimum((p * bins).astype(int), bins - 1)
+    n = np.bincount(b, minlength=bins)
+    kept = n > 0
+    return np.bincount(b, p, bins)[kept] / n[kept], np.bincount(b, y, bins)[kept] / n[kept], n[kept]
 
-def calibration_error(p, same, bins:int=10)->float:
+
+def calibration_error(p, same, bins: int = 10) -> float:
     "Expected calibration error: mean |probability - share of matches|, weighted by the bins' sizes."
     mean, share, n = reliability(p, same, bins)
     return float(np.abs(mean - share) @ n / n.sum())
 
+
 def stated_and_right(
-    p, # (P,) probabilities
-    same, # (P,) bool
-)->dict: # expected calibration error, number of pairs, mean probability, share of right ones
+    p,  # (P,) probabilities
+    same,  # (P,) bool
+) -> dict:  # expected calibration error, number of pairs, mean probability, share of right ones
     "How probabilities did, in four figures."
     p, y = np.asarray(p, float), np.asarray(same, bool)
-    return {'error': calibration_error(p, y), 'pairs': len(p), 'stated': float(p.mean()), 'right': float(y.mean())}
+    return {
+        'error': calibration_error(p, y),
+        'pairs': len(p),
+        'stated': float(p.mean()),
+        'right': float(y.mean()),
+    }
 
 # %% ../nbs/08_confidence.ipynb #59fc269f
 def _pairs_of(d, labels, surveys, asked, among, k):
@@ -125,9 +168,19 @@ def _pairs_of(d, labels, surveys, asked, among, k):
     for survey, weight in asked.items():
         rows = np.flatnonzero(surveys == survey)
         candidates = np.flatnonzero(np.isin(surveys, among) & (surveys != survey))
-        near, same = neighbour_pairs(d[np.ix_(rows, candidates)], labels[rows], labels[candidates], k=k)
-        found.append((near, same, np.full(len(near), weight/max(1, len(near))), np.repeat(rows, min(k, len(candidates)))))
+        near, same = neighbour_pairs(
+            d[np.ix_(rows, candidates)], labels[rows], labels[candidates], k=k
+        )
+        found.append(
+            (
+                near,
+                same,
+                np.full(len(near), weight / max(1, len(near))),
+                np.repeat(rows, min(k, len(candidates))),
+            )
+        )
     return tuple(np.concatenate(f) for f in zip(*found))
+
 
 def _by_chance(p, query, rng, draws=200):
     "The expected calibration error of probabilities that are right, where the pairs of a query are right or wrong together."
@@ -135,78 +188,114 @@ def _by_chance(p, query, rng, draws=200):
     luck = rng.random((draws, query.max() + 1))
     return float(np.mean([calibration_error(p, u[query] < p) for u in luck]))
 
+
 def fit_over_surveys(
-    distances:np.ndarray, # (N, N) between labelled windows, smaller = more alike
-    labels, # N class names
-    surveys, # N survey names
-    metric:str='cosine', # which distance it is
-    unseen=None, # surveys that the encoder has not learned from; default: all
-    seen_weight:float=1., # of each of the others in the fit
-    more:tuple=None, # (distances (P,), same class (P,)) of pairs of synthetic surveys, from `neighbour_pairs`
-    share:float=.25, # of the weight that `more` gets, from 0 to 1
-    k:int=10, # neighbours of each window
-)->tuple: # (calibration, report)
+    distances: np.ndarray,  # (N, N) between labelled windows, smaller = more alike
+    labels,  # N class names
+    surveys,  # N survey names
+    metric: str = 'cosine',  # which distance it is
+    unseen=None,  # surveys that the encoder has not learned from; default: all
+    seen_weight: float = 1.0,  # of each of the others in the fit
+    more: tuple = None,  # (distances (P,), same class (P,)) of pairs of synthetic surveys, from `neighbour_pairs`
+    share: float = 0.25,  # of the weight that `more` gets, from 0 to 1
+    k: int = 10,  # neighbours of each window
+) -> tuple:  # (calibration, report)
     """A curve from distance to probability for surveys without labels: pairs of every survey weigh the same.
 
     The report is what the curve does on a survey left out when it is fitted on the others: `per_survey` error,
     pairs, stated, right and the error by `chance`; of those unseen `mean`, `worst`, `worst_survey`, and `together`: the
     four figures of all their pairs. The calibration keeps these and their names as `left_out`. Raises `ValueError`."""
     d, y, s = np.asarray(distances, float), np.asarray(labels, str), np.asarray(surveys, str)
-    if d.shape != (len(y), len(y)) or s.shape != y.shape: raise ValueError(f"distances have shape {d.shape}, labels {y.shape}, surveys {s.shape}: expected (N, N), (N,) and (N,)")
-    if not 0 <= share < 1: raise ValueError(f"share is {share!r}: expected a number from 0 to below 1")
+    if d.shape != (len(y), len(y)) or s.shape != y.shape:
+        raise ValueError(
+            f"distances have shape {d.shape}, labels {y.shape}, surveys {s.shape}: expected (N, N), (N,) and (N,)"
+        )
+    if not 0 <= share < 1:
+        raise ValueError(f"share is {share!r}: expected a number from 0 to below 1")
     every = list(dict.fromkeys(s.tolist()))
     new = every if unseen is None else [n for n in every if n in set(unseen)]
-    asked = {n: 1. if n in new else float(seen_weight) for n in every}
+    asked = {n: 1.0 if n in new else float(seen_weight) for n in every}
     asked = {n: w for n, w in asked.items() if w}
-    if len(asked) < 2 or len(every) < 3 or not new: raise ValueError(f"{len(asked)} surveys to fit on, {len(new)} of them unseen, {len(every)} in all: leaving one out needs two to fit on, one unseen and three in all")
+    if len(asked) < 2 or len(every) < 3 or not new:
+        raise ValueError(
+            f"{len(asked)} surveys to fit on, {len(new)} of them unseen, {len(every)} in all: leaving one out needs two to fit on, one unseen and three in all"
+        )
+
     def fitted(without=None):
-        near, same, w, _ = _pairs_of(d, y, s, {n: w for n, w in asked.items() if n != without}, [n for n in every if n != without], k)
-        w = w/w.sum()
+        near, same, w, _ = _pairs_of(
+            d,
+            y,
+            s,
+            {n: w for n, w in asked.items() if n != without},
+            [n for n in every if n != without],
+            k,
+        )
+        w = w / w.sum()
         if more is not None and share:
             far, right = (np.asarray(v) for v in more)
             near, same = np.r_[near, far], np.r_[same, right]
-            w = np.r_[(1 - share)*w, np.full(len(far), share/len(far))]
+            w = np.r_[(1 - share) * w, np.full(len(far), share / len(far))]
         return fit_probability(near, same, metric, w)
+
     rng, per_survey, told = np.random.default_rng(0), {}, []
     for name in asked:
-        near, same, _, query = _pairs_of(d, y, s, {name: 1.}, every, k)
+        near, same, _, query = _pairs_of(d, y, s, {name: 1.0}, every, k)
         p = probability(fitted(name), near, metric)
-        if name in new: told.append((p, same))
+        if name in new:
+            told.append((p, same))
         per_survey[name] = stated_and_right(p, same) | {'chance': _by_chance(p, query, rng)}
     errors = {n: per_survey[n]['error'] for n in new}
     worst = max(errors, key=errors.get)
-    report = {'per_survey': per_survey, 'mean': float(np.mean(list(errors.values()))), 'worst': errors[worst],
-              'worst_survey': worst, 'together': stated_and_right(*map(np.concatenate, zip(*told)))}
-    left_out = {'surveys': new, 'mean_error': report['mean'], 'worst_error': report['worst'], 'together': report['together']['error']}
+    report = {
+        'per_survey': per_survey,
+        'mean': float(np.mean(list(errors.values()))),
+        'worst': errors[worst],
+        'worst_survey': worst,
+        'together': stated_and_right(*map(np.concatenate, zip(*told))),
+    }
+    left_out = {
+        'surveys': new,
+        'mean_error': report['mean'],
+        'worst_error': report['worst'],
+        'together': report['together']['error'],
+    }
     return fitted() | {'left_out': left_out}, report
 
 # %% ../nbs/08_confidence.ipynb #e4ba1565
 def risk_coverage(
-    p, # (P,) probabilities
-    same, # (P,) bool
-)->tuple: # coverage (C,) rising to 1, risk (C,): share of wrong ones among those kept
+    p,  # (P,) probabilities
+    same,  # (P,) bool
+) -> tuple:  # coverage (C,) rising to 1, risk (C,): share of wrong ones among those kept
     "What is wrong among the most probable pairs, for every share of pairs kept; pairs of equal probability come and go together."
     p, wrong = np.asarray(p, float), ~np.asarray(same, bool)
-    if not len(p): raise ValueError("no pairs: nothing to keep")
-    order = np.argsort(-p, kind='stable'); last = np.r_[np.flatnonzero(np.diff(p[order])), len(p) - 1]
-    return (last + 1)/len(p), wrong[order].cumsum()[last]/(last + 1)
+    if not len(p):
+        raise ValueError("no pairs: nothing to keep")
+    order = np.argsort(-p, kind='stable')
+    last = np.r_[np.flatnonzero(np.diff(p[order])), len(p) - 1]
+    return (last + 1) / len(p), wrong[order].cumsum()[last] / (last + 1)
+
 
 def abstention_threshold(
-    p, # (P,) probabilities of validation pairs
-    same, # (P,) bool
-    risk:float=.2, # share of wrong hits that is acceptable
-)->float: # smallest probability to show, or None when no threshold keeps the risk
+    p,  # (P,) probabilities of validation pairs
+    same,  # (P,) bool
+    risk: float = 0.2,  # share of wrong hits that is acceptable
+) -> float:  # smallest probability to show, or None when no threshold keeps the risk
     "The probability below which a hit should not be shown."
-    coverage, found = risk_coverage(p, same); good = np.flatnonzero(found <= risk)
-    return float(np.sort(p)[::-1][round(coverage[good[-1]]*len(p)) - 1]) if len(good) else None
+    coverage, found = risk_coverage(p, same)
+    good = np.flatnonzero(found <= risk)
+    return float(np.sort(p)[::-1][round(coverage[good[-1]] * len(p)) - 1]) if len(good) else None
+
 
 def unknown_score(
-    distances:np.ndarray, # (Q, G), smaller = more alike
-    left_out:np.ndarray=None, # (Q, G) bool, True = not a candidate
-    k:int=3, # nearest candidates looked at
-)->np.ndarray: # (Q,) float64; NaN for a query without candidates
+    distances: np.ndarray,  # (Q, G), smaller = more alike
+    left_out: np.ndarray = None,  # (Q, G) bool, True = not a candidate
+    k: int = 3,  # nearest candidates looked at
+) -> np.ndarray:  # (Q,) float64; NaN for a query without candidates
     "How unlike everything a query is: the mean distance to its k nearest candidates. Large for a window of a class that is not among them."
     d = np.array(distances, dtype=np.float64)
-    if left_out is not None: d[left_out] = np.inf
-    near = np.sort(d, axis=1)[:, :k]; n = np.isfinite(near).sum(1)
-    with np.errstate(invalid='ignore'): return np.where(np.isfinite(near), near, 0).sum(1)/n
+    if left_out is not None:
+        d[left_out] = np.inf
+    near = np.sort(d, axis=1)[:, :k]
+    n = np.isfinite(near).sum(1)
+    with np.errstate(invalid='ignore'):
+        return np.where(np.isfinite(near), near, 0).sum(1) / n

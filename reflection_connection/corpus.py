@@ -13,7 +13,15 @@ from .files import tidy_file, whole_file, writing
 from .synthetic import synthetic_section
 from .volume import VolumeError, as_openings, live_mask, open_volume
 from .tables import is_table
-from .windows import IMAGE_TYPES, WindowError, image_windows, load_windows, read_image, volume_windows, window_table
+from reflection_connection.windows import (
+    IMAGE_TYPES,
+    WindowError,
+    image_windows,
+    load_windows,
+    read_image,
+    volume_windows,
+    window_table,
+)
 
 # %% auto #0
 __all__ = ['VOLUME_TYPES', 'GUARD', 'WEIGHTS', 'Shapes', 'Source', 'open_sources', 'source_windows', 'Corpus', 'CorpusWindow',
@@ -22,58 +30,90 @@ __all__ = ['VOLUME_TYPES', 'GUARD', 'WEIGHTS', 'Shapes', 'Source', 'open_sources
 # %% ../nbs/02b_corpus.ipynb #db38d390
 class Shapes:
     "A distribution of window shapes."
-    def __init__(self,
-        known=None, # (n, 2) heights and widths of windows to imitate; None: log-uniform between `lo` and `hi`
-        lo:int=48, # samples or traces
-        hi:int=128,
+
+    def __init__(
+        self,
+        known=None,  # (n, 2) heights and widths of windows to imitate; None: log-uniform between `lo` and `hi`
+        lo: int = 48,  # samples or traces
+        hi: int = 128,
     ):
         self.known = None if known is None else np.asarray(known, float).reshape(-1, 2)
-        if self.known is not None and (not len(self.known) or not (self.known >= 2).all()): raise WindowError("known shapes: expected one or more (height, width), each at least 2")
-        if not 2 <= lo <= hi: raise WindowError(f"shapes from {lo} to {hi}: expected 2 <= lo <= hi")
+        if self.known is not None and (not len(self.known) or not (self.known >= 2).all()):
+            raise WindowError("known shapes: expected one or more (height, width), each at least 2")
+        if not 2 <= lo <= hi:
+            raise WindowError(f"shapes from {lo} to {hi}: expected 2 <= lo <= hi")
         self.lo, self.hi = lo, hi
 
-    def draw(self, rng:np.random.Generator)->tuple: # (height, width)
+    def draw(self, rng: np.random.Generator) -> tuple:  # (height, width)
         "One shape."
-        if self.known is not None: h, w = self.known[rng.integers(len(self.known))] * rng.uniform(.9, 1.1, 2)
+        if self.known is not None:
+            h, w = self.known[rng.integers(len(self.known))] * rng.uniform(0.9, 1.1, 2)
         else:
             h, w = np.exp(rng.uniform(np.log(self.lo), np.log(self.hi), 2))
-            h, w = min(h, 2*w), min(w, 2*h)
+            h, w = min(h, 2 * w), min(w, 2 * h)
         return max(2, round(h)), max(2, round(w))
 
     @property
-    def area(self)->float: # samples x traces
+    def area(self) -> float:  # samples x traces
         "Area of a typical window."
-        return float(np.prod(np.median(self.known, 0))) if self.known is not None else float(self.lo*self.hi)
+        return (
+            float(np.prod(np.median(self.known, 0)))
+            if self.known is not None
+            else float(self.lo * self.hi)
+        )
 
 # %% ../nbs/02b_corpus.ipynb #0dc7cba6
 VOLUME_TYPES = ('.sgy', '.segy', '.npy', '.mdio', '.zarr')
 
+
 @dataclass
 class Source:
     "One survey of a corpus."
-    survey:str # its name
-    path:str # volume, or folder of images
-    kind:str # 'volume' or 'images'
-    places:dict # part -> list of (line kind, numbers, first trace, end): where windows may lie; for images (None, file paths, 0, 0)
-    area:float # samples x traces
 
-def _is_volume(path): return path.suffix.lower() in VOLUME_TYPES
+    survey: str  # its name
+    path: str  # volume, or folder of images
+    kind: str  # 'volume' or 'images'
+    places: dict  # part -> list of (line kind, numbers, first trace, end): where windows may lie; for images (None, file paths, 0, 0)
+    area: float  # samples x traces
+
+
+def _is_volume(path):
+    return path.suffix.lower() in VOLUME_TYPES
+
 
 def _spread_out(sources):
     "(path, 'volume' or 'images', whether it was asked for by name) of every source."
     for s in map(Path, sources):
-        if not s.exists(): raise WindowError(f"{s}: no such file or folder")
-        if _is_volume(s): yield s, 'volume', True
+        if not s.exists():
+            raise WindowError(f"{s}: no such file or folder")
+        if _is_volume(s):
+            yield s, 'volume', True
         elif s.is_dir():
             volumes = sorted(p for p in s.iterdir() if _is_volume(p))
-            for p in volumes: yield p, 'volume', False
+            for p in volumes:
+                yield p, 'volume', False
             n = sum(p.suffix.lower() in IMAGE_TYPES for p in s.iterdir()) if volumes else 0
-            if n: print(f"{s}: {n:,} images beside volumes are not read: put them into a folder of their own", flush=True)
-            deeper = [p for p in s.glob('*/*') if volumes and _is_volume(p) and not _is_volume(p.parent)]
-            if deeper: print(f"{s}: {len(deeper):,} volumes in its sub-folders are not read, {deeper[0].relative_to(s)} first: name the sub-folders too", flush=True)
-            if not volumes: yield s, 'images', True
-        elif s.suffix.lower() in IMAGE_TYPES: raise WindowError(f"{s} is a single image: expected a folder of images")
-        else: raise WindowError(f"{s}: expected a volume ({', '.join(VOLUME_TYPES)}), a folder of volumes, or a folder of images")
+            if n:
+                print(
+                    f"{s}: {n:,} images beside volumes are not read: put them into a folder of their own",
+                    flush=True,
+                )
+            deeper = [
+                p for p in s.glob('*/*') if volumes and _is_volume(p) and not _is_volume(p.parent)
+            ]
+            if deeper:
+                print(
+                    f"{s}: {len(deeper):,} volumes in its sub-folders are not read, {deeper[0].relative_to(s)} first: name the sub-folders too",
+                    flush=True,
+                )
+            if not volumes:
+                yield s, 'images', True
+        elif s.suffix.lower() in IMAGE_TYPES:
+            raise WindowError(f"{s} is a single image: expected a folder of images")
+        else:
+            raise WindowError(
+                f"{s}: expected a volume ({', '.join(VOLUME_TYPES)}), a folder of volumes, or a folder of images"
+            )
 
 # %% ../nbs/02b_corpus.ipynb #3b32895e
 def _once(found):
@@ -81,232 +121,409 @@ def _once(found):
     volumes = [(what, named) for kind, what, named in found if kind == 'volume']
     named = {what for what, by_name in volumes if by_name}
     out = {what: ('volume', what, what in named) for what, _ in volumes}
-    return [out.pop(f[1]) if f[0] == 'volume' else f for f in found if f[0] != 'volume' or f[1] in out]
+    return [
+        out.pop(f[1]) if f[0] == 'volume' else f for f in found if f[0] != 'volume' or f[1] in out
+    ]
+
 
 def open_sources(
-    sources, # a volume, a folder of volumes or of images, a table of windows; or a list of such
-    opening=None, # what volumes' headers leave open, see `volume.as_openings`
-)->list: # of ('volume', path, whether it was asked for by name) or ('table', table of windows, True)
+    sources,  # a volume, a folder of volumes or of images, a table of windows; or a list of such
+    opening=None,  # what volumes' headers leave open, see `volume.as_openings`
+) -> (
+    list
+):  # of ('volume', path, whether it was asked for by name) or ('table', table of windows, True)
     "What sources hold, one volume or table at a time."
     out = []
     for source in [sources] if isinstance(sources, (str, Path)) else sources:
         path = Path(source)
-        if is_table(path): out.append(('table', load_windows(source, opening=opening).frame, True)); continue
-        alone = path.is_file() and path.suffix.lower() not in IMAGE_TYPES                    # a volume, whatever its name ends in
+        if is_table(path):
+            out.append(('table', load_windows(source, opening=opening).frame, True))
+            continue
+        alone = (
+            path.is_file() and path.suffix.lower() not in IMAGE_TYPES
+        )  # a volume, whatever its name ends in
         for found, kind, named in [(path, 'volume', True)] if alone else _spread_out([source]):
-            out.append(('table', load_windows(found).frame, True) if kind == 'images' else ('volume', found.resolve(), named))
+            out.append(
+                ('table', load_windows(found).frame, True)
+                if kind == 'images'
+                else ('volume', found.resolve(), named)
+            )
     return _once(out)
 
+
 def source_windows(
-    sources, # see `open_sources`
-    window=(96, 96), stride=(48, 48), lines='both', every=1, unit='samples', # of volumes, see `windows.Grid`
-    opening=None, # what volumes' headers leave open, see `volume.as_openings`
-)->tuple: # (table of windows, report: file, problem of volumes left out)
+    sources,  # see `open_sources`
+    window=(96, 96),
+    stride=(48, 48),
+    lines='both',
+    every=1,
+    unit='samples',  # of volumes, see `windows.Grid`
+    opening=None,  # what volumes' headers leave open, see `volume.as_openings`
+) -> tuple:  # (table of windows, report: file, problem of volumes left out)
     "Every window of a grid over volumes, and all images."
     tables, out, opening = [], [], as_openings(opening)
     for kind, what, named in open_sources(sources, opening):
-        if kind == 'table': tables.append(what); continue
+        if kind == 'table':
+            tables.append(what)
+            continue
         try:
-            with opening.open(what) as volume: tables.append(volume_windows(volume, window, stride, lines, every, unit=unit))
+            with opening.open(what) as volume:
+                tables.append(volume_windows(volume, window, stride, lines, every, unit=unit))
         except (VolumeError, WindowError) as e:
-            if named: raise
+            if named:
+                raise
             out.append((str(what), str(e)))
-    if not tables: raise WindowError(f"{sources}: no windows; {out[0][1] if out else 'nothing there'}")
-    return window_table(pd.concat(tables, ignore_index=True)), pd.DataFrame(out, columns=['file', 'problem'])
+    if not tables:
+        raise WindowError(f"{sources}: no windows; {out[0][1] if out else 'nothing there'}")
+    return window_table(pd.concat(tables, ignore_index=True)), pd.DataFrame(
+        out, columns=['file', 'problem']
+    )
 
 # %% ../nbs/02b_corpus.ipynb #7d74670b
-GUARD = 8 # lines or traces between training and validation blocks
+GUARD = 8  # lines or traces between training and validation blocks
+
 
 def _blocks(n, valid, smallest):
     "Positions (first, end) of the training and of the validation block of `n` lines; the latter has room for a window where that takes no more than a third."
-    cut = n - max(round(valid*n), smallest + GUARD if n >= 3*(smallest + GUARD) else 0)
-    return {'train': (0, max(0, cut - GUARD//2)), 'valid': (min(n, cut + GUARD - GUARD//2), n)}
+    cut = n - max(round(valid * n), smallest + GUARD if n >= 3 * (smallest + GUARD) else 0)
+    return {'train': (0, max(0, cut - GUARD // 2)), 'valid': (min(n, cut + GUARD - GUARD // 2), n)}
+
 
 def _volume_places(volume, span, smallest):
     "Line kinds, numbers and trace ranges with both coordinates of the longer side within `span` (positions), of at least `smallest` traces."
     lo, hi = span
-    if not volume.has_geometry: places = [('line', [0], max(lo, first), min(hi, stop)) for first, stop in volume.segments]
+    if not volume.has_geometry:
+        places = [('line', [0], max(lo, first), min(hi, stop)) for first, stop in volume.segments]
     else:
         n_il, n_xl = len(volume.inlines), len(volume.crosslines)
-        if n_il >= n_xl: places = [('inline', volume.inlines[lo:hi], 0, n_xl), ('crossline', volume.crosslines, lo, hi)]
-        else: places = [('crossline', volume.crosslines[lo:hi], 0, n_il), ('inline', volume.inlines, lo, hi)]
-    return [(kind, np.asarray(numbers), a, b) for kind, numbers, a, b in places if len(numbers) and b - a >= smallest]
+        if n_il >= n_xl:
+            places = [
+                ('inline', volume.inlines[lo:hi], 0, n_xl),
+                ('crossline', volume.crosslines, lo, hi),
+            ]
+        else:
+            places = [
+                ('crossline', volume.crosslines[lo:hi], 0, n_il),
+                ('inline', volume.inlines, lo, hi),
+            ]
+    return [
+        (kind, np.asarray(numbers), a, b)
+        for kind, numbers, a, b in places
+        if len(numbers) and b - a >= smallest
+    ]
+
 
 def _volume_source(path, valid, smallest, by, opening):
     "A volume as a `Source`; `by` says whether it is cut into blocks."
     with opening.open(path.resolve()) as v:
-        if v.n_samples < smallest: raise WindowError(f"{path.name}: {v.n_samples} samples, fewer than the smallest window ({smallest})")
+        if v.n_samples < smallest:
+            raise WindowError(
+                f"{path.name}: {v.n_samples} samples, fewer than the smallest window ({smallest})"
+            )
         n = max(len(v.inlines), len(v.crosslines)) if v.has_geometry else v.n_traces
         spans = _blocks(n, valid, smallest) if by == 'block' else {'train': (0, n), 'valid': (0, n)}
         places = {part: _volume_places(v, span, smallest) for part, span in spans.items()}
-        if not places['train']: raise WindowError(f"{path.name}: no line of {smallest} traces or more{' outside the validation block' if by == 'block' else ''}")
-        return Source(v.name, str(path.resolve()), 'volume', places, float(v.n_traces*v.n_samples))
+        if not places['train']:
+            raise WindowError(
+                f"{path.name}: no line of {smallest} traces or more{' outside the validation block' if by == 'block' else ''}"
+            )
+        return Source(
+            v.name, str(path.resolve()), 'volume', places, float(v.n_traces * v.n_samples)
+        )
+
 
 def _image_source(path, valid, by):
     "A folder of images as a `Source`, and a report of files that were left out."
     frame, report = image_windows(path)
-    files = frame.source.to_numpy(str); cut = len(files) - (round(valid*len(files)) if by == 'block' else 0)
-    places = {'train': [(None, files[:cut], 0, 0)], 'valid': [(None, files[cut:] if by == 'block' else files, 0, 0)] if cut < len(files) or by != 'block' else []}
-    return Source(path.name, str(path), 'images', places, float((frame.height*frame.width).sum())), report
+    files = frame.source.to_numpy(str)
+    cut = len(files) - (round(valid * len(files)) if by == 'block' else 0)
+    places = {
+        'train': [(None, files[:cut], 0, 0)],
+        'valid': [(None, files[cut:] if by == 'block' else files, 0, 0)]
+        if cut < len(files) or by != 'block'
+        else [],
+    }
+    return Source(
+        path.name, str(path), 'images', places, float((frame.height * frame.width).sum())
+    ), report
 
 # %% ../nbs/02b_corpus.ipynb #7ef5d48e
 WEIGHTS = ('root', 'equal', 'size')
 
+
 class Corpus:
     "An endless, repeatable supply of random windows. Raises `WindowError` or `VolumeError` for sources that cannot be used."
-    def __init__(self,
-        sources, # list of volumes, folders of volumes, folders of images
-        shapes:Shapes=None, # of windows; default: log-uniform
-        weights='root', # chance of a survey: 'root' of its size, 'equal', by 'size', or a dict survey -> number
-        valid:float=.1, # share of surveys, or of each survey's lines, that is kept for validation
-        min_live:float=.9, # least share of live samples in a window
-        smallest:int=32, # least number of samples and of traces in a window
-        seed:int=0, # which surveys validate
-        opening=None, # what volumes' headers leave open, see `volume.as_openings`
+
+    def __init__(
+        self,
+        sources,  # list of volumes, folders of volumes, folders of images
+        shapes: Shapes = None,  # of windows; default: log-uniform
+        weights='root',  # chance of a survey: 'root' of its size, 'equal', by 'size', or a dict survey -> number
+        valid: float = 0.1,  # share of surveys, or of each survey's lines, that is kept for validation
+        min_live: float = 0.9,  # least share of live samples in a window
+        smallest: int = 32,  # least number of samples and of traces in a window
+        seed: int = 0,  # which surveys validate
+        opening=None,  # what volumes' headers leave open, see `volume.as_openings`
     ):
-        if not 0 < valid <= .5: raise WindowError(f"valid is {valid}: expected a share above 0 and up to 0.5")
+        if not 0 < valid <= 0.5:
+            raise WindowError(f"valid is {valid}: expected a share above 0 and up to 0.5")
         self.opening = as_openings(opening)
-        self.shapes, self.min_live, self.smallest, self.weights = shapes or Shapes(), min_live, smallest, weights
+        self.shapes, self.min_live, self.smallest, self.weights = (
+            shapes or Shapes(),
+            min_live,
+            smallest,
+            weights,
+        )
         paths = list(_spread_out([sources] if isinstance(sources, (str, os.PathLike)) else sources))
-        if not paths: raise WindowError("no sources: expected volumes, folders of volumes or folders of images")
-        for by in ('survey', 'block')[len(paths) < 5:]:                   # few paths are few surveys: nothing is read twice
+        if not paths:
+            raise WindowError(
+                "no sources: expected volumes, folders of volumes or folders of images"
+            )
+        for by in ('survey', 'block')[
+            len(paths) < 5 :
+        ]:  # few paths are few surveys: nothing is read twice
             self.sources, left_out = [], []
             for path, kind, named in paths:
                 try:
-                    if kind == 'volume': self.sources.append(_volume_source(path, valid, smallest, by, self.opening))
+                    if kind == 'volume':
+                        self.sources.append(_volume_source(path, valid, smallest, by, self.opening))
                     else:
-                        source, report = _image_source(path, valid, by); self.sources.append(source)
+                        source, report = _image_source(path, valid, by)
+                        self.sources.append(source)
                         left_out += [(r.file, r.problem) for r in report.itertuples()]
                 except (VolumeError, WindowError) as e:
-                    if named: raise
+                    if named:
+                        raise
                     left_out.append((path.name, str(e)))
-            if not self.sources: raise WindowError(f"no source can be used; the first of {len(left_out)} problems: {left_out[0][1]}")
-            if by == 'survey' and len(self.sources) >= 5: break
+            if not self.sources:
+                raise WindowError(
+                    f"no source can be used; the first of {len(left_out)} problems: {left_out[0][1]}"
+                )
+            if by == 'survey' and len(self.sources) >= 5:
+                break
         self.split, self.left_out = by, pd.DataFrame(left_out, columns=['file', 'problem'])
-        self._name_apart(); self._share_out(valid, seed); self._open = {}
+        self._name_apart()
+        self._share_out(valid, seed)
+        self._open = {}
 
     def _name_apart(self):
         "Give sources of the same name a number."
         seen = {}
         for s in self.sources:
             seen[s.survey] = seen.get(s.survey, 0) + 1
-            if seen[s.survey] > 1: s.survey = f'{s.survey}-{seen[s.survey]}'
+            if seen[s.survey] > 1:
+                s.survey = f'{s.survey}-{seen[s.survey]}'
 
     def _share_out(self, valid, seed):
         "Which sources serve which part, and how likely each is drawn."
-        n = len(self.sources); order = np.random.default_rng([seed, 71]).permutation(n)
-        kept = set(order[:max(1, round(valid*n))]) if self.split == 'survey' else set()
-        rule = {'root': lambda s: s.area**.5, 'equal': lambda s: 1., 'size': lambda s: s.area}
+        n = len(self.sources)
+        order = np.random.default_rng([seed, 71]).permutation(n)
+        kept = set(order[: max(1, round(valid * n))]) if self.split == 'survey' else set()
+        rule = {'root': lambda s: s.area**0.5, 'equal': lambda s: 1.0, 'size': lambda s: s.area}
         if isinstance(self.weights, dict):
             unknown = set(self.weights) - {s.survey for s in self.sources}
-            if unknown: raise WindowError(f"weights name {sorted(unknown)}: not among the surveys {', '.join(s.survey for s in self.sources)}")
-            weigh = lambda s: float(self.weights.get(s.survey, 0.))
-        elif self.weights in WEIGHTS: weigh = rule[self.weights]
-        else: raise WindowError(f"weights is {self.weights!r}: expected one of {', '.join(WEIGHTS)}, or a dict of surveys")
+            if unknown:
+                raise WindowError(
+                    f"weights name {sorted(unknown)}: not among the surveys {', '.join(s.survey for s in self.sources)}"
+                )
+            weigh = lambda s: float(self.weights.get(s.survey, 0.0))
+        elif self.weights in WEIGHTS:
+            weigh = rule[self.weights]
+        else:
+            raise WindowError(
+                f"weights is {self.weights!r}: expected one of {', '.join(WEIGHTS)}, or a dict of surveys"
+            )
         self.chance = {}
         for part in ('train', 'valid'):
-            w = np.array([weigh(s) if s.places[part] and (self.split == 'block' or (i in kept) == (part == 'valid')) else 0. for i, s in enumerate(self.sources)])
-            if not w.sum() > 0: raise WindowError(f"nothing to draw for {part}: " + ('all weights are 0' if part == 'train' else 'the sources are too small to keep a block for validation; give more or larger ones'))
+            w = np.array(
+                [
+                    weigh(s)
+                    if s.places[part]
+                    and (self.split == 'block' or (i in kept) == (part == 'valid'))
+                    else 0.0
+                    for i, s in enumerate(self.sources)
+                ]
+            )
+            if not w.sum() > 0:
+                raise WindowError(
+                    f"nothing to draw for {part}: "
+                    + (
+                        'all weights are 0'
+                        if part == 'train'
+                        else 'the sources are too small to keep a block for validation; give more or larger ones'
+                    )
+                )
             self.chance[part] = w / w.sum()
 
-    def table(self)->pd.DataFrame:
+    def table(self) -> pd.DataFrame:
         "Surveys with size, chance in each part, and how they are split."
-        return pd.DataFrame([dict(survey=s.survey, kind=s.kind, megasamples=s.area/1e6, train=self.chance['train'][i], valid=self.chance['valid'][i], split=self.split) for i, s in enumerate(self.sources)])
+        return pd.DataFrame(
+            [
+                dict(
+                    survey=s.survey,
+                    kind=s.kind,
+                    megasamples=s.area / 1e6,
+                    train=self.chance['train'][i],
+                    valid=self.chance['valid'][i],
+                    split=self.split,
+                )
+                for i, s in enumerate(self.sources)
+            ]
+        )
 
     @property
-    def n_windows(self)->int:
+    def n_windows(self) -> int:
         "About how many windows fit side by side into the training part."
         part = self.chance['train'] > 0
-        return max(1, round(sum(s.area for s, p in zip(self.sources, part) if p) / self.shapes.area))
+        return max(
+            1, round(sum(s.area for s, p in zip(self.sources, part) if p) / self.shapes.area)
+        )
 
-    def _reopened(self, path): return open_volume(path, **self.opening.of(path))          # its problems have been told
+    def _reopened(self, path):
+        return open_volume(path, **self.opening.of(path))  # its problems have been told
 
-    def fingerprint(self)->str: # 16 hexadecimal digits
+    def fingerprint(self) -> str:  # 16 hexadecimal digits
         "Changes when sources, their headers or sampled amplitudes, chances, split or shapes change."
-        h = hashlib.sha256(json.dumps([self.min_live, self.smallest, self.shapes.lo, self.shapes.hi, None if self.shapes.known is None else self.shapes.known.tolist(), {k: v.round(9).tolist() for k, v in self.chance.items()}]).encode())
+        h = hashlib.sha256(
+            json.dumps(
+                [
+                    self.min_live,
+                    self.smallest,
+                    self.shapes.lo,
+                    self.shapes.hi,
+                    None if self.shapes.known is None else self.shapes.known.tolist(),
+                    {k: v.round(9).tolist() for k, v in self.chance.items()},
+                ]
+            ).encode()
+        )
         for s in self.sources:
-            if s.kind == 'images': what = [(str(p), Path(p).stat().st_size) for part in ('train', 'valid') for place in s.places[part] for p in place[1]]
+            if s.kind == 'images':
+                what = [
+                    (str(p), Path(p).stat().st_size)
+                    for part in ('train', 'valid')
+                    for place in s.places[part]
+                    for p in place[1]
+                ]
             else:
-                with self._reopened(s.path) as v: what = [v.fingerprint(), self.opening.of(s.path)]
-            h.update(json.dumps([s.survey, what, [[k, list(map(str, n)), a, b] for p in s.places.values() for k, n, a, b in p]]).encode())
+                with self._reopened(s.path) as v:
+                    what = [v.fingerprint(), self.opening.of(s.path)]
+            h.update(
+                json.dumps(
+                    [
+                        s.survey,
+                        what,
+                        [
+                            [k, list(map(str, n)), a, b]
+                            for p in s.places.values()
+                            for k, n, a, b in p
+                        ],
+                    ]
+                ).encode()
+            )
         return h.hexdigest()[:16]
 
-    def __repr__(self): return f"Corpus: {len(self.sources)} surveys split by {self.split}, room for about {self.n_windows:,} windows side by side" + (f", {len(self.left_out)} files left out" if len(self.left_out) else '')
+    def __repr__(self):
+        return (
+            f"Corpus: {len(self.sources)} surveys split by {self.split}, room for about {self.n_windows:,} windows side by side"
+            + (f", {len(self.left_out)} files left out" if len(self.left_out) else '')
+        )
 
 # %% ../nbs/02b_corpus.ipynb #50ca000e
 from fastcore.basics import patch
 
+
 @dataclass
 class CorpusWindow:
     "A window and where it came from."
-    pixels:np.ndarray # (height, width) float32, the source's units
-    live:np.ndarray # (height, width) bool
-    survey:str
-    line_kind:str # 'inline', 'crossline', 'line' or 'image'
-    line:int # line number; 0 for a line or an image
-    top:int # first sample
-    left:int # first trace
-    path:str
+
+    pixels: np.ndarray  # (height, width) float32, the source's units
+    live: np.ndarray  # (height, width) bool
+    survey: str
+    line_kind: str  # 'inline', 'crossline', 'line' or 'image'
+    line: int  # line number; 0 for a line or an image
+    top: int  # first sample
+    left: int  # first trace
+    path: str
+
 
 @patch
-def _volume(self:Corpus, path):
+def _volume(self: Corpus, path):
     "The open volume, one for each process: file positions are not shared."
     key = os.getpid(), path
-    if key not in self._open: self._open[key] = self._reopened(path)
+    if key not in self._open:
+        self._open[key] = self._reopened(path)
     return self._open[key]
 
-@patch
-def scale(self:Corpus, window)->float:
-    "Robust amplitude scale of a `CorpusWindow`'s source, for recipes that scale by source."
-    return 1. if window.line_kind == 'image' else self._volume(window.path).scale()
 
 @patch
-def _draw(self:Corpus, s, part, rng):
+def scale(self: Corpus, window) -> float:
+    "Robust amplitude scale of a `CorpusWindow`'s source, for recipes that scale by source."
+    return 1.0 if window.line_kind == 'image' else self._volume(window.path).scale()
+
+
+@patch
+def _draw(self: Corpus, s, part, rng):
     "One try at a window of source `s`; None when it is not live enough."
-    places = s.places[part]; room = np.array([len(numbers)*(b - a) or len(numbers) for _, numbers, a, b in places], float)
-    kind, numbers, first, end = places[rng.choice(len(places), p=room/room.sum())]
+    places = s.places[part]
+    room = np.array([len(numbers) * (b - a) or len(numbers) for _, numbers, a, b in places], float)
+    kind, numbers, first, end = places[rng.choice(len(places), p=room / room.sum())]
     number, (h, w) = numbers[rng.integers(len(numbers))], self.shapes.draw(rng)
     if s.kind == 'images':
-        whole = read_image(number); path = str(number); h, w = min(h, whole.shape[0]), min(w, whole.shape[1])
+        whole = read_image(number)
+        path = str(number)
+        h, w = min(h, whole.shape[0]), min(w, whole.shape[1])
         top, left = rng.integers(whole.shape[0] - h + 1), rng.integers(whole.shape[1] - w + 1)
-        pixels = whole[top:top + h, left:left + w]; live = np.isfinite(pixels); kind, number = 'image', 0
+        pixels = whole[top : top + h, left : left + w]
+        live = np.isfinite(pixels)
+        kind, number = 'image', 0
     else:
         v, path = self._volume(s.path), s.path
         h, w = min(h, v.n_samples), min(w, end - first)
         top, left = rng.integers(v.n_samples - h + 1), first + rng.integers(end - first - w + 1)
         traces = v.section(kind, int(number), int(left), w)
-        pixels, live = traces[top:top + h], live_mask(traces)[top:top + h]
-    if live.mean() < self.min_live or not np.ptp(pixels[live]) > 0: return None
+        pixels, live = traces[top : top + h], live_mask(traces)[top : top + h]
+    if live.mean() < self.min_live or not np.ptp(pixels[live]) > 0:
+        return None
     return CorpusWindow(pixels, live, s.survey, kind, int(number), int(top), int(left), path)
 
+
 @patch
-def window(self:Corpus,
-    i:int, # number of the window, from 0 without end
-    seed:int=0,
-    part:str='train', # 'train' or 'valid'
-)->CorpusWindow:
+def window(
+    self: Corpus,
+    i: int,  # number of the window, from 0 without end
+    seed: int = 0,
+    part: str = 'train',  # 'train' or 'valid'
+) -> CorpusWindow:
     "Window `i`: the same for the same seed, in every process."
-    if part not in self.chance: raise WindowError(f"part is {part!r}: expected 'train' or 'valid'")
+    if part not in self.chance:
+        raise WindowError(f"part is {part!r}: expected 'train' or 'valid'")
     rng = np.random.default_rng([seed, part == 'valid', i])
     for _ in range(4):
         source = self.sources[rng.choice(len(self.sources), p=self.chance[part])]
         for _ in range(64):
             found = self._draw(source, part, rng)
-            if found is not None: return found
-    raise WindowError(f"256 random {part} windows, the last 64 of {source.survey}, had less than {self.min_live:.0%} live samples or no contrast: lower min_live, or leave empty volumes out")
+            if found is not None:
+                return found
+    raise WindowError(
+        f"256 random {part} windows, the last 64 of {source.survey}, had less than {self.min_live:.0%} live samples or no contrast: lower min_live, or leave empty volumes out"
+    )
 
 # %% ../nbs/02b_corpus.ipynb #1b45df2a
 def write_sections(
-    folder, # where to write section-0000.npy, …
-    n:int=64, # how many
-    seed:int=0,
-    shape:tuple=(192, 256), # samples, traces
-)->Path: # the folder
+    folder,  # where to write section-0000.npy, …
+    n: int = 64,  # how many
+    seed: int = 0,
+    shape: tuple = (192, 256),  # samples, traces
+) -> Path:  # the folder
     "Synthetic 2-D sections as .npy files, (n_samples, n_traces) float32; files that are there already are kept."
     folder = Path(folder)
-    with writing(folder, WindowError): folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder, WindowError):
+        folder.mkdir(parents=True, exist_ok=True)
     for k in range(n):
-        path = folder/f'section-{k:04d}.npy'
-        if path.is_file(): tidy_file(path); continue
-        with whole_file(path, WindowError) as new: np.save(new, synthetic_section(seed*100_003 + k, shape).data)
+        path = folder / f'section-{k:04d}.npy'
+        if path.is_file():
+            tidy_file(path)
+            continue
+        with whole_file(path, WindowError) as new:
+            np.save(new, synthetic_section(seed * 100_003 + k, shape).data)
     return folder

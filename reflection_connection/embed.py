@@ -16,7 +16,16 @@ from .encoder import Encoder, pick_device
 from .files import event, locked, read_arrays, timed, whole_file, writing
 from .precision import pick_precision
 from .volume import Volume, VolumeError, as_openings
-from .windows import Grid, WindowError, WindowReader, data_fingerprint, in_metres, line_windows, trace_spacing, window_table
+from reflection_connection.windows import (
+    Grid,
+    WindowError,
+    WindowReader,
+    data_fingerprint,
+    in_metres,
+    line_windows,
+    trace_spacing,
+    window_table,
+)
 
 # %% auto #0
 __all__ = ['MUCH', 'LOOKED', 'EmbedError', 'embed_table', 'WindowSize', 'different_sizes', 'volume_facts', 'source_facts', 'Part',
@@ -27,6 +36,7 @@ __all__ = ['MUCH', 'LOOKED', 'EmbedError', 'embed_table', 'WindowSize', 'differe
 class EmbedError(ValueError):
     "Sources that give nothing to embed, or a cluster that cannot be had; the message says which and why."
 
+
 def _scaled(recipe, readers, kept, problems, size=64):
     "Batches of scaled windows of one reader after the other; puts the windows taken into `kept`, those refused into `problems`."
     batch = []
@@ -34,11 +44,18 @@ def _scaled(recipe, readers, kept, problems, size=64):
         rows = []
         for i in range(len(reader)):
             pixels, live, scale = reader[i]
-            try: batch.append(recipe.batch([pixels], [live], [scale])); rows.append(i)
-            except WindowError as e: problems.append({'id': reader.frame.id[i], 'problem': str(e)})
-            if len(batch) == size: yield torch.cat(batch); batch = []
+            try:
+                batch.append(recipe.batch([pixels], [live], [scale]))
+                rows.append(i)
+            except WindowError as e:
+                problems.append({'id': reader.frame.id[i], 'problem': str(e)})
+            if len(batch) == size:
+                yield torch.cat(batch)
+                batch = []
         kept.append(reader.frame.iloc[rows])
-    if batch: yield torch.cat(batch)
+    if batch:
+        yield torch.cat(batch)
+
 
 def _embed(encoder, readers, device=None, precision='auto', progress=lambda done: None, n=None):
     "(embeddings (M, D), table of the M windows, report) of readers."
@@ -48,233 +65,413 @@ def _embed(encoder, readers, device=None, precision='auto', progress=lambda done
         parts.append(z)
         done += len(z)
         progress(done)
-    items = window_table(pd.concat([k for k in kept if len(k)], ignore_index=True)) if parts else window_table([])
-    return np.concatenate(parts) if parts else np.empty((0, encoder.dim), np.float32), items, pd.DataFrame(problems, columns=['id', 'problem'])
+    items = (
+        window_table(pd.concat([k for k in kept if len(k)], ignore_index=True))
+        if parts
+        else window_table([])
+    )
+    return (
+        np.concatenate(parts) if parts else np.empty((0, encoder.dim), np.float32),
+        items,
+        pd.DataFrame(problems, columns=['id', 'problem']),
+    )
+
 
 def embed_table(
-    encoder:Encoder, # the encoder
-    windows, # table of windows, or a `WindowReader`
-    device=None, # where to compute
-    progress=None, # called with (done, total)
-    precision:str='auto', # see `Encoder.embed`
-)->tuple: # (embeddings (M, D) float32, table of the M windows embedded, report: DataFrame with columns id, problem)
+    encoder: Encoder,  # the encoder
+    windows,  # table of windows, or a `WindowReader`
+    device=None,  # where to compute
+    progress=None,  # called with (done, total)
+    precision: str = 'auto',  # see `Encoder.embed`
+) -> tuple:  # (embeddings (M, D) float32, table of the M windows embedded, report: DataFrame with columns id, problem)
     "Embed the windows of a table, reading each section once."
     reader = windows if isinstance(windows, WindowReader) else WindowReader(windows)
-    reader = reader.subset(reader.frame.sort_values(['source', 'line_kind', 'line'], kind='stable').index.to_numpy()); n = len(reader)
-    z, items, report = _embed(encoder, [reader], device, precision, (lambda done: progress(done, n)) if progress else lambda done: None, n)
-    if not len(z): raise EmbedError(f"none of {n} windows is usable; first problem: {report.problem[0] if len(report) else 'the table is empty'}")
+    reader = reader.subset(
+        reader.frame.sort_values(['source', 'line_kind', 'line'], kind='stable').index.to_numpy()
+    )
+    n = len(reader)
+    z, items, report = _embed(
+        encoder,
+        [reader],
+        device,
+        precision,
+        (lambda done: progress(done, n)) if progress else lambda done: None,
+        n,
+    )
+    if not len(z):
+        raise EmbedError(
+            f"none of {n} windows is usable; first problem: {report.problem[0] if len(report) else 'the table is empty'}"
+        )
     return z, items, report
 
 # %% ../nbs/06b_embed.ipynb #f9484e4c
 @dataclass
 class WindowSize:
     "What a window of a grid measures on one volume."
-    name:str # of the volume
-    down:float # in `unit`
-    unit:str # 'ms' or 'm'
-    along:float # metres; NaN where that is not known
-    samples:int # it has
-    traces:int
+
+    name: str  # of the volume
+    down: float  # in `unit`
+    unit: str  # 'ms' or 'm'
+    along: float  # metres; NaN where that is not known
+    samples: int  # it has
+    traces: int
+
 
 def _window_size(volume, grid, kind):
     (samples, traces), _ = grid.sizes(volume, kind)
     degrees = volume.xy_unit == 'degrees'
     spacing = np.nan if degrees else in_metres(trace_spacing(volume, kind), volume.xy_unit)
     unit = 'ms' if volume.unit == 'ms' else 'm'
-    return WindowSize(volume.name, samples*in_metres(volume.dt, volume.unit), unit, traces*spacing, samples, traces)
+    return WindowSize(
+        volume.name,
+        samples * in_metres(volume.dt, volume.unit),
+        unit,
+        traces * spacing,
+        samples,
+        traces,
+    )
 
-MUCH = 1.1 # sizes that differ by this factor are said
+
+MUCH = 1.1  # sizes that differ by this factor are said
+
 
 def _apart(lengths, of=lambda size: size[0]):
     "The smallest and the largest of lengths, where they differ by more than `MUCH`; else None."
     known = sorted((s for s in lengths if np.isfinite(of(s))), key=of)
-    return (known[0], known[-1]) if known and of(known[-1]) > MUCH*of(known[0]) else None
+    return (known[0], known[-1]) if known and of(known[-1]) > MUCH * of(known[0]) else None
+
 
 def different_sizes(
-    sizes:list, # of `WindowSize`, one a volume
-)->list: # of sentences in Python's words, see `volume.errors.spoken`; empty where windows are of one size
+    sizes: list,  # of `WindowSize`, one a volume
+) -> list:  # of sentences in Python's words, see `volume.errors.spoken`; empty where windows are of one size
     "In what windows of several volumes differ, and the remedy."
     out, remedy = [], "pass unit='metric' and sizes in ms or metres for windows of one size"
     for unit in ('ms', 'm'):
         found = _apart([(s.down, s) for s in sizes if s.unit == unit])
-        if found: out.append(f"windows of {found[0][1].samples} samples are " + ' and '.join(f'{d:g} {unit} in {s.name}' for d, s in found) + f'; {remedy}')
+        if found:
+            out.append(
+                f"windows of {found[0][1].samples} samples are "
+                + ' and '.join(f'{d:g} {unit} in {s.name}' for d, s in found)
+                + f'; {remedy}'
+            )
     first = {s.unit: s for s in reversed(sizes)}
     if len(first) > 1:
-        out.append('windows are ' + ' and '.join(f'{s.down:g} {s.unit} in {s.name}' for s in first.values()) + ': time and depth stand in one index, and no size is the same in both')
+        out.append(
+            'windows are '
+            + ' and '.join(f'{s.down:g} {s.unit} in {s.name}' for s in first.values())
+            + ': time and depth stand in one index, and no size is the same in both'
+        )
     if found := _apart([(s.along, s) for s in sizes]):
-        out.append(f"windows of {found[0][1].traces} traces are " + ' and '.join(f'{d:.4g} m in {s.name}' for d, s in found) + f'; {remedy}')
+        out.append(
+            f"windows of {found[0][1].traces} traces are "
+            + ' and '.join(f'{d:.4g} m in {s.name}' for d, s in found)
+            + f'; {remedy}'
+        )
     return out
 
 # %% ../nbs/06b_embed.ipynb #7870c261
 def volume_facts(
-    volume:Volume, # an open volume
-    options:dict, # it was opened with
-)->dict: # fingerprint, opening, steps, notes, problems, units
+    volume: Volume,  # an open volume
+    options: dict,  # it was opened with
+) -> dict:  # fingerprint, opening, steps, notes, problems, units
     "What whoever uses the windows of a volume later needs to know of it."
     numbers = {kind: volume.lines(kind) for kind in ('inline', 'crossline')}
     steps = {kind: int(np.median(np.diff(n))) for kind, n in numbers.items() if len(n) > 1}
-    return dict(fingerprint=volume.fingerprint(), opening=options, steps=steps, notes=volume.notes, problems=volume.problems,
-                unit=volume.unit, xy_unit=volume.xy_unit, axis=[volume.t0, volume.dt])
+    return dict(
+        fingerprint=volume.fingerprint(),
+        opening=options,
+        steps=steps,
+        notes=volume.notes,
+        problems=volume.problems,
+        unit=volume.unit,
+        xy_unit=volume.xy_unit,
+        axis=[volume.t0, volume.dt],
+    )
+
 
 def source_facts(
-    items:pd.DataFrame, # table of windows
-    opening=None, # what volumes' headers leave open, see `volume.as_openings`
-)->dict: # path -> `volume_facts`
+    items: pd.DataFrame,  # table of windows
+    opening=None,  # what volumes' headers leave open, see `volume.as_openings`
+) -> dict:  # path -> `volume_facts`
     "Facts of the volumes that windows lie on."
     out, opening = {}, as_openings(opening)
     for source in sorted(items.source[items.line_kind != 'image'].unique()):
-        with opening.open(source) as volume: out[source] = volume_facts(volume, opening.of(source))
+        with opening.open(source) as volume:
+            out[source] = volume_facts(volume, opening.of(source))
     return out
+
 
 @dataclass
 class Part:
     "What one source gives to embed."
-    name:str # of the volume's file, or 'table'
-    jobs:list # tables of windows, or lines (path, kind, number, most windows)
-    depends:list # on what its embeddings and its table depend, beside encoder and grid
-    volumes:dict # path -> `volume_facts`
 
-    def places(self)->int: return sum(map(_size, self.jobs))
+    name: str  # of the volume's file, or 'table'
+    jobs: list  # tables of windows, or lines (path, kind, number, most windows)
+    depends: list  # on what its embeddings and its table depend, beside encoder and grid
+    volumes: dict  # path -> `volume_facts`
+
+    def places(self) -> int:
+        return sum(map(_size, self.jobs))
+
 
 @dataclass
 class Plan:
     "What is to be read, in the order of the files."
-    parts:list # a `Part` a source
-    left:list # (name, why) of what is left out
-    sizes:list=field(default_factory=list) # sentences about windows that are not of one size
 
-    def volumes(self)->dict: # path -> `volume_facts`
+    parts: list  # a `Part` a source
+    left: list  # (name, why) of what is left out
+    sizes: list = field(default_factory=list)  # sentences about windows that are not of one size
+
+    def volumes(self) -> dict:  # path -> `volume_facts`
         return {path: facts for part in self.parts for path, facts in part.volumes.items()}
 
-    def depends(self)->list: # for `work_key`
+    def depends(self) -> list:  # for `work_key`
         "On what the whole depends, beside encoder and grid: paths too."
         return [[part.depends, sorted(part.volumes)] for part in self.parts]
+
 
 def _table_part(table, opening):
     "A table of windows as a `Part`."
     volumes = source_facts(table, opening)
-    files = [(s, Path(s).stat().st_size, Path(s).stat().st_mtime_ns) for s in table.source[table.line_kind == 'image']]
-    jobs = [table.iloc[k:k + 512].reset_index(drop=True) for k in range(0, len(table), 512)]
-    return Part('table', jobs, ['table', data_fingerprint(table), files, sorted(table.source.unique()), list(map(_own_facts, volumes.values()))], volumes)
+    files = [
+        (s, Path(s).stat().st_size, Path(s).stat().st_mtime_ns)
+        for s in table.source[table.line_kind == 'image']
+    ]
+    jobs = [table.iloc[k : k + 512].reset_index(drop=True) for k in range(0, len(table), 512)]
+    return Part(
+        'table',
+        jobs,
+        [
+            'table',
+            data_fingerprint(table),
+            files,
+            sorted(table.source.unique()),
+            list(map(_own_facts, volumes.values())),
+        ],
+        volumes,
+    )
 
-def _own_facts(facts): return [facts[name] for name in ('fingerprint', 'opening', 'unit', 'xy_unit', 'axis')]
+
+def _own_facts(facts):
+    return [facts[name] for name in ('fingerprint', 'opening', 'unit', 'xy_unit', 'axis')]
+
 
 def _volume_part(path, grid, opening, sizes):
     "A volume as a `Part`; puts the size of its windows into `sizes`."
     with opening.open(path) as volume:
-        lines = [(str(path), kind, number, most) for kind, number, most in grid.over(volume) if most]
-        if not lines: raise WindowError(f"{path.name}: no line has room for a window: choose a smaller one")
+        lines = [
+            (str(path), kind, number, most) for kind, number, most in grid.over(volume) if most
+        ]
+        if not lines:
+            raise WindowError(f"{path.name}: no line has room for a window: choose a smaller one")
         facts = volume_facts(volume, opening.of(path))
         sizes.append(_window_size(volume, grid, lines[0][1]))
     return Part(path.name, lines, [path.name, *_own_facts(facts)], {str(path): facts})
 
+
 def plan_windows(
-    sources, # see `corpus.open_sources`
-    grid:Grid, # of windows over volumes
-    opening=None, # what volumes' headers leave open, see `volume.as_openings`
-)->Plan:
+    sources,  # see `corpus.open_sources`
+    grid: Grid,  # of windows over volumes
+    opening=None,  # what volumes' headers leave open, see `volume.as_openings`
+) -> Plan:
     "What is to be read. Raises `WindowError`, `VolumeError`."
     parts, left, sizes, opening = [], [], [], as_openings(opening)
     for kind, what, named in open_sources(sources, opening):
-        try: parts.append(_table_part(what, opening) if kind == 'table' else _volume_part(what, grid, opening, sizes))
+        try:
+            parts.append(
+                _table_part(what, opening)
+                if kind == 'table'
+                else _volume_part(what, grid, opening, sizes)
+            )
         except (VolumeError, WindowError) as e:
-            if named: raise
+            if named:
+                raise
             left.append((str(what), str(e)))
-    if not parts: raise WindowError(f"{sources}: no windows; {left[0][1] if left else 'nothing there'}")
-    names = [Path(p).stem for p in dict.fromkeys(job[0] for part in parts for job in part.jobs if isinstance(job, tuple))]
+    if not parts:
+        raise WindowError(f"{sources}: no windows; {left[0][1] if left else 'nothing there'}")
+    names = [
+        Path(p).stem
+        for p in dict.fromkeys(
+            job[0] for part in parts for job in part.jobs if isinstance(job, tuple)
+        )
+    ]
     twice = sorted({n for n in names if names.count(n) > 1})
-    if twice: raise WindowError(f"two volumes are called {twice[0]}, so their windows could not be told apart: rename one")
+    if twice:
+        raise WindowError(
+            f"two volumes are called {twice[0]}, so their windows could not be told apart: rename one"
+        )
     return Plan(parts, left, different_sizes(sizes))
 
-def _size(job): return len(job) if isinstance(job, pd.DataFrame) else job[3]
+
+def _size(job):
+    return len(job) if isinstance(job, pd.DataFrame) else job[3]
+
 
 def _groups(jobs, size):
     "Jobs in groups of about `size` windows."
     group, n = [], 0
     for j in jobs:
-        group.append(j); n += _size(j)
-        if n >= size: yield group; group, n = [], 0
-    if group: yield group
+        group.append(j)
+        n += _size(j)
+        if n >= size:
+            yield group
+            group, n = [], 0
+    if group:
+        yield group
 
 # %% ../nbs/06b_embed.ipynb #229a7b57
 def _readers(group, grid, volumes, ahead, scale=True, opening=None):
     "A `WindowReader` for each job with windows; `ahead` are lines that will be asked for after this group."
-    opening = as_openings(opening).quietly()                             # its problems have been told with the plan
+    opening = as_openings(opening).quietly()  # its problems have been told with the plan
     for job in group:
-        if isinstance(job, pd.DataFrame): yield WindowReader(job, scale=scale, opening=opening); continue
+        if isinstance(job, pd.DataFrame):
+            yield WindowReader(job, scale=scale, opening=opening)
+            continue
         path, kind, number, _ = job
         if path not in volumes:
-            for v in volumes.values(): v.close()
-            volumes.clear(); volumes[path] = opening.open(path); volumes[path].plan([j[1:3] for j in ahead if isinstance(j, tuple) and j[0] == path])
-        frame = line_windows(volumes[path], kind, number, *grid.sizes(volumes[path], kind), grid.min_live)
-        if len(frame): reader = WindowReader(frame, keep=1, scale=scale); reader._volumes = volumes; yield reader
+            for v in volumes.values():
+                v.close()
+            volumes.clear()
+            volumes[path] = opening.open(path)
+            volumes[path].plan([j[1:3] for j in ahead if isinstance(j, tuple) and j[0] == path])
+        frame = line_windows(
+            volumes[path], kind, number, *grid.sizes(volumes[path], kind), grid.min_live
+        )
+        if len(frame):
+            reader = WindowReader(frame, keep=1, scale=scale)
+            reader._volumes = volumes
+            yield reader
+
 
 def write_shard(
-    file, # .npz to write
-    encoder:Encoder, group:list, grid:Grid, # what to embed
-    volumes:dict=None, ahead:list=None, # open volumes, and the jobs to come, where shards are made one after the other
-    device=None, precision:str='auto',
-    opening=None, # see `plan_windows`
-)->int: # windows in it
+    file,  # .npz to write
+    encoder: Encoder,
+    group: list,
+    grid: Grid,  # what to embed
+    volumes: dict = None,
+    ahead: list = None,  # open volumes, and the jobs to come, where shards are made one after the other
+    device=None,
+    precision: str = 'auto',
+    opening=None,  # see `plan_windows`
+) -> int:  # windows in it
     "Embed a group of jobs into one file: z (N, D), and the tables of windows and of what was left out as Parquet."
     file, tables = Path(file), [io.BytesIO(), io.BytesIO()]
     with timed('embed.shard', shard=file.stem) as facts:
-        readers = _readers(group, grid, {} if volumes is None else volumes, group if ahead is None else ahead, encoder.recipe.scaling == 'source', opening)
+        readers = _readers(
+            group,
+            grid,
+            {} if volumes is None else volumes,
+            group if ahead is None else ahead,
+            encoder.recipe.scaling == 'source',
+            opening,
+        )
         z, *frames = _embed(encoder, readers, device, precision, n=sum(map(_size, group)))
         facts |= dict(windows=len(z), left_out=len(frames[1]))
-    for f, t in zip(frames, tables): f.to_parquet(t)
-    with whole_file(file, EmbedError) as new: np.savez(new, z=z, **{k: np.frombuffer(t.getvalue(), np.uint8) for k, t in zip(('items', 'report'), tables)})
+    for f, t in zip(frames, tables):
+        f.to_parquet(t)
+    with whole_file(file, EmbedError) as new:
+        np.savez(
+            new,
+            z=z,
+            **{
+                k: np.frombuffer(t.getvalue(), np.uint8)
+                for k, t in zip(('items', 'report'), tables)
+            },
+        )
     return len(z)
+
 
 @dataclass
 class Kept:
     "Windows of a source that an index has already."
-    read:object # callable (rows) -> embeddings (n, D)
-    rows:range # of the index
-    table:pd.DataFrame # its windows
-    left_out:int=0 # windows that could not be used
-    def __len__(self): return len(self.rows)
+
+    read: object  # callable (rows) -> embeddings (n, D)
+    rows: range  # of the index
+    table: pd.DataFrame  # its windows
+    left_out: int = 0  # windows that could not be used
+
+    def __len__(self):
+        return len(self.rows)
+
     def embeddings(self):
-        for k in range(0, len(self), 4096): yield self.read(np.arange(self.rows[k], self.rows[k] + min(4096, len(self) - k)))
+        for k in range(0, len(self), 4096):
+            yield self.read(np.arange(self.rows[k], self.rows[k] + min(4096, len(self) - k)))
+
 
 class Shards:
     "Embeddings of surveys in files, in the order of the plan."
-    def __init__(self, files, left=()): self.files, self.left, self._n = list(files), left, None       # a file, or `Kept`
+
+    def __init__(self, files, left=()):
+        self.files, self.left, self._n = list(files), left, None  # a file, or `Kept`
+
     def embeddings(self):
         "One (n, D) float32 array after the other, empty ones too; nothing is kept."
         for f in self.files:
-            if isinstance(f, Kept): yield from f.embeddings(); continue
-            with read_arrays(f, EmbedError) as s: z = s['z']
+            if isinstance(f, Kept):
+                yield from f.embeddings()
+                continue
+            with read_arrays(f, EmbedError) as s:
+                z = s['z']
             yield z
+
     def tables(self, name='items'):
         "The table of each shard, in the same order as `embeddings`; 'items' or 'report'."
         for f in self.files:
-            if isinstance(f, Kept): yield f.table if name == 'items' else f.table[:0]; continue
-            with read_arrays(f, EmbedError) as s: t = pd.read_parquet(io.BytesIO(s[name].tobytes()))
+            if isinstance(f, Kept):
+                yield f.table if name == 'items' else f.table[:0]
+                continue
+            with read_arrays(f, EmbedError) as s:
+                t = pd.read_parquet(io.BytesIO(s[name].tobytes()))
             yield t
-    def items(self)->pd.DataFrame:
+
+    def items(self) -> pd.DataFrame:
         "The windows, one row for each embedding."
         tables = [t for t in self.tables() if len(t)]
         return window_table(pd.concat(tables, ignore_index=True)) if tables else window_table([])
-    def facts(self)->list: # of dicts
+
+    def facts(self) -> list:  # of dicts
         "For the index: key, windows and windows left out of each part."
-        def left_out(file): return file.left_out if isinstance(file, Kept) else len(next(Shards([file]).tables('report')))
-        return [dict(key=key, n=sum(map(_rows, files)), left_out=sum(map(left_out, files))) for key, files in self.parts]
-    def report(self)->pd.DataFrame:
+
+        def left_out(file):
+            return (
+                file.left_out
+                if isinstance(file, Kept)
+                else len(next(Shards([file]).tables('report')))
+            )
+
+        return [
+            dict(key=key, n=sum(map(_rows, files)), left_out=sum(map(left_out, files)))
+            for key, files in self.parts
+        ]
+
+    def report(self) -> pd.DataFrame:
         "What was left out, with the reason: columns id, problem."
-        return pd.concat([pd.DataFrame(self.left, columns=['id', 'problem']), *(t for t in self.tables('report') if len(t))], ignore_index=True)
+        return pd.concat(
+            [
+                pd.DataFrame(self.left, columns=['id', 'problem']),
+                *(t for t in self.tables('report') if len(t)),
+            ],
+            ignore_index=True,
+        )
+
     def __len__(self):
-        if self._n is None: self._n = sum(map(_rows, self.files))
+        if self._n is None:
+            self._n = sum(map(_rows, self.files))
         return self._n
+
 
 def _rows(file):
     "Number of embeddings in a shard, from its header."
-    if isinstance(file, Kept): return len(file)
-    with read_arrays(file, EmbedError) as s, s.zip.open('z.npy') as f: np.lib.format.read_magic(f); return np.lib.format.read_array_header_1_0(f)[0][0]
+    if isinstance(file, Kept):
+        return len(file)
+    with read_arrays(file, EmbedError) as s, s.zip.open('z.npy') as f:
+        np.lib.format.read_magic(f)
+        return np.lib.format.read_array_header_1_0(f)[0][0]
 
 # %% ../nbs/06b_embed.ipynb #a629be9f
-LOOKED = 64 # windows of a source that are looked at
-_LINES = 4 # that they lie on
+LOOKED = 64  # windows of a source that are looked at
+_LINES = 4  # that they lie on
+
 
 def _some(items):
     "At most `LOOKED` windows of a source, on a few lines."
@@ -282,69 +479,98 @@ def _some(items):
     if on_lines.any():
         items = items[items.line_kind == items.line_kind[on_lines].iloc[0]]
         lines = np.unique(items.line.to_numpy(int))
-        items = items[items.line.isin(lines[np.linspace(0, len(lines) - 1, min(_LINES, len(lines))).round().astype(int)])]
-    return items.iloc[np.unique(np.linspace(0, len(items) - 1, min(LOOKED, len(items))).round().astype(int))].reset_index(drop=True)
+        items = items[
+            items.line.isin(
+                lines[np.linspace(0, len(lines) - 1, min(_LINES, len(lines))).round().astype(int)]
+            )
+        ]
+    return items.iloc[
+        np.unique(np.linspace(0, len(items) - 1, min(LOOKED, len(items))).round().astype(int))
+    ].reset_index(drop=True)
+
 
 def unlike_sources(
-    encoder:Encoder, # the encoder that embedded them
-    items:pd.DataFrame, # table of windows of one or more sources
-    opening=None, # see `plan_windows`
-)->dict: # source -> {'problem', 'remedy'}, of those that are doubtful; images together under ''
+    encoder: Encoder,  # the encoder that embedded them
+    items: pd.DataFrame,  # table of windows of one or more sources
+    opening=None,  # see `plan_windows`
+) -> dict:  # source -> {'problem', 'remedy'}, of those that are doubtful; images together under ''
     "Which sources are unlike all that the encoder knows, by some of their windows; none where it remembers nothing."
-    if not encoder.remembers: return {}
+    if not encoder.remembers:
+        return {}
     out = {}
-    for source, table in items.groupby(items.source.where(items.line_kind != 'image', ''), sort=False):
-        reader = WindowReader(_some(table), scale=encoder.recipe.scaling == 'source', opening=as_openings(opening).quietly())
+    for source, table in items.groupby(
+        items.source.where(items.line_kind != 'image', ''), sort=False
+    ):
+        reader = WindowReader(
+            _some(table),
+            scale=encoder.recipe.scaling == 'source',
+            opening=as_openings(opening).quietly(),
+        )
         doubt = encoder.doubt(encoder.unlike(encoder.recipe.batch(*reader.read())))
-        if doubt: out[str(source)] = doubt
+        if doubt:
+            out[str(source)] = doubt
     return out
 
 # %% ../nbs/06b_embed.ipynb #ec69e771
 def embed_sources(
-    encoder:Encoder, # the encoder
-    sources, # see `corpus.open_sources`
-    work, # folder for shards; those of the same work that are there are used
-    grid:Grid=Grid(), # of windows over volumes
-    chunk:int=4096, # windows in a shard, about
-    device=None, # where to compute
-    progress=None, # called with (done, total): places of the grid, dead ones too
-    dask:str=None, # address of a Dask scheduler, or 'local'; see `on_cluster`
-    precision:str='auto', # see `Encoder.embed`
-    plan:Plan=None, # what `plan_windows` gave for these sources and this grid, when it has been asked already
-    opening=None, # what volumes' headers leave open, see `volume.as_openings`
-    there:dict=None, # key of a part, see `part_key` -> `Kept`: what an index has already
-)->Shards:
+    encoder: Encoder,  # the encoder
+    sources,  # see `corpus.open_sources`
+    work,  # folder for shards; those of the same work that are there are used
+    grid: Grid = Grid(),  # of windows over volumes
+    chunk: int = 4096,  # windows in a shard, about
+    device=None,  # where to compute
+    progress=None,  # called with (done, total): places of the grid, dead ones too
+    dask: str = None,  # address of a Dask scheduler, or 'local'; see `on_cluster`
+    precision: str = 'auto',  # see `Encoder.embed`
+    plan: Plan = None,  # what `plan_windows` gave for these sources and this grid, when it has been asked already
+    opening=None,  # what volumes' headers leave open, see `volume.as_openings`
+    there: dict = None,  # key of a part, see `part_key` -> `Kept`: what an index has already
+) -> Shards:
     "Embed all windows of volumes, images and tables; go on where it was cut off. Raises `WindowError`, `VolumeError`, `EmbedError`."
     plan, there, work = plan or plan_windows(sources, grid, opening), there or {}, Path(work)
-    made, tasks = [], []                                                  # (key, its shards) in the order of the plan; (file, jobs)
+    made, tasks = [], []  # (key, its shards) in the order of the plan; (file, jobs)
     for part in plan.parts:
         key = part_key(encoder, part, grid, precision)
         if key in there:
             made.append((key, [there[key]]))
             continue
-        folder = work/work_key(encoder, key, grid, chunk)
-        with writing(folder, EmbedError): folder.mkdir(parents=True, exist_ok=True)
-        own = [(folder/f'{k:06d}.npz', jobs) for k, jobs in enumerate(_groups(part.jobs, chunk))]
+        folder = work / work_key(encoder, key, grid, chunk)
+        with writing(folder, EmbedError):
+            folder.mkdir(parents=True, exist_ok=True)
+        own = [(folder / f'{k:06d}.npz', jobs) for k, jobs in enumerate(_groups(part.jobs, chunk))]
         made.append((key, [file for file, _ in own]))
         tasks += own
     todo = [task for task in tasks if not task[0].is_file()]
     places = lambda some: sum(_size(job) for _, jobs in some for job in jobs)
     total, done = places(tasks), places(tasks) - places(todo)
-    event('embed.planned', places=total, shards=len(tasks), there=len(tasks) - len(todo), kept=sum(map(len, there.values())), left_out=len(plan.left))
-    if progress and done: progress(done, total)
+    event(
+        'embed.planned',
+        places=total,
+        shards=len(tasks),
+        there=len(tasks) - len(todo),
+        kept=sum(map(len, there.values())),
+        left_out=len(plan.left),
+    )
+    if progress and done:
+        progress(done, total)
     for jobs in _make_shards(encoder, todo, grid, opening, device, precision, dask, work):
         done += sum(map(_size, jobs))
-        if progress: progress(done, total)
+        if progress:
+            progress(done, total)
     shards = Shards([file for _, files in made for file in files], plan.left)
     shards.parts = made
     if not len(shards):
         report = shards.report()
-        raise EmbedError(f"none of {total:,} windows is usable; first problem: {report.problem[0] if len(report) else 'all are dead'}")
+        raise EmbedError(
+            f"none of {total:,} windows is usable; first problem: {report.problem[0] if len(report) else 'all are dead'}"
+        )
     return shards
+
 
 def _make_shards(encoder, todo, grid, opening, device, precision, dask, work):
     "Make files of embeddings, (file, jobs) each; yields the jobs that are done."
-    if not todo: return
+    if not todo:
+        return
     if dask:
         yield from on_cluster(dask, encoder, work, todo, grid, device, precision, opening=opening)
         return
@@ -352,70 +578,133 @@ def _make_shards(encoder, todo, grid, opening, device, precision, dask, work):
     for file, jobs in todo:
         write_shard(file, encoder, jobs, grid, volumes, ahead, device, precision, opening)
         yield jobs
-    for volume in volumes.values(): volume.close()
+    for volume in volumes.values():
+        volume.close()
+
 
 def part_key(
-    encoder, part:Part, grid, precision:str='auto', # see `embed_sources`
-)->str: # 16 hexadecimal digits
+    encoder,
+    part: Part,
+    grid,
+    precision: str = 'auto',  # see `embed_sources`
+) -> str:  # 16 hexadecimal digits
     "Changes with everything that embeddings and table of a source depend on."
     return work_key(encoder, part.depends, grid, precision)
 
+
 def embed_file(
-    encoder:Encoder, # the encoder
-    source, # see `corpus.open_sources`
-    out, # .npz to write: arrays ids (N,) and embeddings (N, D); `.NAME.work` beside it holds what is done, until the end
-    grid:Grid=Grid(), # of windows over volumes
-    **options, # see `embed_sources`
-)->tuple: # (shape of the embeddings, report: id, problem of what was left out)
+    encoder: Encoder,  # the encoder
+    source,  # see `corpus.open_sources`
+    out,  # .npz to write: arrays ids (N,) and embeddings (N, D); `.NAME.work` beside it holds what is done, until the end
+    grid: Grid = Grid(),  # of windows over volumes
+    **options,  # see `embed_sources`
+) -> tuple:  # (shape of the embeddings, report: id, problem of what was left out)
     "Embed all windows of a source into one file; go on where it was cut off. Raises what `embed_sources` does."
-    out = Path(out); work = out.with_name(f'.{out.name}.work')
+    out = Path(out)
+    work = out.with_name(f'.{out.name}.work')
     with locked(out, EmbedError):
-        shards = embed_sources(encoder, source, work, grid, **options); z, report = np.concatenate(list(shards.embeddings())), shards.report()
-        with whole_file(out, EmbedError) as new: np.savez(new, ids=shards.items().id.to_numpy(dtype=str), embeddings=z)
+        shards = embed_sources(encoder, source, work, grid, **options)
+        z, report = np.concatenate(list(shards.embeddings())), shards.report()
+        with whole_file(out, EmbedError) as new:
+            np.savez(new, ids=shards.items().id.to_numpy(dtype=str), embeddings=z)
         shutil.rmtree(work)
     return z.shape, report
 
-def work_key(encoder, prints, grid, *more)->str: # 16 hexadecimal digits
+
+def work_key(encoder, prints, grid, *more) -> str:  # 16 hexadecimal digits
     "Changes with the encoder, the sources, the grid, and `more`."
-    return hashlib.sha256(json.dumps([encoder.fingerprint(), prints, asdict(grid), *more]).encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        json.dumps([encoder.fingerprint(), prints, asdict(grid), *more]).encode()
+    ).hexdigest()[:16]
 
 # %% ../nbs/06b_embed.ipynb #f1c80b27
 @lru_cache(1)
 def _worker_encoder(folder, fingerprint):
     encoder = Encoder.load(folder)
-    if encoder.fingerprint() != fingerprint: raise EmbedError(f"{folder} holds another encoder than the one asked for: remove it and start again")
+    if encoder.fingerprint() != fingerprint:
+        raise EmbedError(
+            f"{folder} holds another encoder than the one asked for: remove it and start again"
+        )
     return encoder
 
+
 def _on_worker(folder, fingerprint, file, group, grid, device, precision, threads, opening):
-    if threads: torch.set_num_threads(threads)
-    if Path(file).is_file(): return _rows(file)
-    precision = pick_precision(precision, pick_device(device), windows=sum(map(_size, group)), error=EmbedError, tell=False)
-    return write_shard(file, _worker_encoder(folder, fingerprint), group, grid, device=device, precision=precision, opening=opening)
+    if threads:
+        torch.set_num_threads(threads)
+    if Path(file).is_file():
+        return _rows(file)
+    precision = pick_precision(
+        precision, pick_device(device), windows=sum(map(_size, group)), error=EmbedError, tell=False
+    )
+    return write_shard(
+        file,
+        _worker_encoder(folder, fingerprint),
+        group,
+        grid,
+        device=device,
+        precision=precision,
+        opening=opening,
+    )
+
 
 def on_cluster(
-    address:str, # of a Dask scheduler, e.g. 'tcp://node1:8786', or 'local' for processes on this machine
-    encoder:Encoder, work:Path, # see `embed_sources`
-    todo:list, # (file, jobs) to be made
-    grid:Grid, device=None, precision:str='auto', # see `embed_sources`
-    workers:int=None, # of a local cluster: processes; default: one a GPU, or one for every two processors
-    patience:float=60., # seconds to wait for the scheduler
-    opening=None, # see `embed_sources`
-): # yields the jobs of shards as they are done
+    address: str,  # of a Dask scheduler, e.g. 'tcp://node1:8786', or 'local' for processes on this machine
+    encoder: Encoder,
+    work: Path,  # see `embed_sources`
+    todo: list,  # (file, jobs) to be made
+    grid: Grid,
+    device=None,
+    precision: str = 'auto',  # see `embed_sources`
+    workers: int = None,  # of a local cluster: processes; default: one a GPU, or one for every two processors
+    patience: float = 60.0,  # seconds to wait for the scheduler
+    opening=None,  # see `embed_sources`
+):  # yields the jobs of shards as they are done
     "Make shards on the workers of a Dask cluster. Raises `EmbedError` when there is none."
-    try: from distributed import Client, LocalCluster, as_completed
-    except ImportError as e: raise EmbedError(f"sharing work out needs Dask ({e.name} is missing): pip install 'reflection_connection[cluster]'") from e
-    folder, fingerprint, cluster, threads = work.absolute()/'encoder', encoder.fingerprint(), None, None
+    try:
+        from distributed import Client, LocalCluster, as_completed
+    except ImportError as e:
+        raise EmbedError(
+            f"sharing work out needs Dask ({e.name} is missing): pip install 'reflection_connection[cluster]'"
+        ) from e
+    folder, fingerprint, cluster, threads = (
+        work.absolute() / 'encoder',
+        encoder.fingerprint(),
+        None,
+        None,
+    )
     encoder.save(folder)
     if address == 'local':
-        workers = workers or torch.cuda.device_count() or max(1, os.cpu_count()//2); threads = max(1, os.cpu_count()//workers)
-        cluster = LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None)
+        workers = workers or torch.cuda.device_count() or max(1, os.cpu_count() // 2)
+        threads = max(1, os.cpu_count() // workers)
+        cluster = LocalCluster(
+            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
+        )
     try:
-        try: client = Client(cluster or address, timeout=patience)
-        except (OSError, ValueError) as e: raise EmbedError(f"no Dask scheduler answers at {address} ({str(e).splitlines()[0][:120] or type(e).__name__}): check the address") from e
+        try:
+            client = Client(cluster or address, timeout=patience)
+        except (OSError, ValueError) as e:
+            raise EmbedError(
+                f"no Dask scheduler answers at {address} ({str(e).splitlines()[0][:120] or type(e).__name__}): check the address"
+            ) from e
         with client:
             where = as_openings(opening).quietly()
-            ask = lambda file, jobs: client.submit(_on_worker, str(folder), fingerprint, str(file.absolute()), jobs, grid, device, precision, threads, where, pure=False)
+            ask = lambda file, jobs: client.submit(
+                _on_worker,
+                str(folder),
+                fingerprint,
+                str(file.absolute()),
+                jobs,
+                grid,
+                device,
+                precision,
+                threads,
+                where,
+                pure=False,
+            )
             futures = {ask(file, jobs): jobs for file, jobs in todo}
-            for future in as_completed(list(futures)): future.result(); yield futures[future]
+            for future in as_completed(list(futures)):
+                future.result()
+                yield futures[future]
     finally:
-        if cluster is not None: cluster.close()
+        if cluster is not None:
+            cluster.close()

@@ -16,9 +16,22 @@ from safetensors.torch import load_file, save as to_safetensors
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import AutoConfig, AutoModel, CLIPVisionModel
-from transformers.models.resnet.modeling_resnet import ResNetConvLayer, ResNetEmbeddings, ResNetShortCut
+from transformers.models.resnet.modeling_resnet import (
+    ResNetConvLayer,
+    ResNetEmbeddings,
+    ResNetShortCut,
+)
 from transformers.utils import logging
-from .files import event, file_sha256, read_json, read_steadily, reason, settle, whole_folder, write_json
+from reflection_connection.files import (
+    event,
+    file_sha256,
+    read_json,
+    read_steadily,
+    reason,
+    settle,
+    whole_folder,
+    write_json,
+)
 from .pictures import read_picture, tell
 from .precision import PRECISIONS as PRECISIONS, pick_precision
 from .windows import Recipe, WindowError
@@ -33,49 +46,122 @@ __all__ = ['ARCHITECTURES', 'POOLINGS', 'CACHED', 'MARKS', 'FAR', 'MOSTLY', 'FEW
 class EncoderError(ValueError):
     "An encoder that cannot be found, read or used as asked; the message says why and what to do."
 
-_VIT = {'pico': (192, 3, 4, 8, 64), 'tiny': (192, 3, 12, 16, 224), 'small': (384, 6, 12, 16, 224), 'base': (768, 12, 12, 16, 224)} # width, heads, layers, patch, image
+
+_VIT = {
+    'pico': (192, 3, 4, 8, 64),
+    'tiny': (192, 3, 12, 16, 224),
+    'small': (384, 6, 12, 16, 224),
+    'base': (768, 12, 12, 16, 224),
+}  # width, heads, layers, patch, image
+
 
 def _vit(kind, size, **more):
     width, heads, layers, patch, image = _VIT[size]
-    return kind, dict(hidden_size=width, num_attention_heads=heads, num_hidden_layers=layers, intermediate_size=4*width, patch_size=patch, image_size=image) | more
+    return kind, dict(
+        hidden_size=width,
+        num_attention_heads=heads,
+        num_hidden_layers=layers,
+        intermediate_size=4 * width,
+        patch_size=patch,
+        image_size=image,
+    ) | more
+
 
 ARCHITECTURES = {
-    'resnet-tiny': ('resnet', dict(embedding_size=16, hidden_sizes=[32, 64, 128, 256], depths=[1, 1, 1, 1], layer_type='basic')),
-    'resnet-small': ('resnet', dict(embedding_size=24, hidden_sizes=[48, 96, 192, 384], depths=[1, 1, 1, 1], layer_type='basic')),
+    'resnet-tiny': (
+        'resnet',
+        dict(
+            embedding_size=16,
+            hidden_sizes=[32, 64, 128, 256],
+            depths=[1, 1, 1, 1],
+            layer_type='basic',
+        ),
+    ),
+    'resnet-small': (
+        'resnet',
+        dict(
+            embedding_size=24,
+            hidden_sizes=[48, 96, 192, 384],
+            depths=[1, 1, 1, 1],
+            layer_type='basic',
+        ),
+    ),
     'convnextv2-atto': ('convnextv2', dict(hidden_sizes=[40, 80, 160, 320], depths=[2, 2, 6, 2])),
-    'vitc-pico': _vit('vit', 'pico', patch_size=16, conv_stem=True), 'vitc-tiny': _vit('vit', 'tiny', conv_stem=True), 'vitc-small': _vit('vit', 'small', conv_stem=True),
-    **{f'{kind}-{size}': _vit(model, size) for size in _VIT for kind, model in (('vit', 'vit'), ('vitmae', 'vit_mae'), ('clip', 'clip_vision_model'))},
-    **{f'dinov2-{size}': ('dinov2', {k: v for k, v in _vit('', size)[1].items() if k != 'intermediate_size'} | {'patch_size': 8 if size == 'pico' else 14}) for size in _VIT},
+    'vitc-pico': _vit('vit', 'pico', patch_size=16, conv_stem=True),
+    'vitc-tiny': _vit('vit', 'tiny', conv_stem=True),
+    'vitc-small': _vit('vit', 'small', conv_stem=True),
+    **{
+        f'{kind}-{size}': _vit(model, size)
+        for size in _VIT
+        for kind, model in (('vit', 'vit'), ('vitmae', 'vit_mae'), ('clip', 'clip_vision_model'))
+    },
+    **{
+        f'dinov2-{size}': (
+            'dinov2',
+            {k: v for k, v in _vit('', size)[1].items() if k != 'intermediate_size'}
+            | {'patch_size': 8 if size == 'pico' else 14},
+        )
+        for size in _VIT
+    },
 }
 
+
 def random_backbone(
-    name:str, # a key of `ARCHITECTURES`
-    **changes, # configuration values to change, e.g. num_hidden_layers=2
-)->nn.Module: # a transformers vision model with one input channel
+    name: str,  # a key of `ARCHITECTURES`
+    **changes,  # configuration values to change, e.g. num_hidden_layers=2
+) -> nn.Module:  # a transformers vision model with one input channel
     "A vision model with random weights."
-    if name not in ARCHITECTURES: raise EncoderError(f"{name!r} is no architecture: expected one of {', '.join(sorted(ARCHITECTURES))}")
+    if name not in ARCHITECTURES:
+        raise EncoderError(
+            f"{name!r} is no architecture: expected one of {', '.join(sorted(ARCHITECTURES))}"
+        )
     kind, values = ARCHITECTURES[name]
     model = build_backbone(AutoConfig.for_model(kind, num_channels=1, **(values | changes)))
-    if kind == 'vit_mae':       # its fixed positions (He et al. 2021, section 3), which transformers 5 leaves at zero
-        e = model.embeddings; e.patch_embeddings.projection._is_hf_initialized = False
-        with torch.no_grad(): e.initialize_weights()
+    if (
+        kind == 'vit_mae'
+    ):  # its fixed positions (He et al. 2021, section 3), which transformers 5 leaves at zero
+        e = model.embeddings
+        e.patch_embeddings.projection._is_hf_initialized = False
+        with torch.no_grad():
+            e.initialize_weights()
     return model
+
 
 class ConvStem(nn.Module):
     "Strided 3x3 convolutions in place of a ViT's patch projection ([Xiao et al. 2021](https://arxiv.org/abs/2106.14881), section 4), with group normalisation: (B, 1, H, W) -> (B, width, H/patch, W/patch)."
-    weight = property(lambda self: self.layers[0].weight)       # transformers asks for its type
-    def __init__(self, width:int, patch:int, channels:int=1):
-        super().__init__()
-        if patch < 2 or patch & (patch - 1): raise EncoderError(f"a convolutional stem halves the input again and again: patch {patch} is not a power of two")
-        n = patch.bit_length() - 1; wide = [channels] + [max(24, width >> (n - k)) for k in range(1, n + 1)]
-        halve = [m for a, b in zip(wide, wide[1:]) for m in (nn.Conv2d(a, b, 3, 2, 1, bias=False), nn.GroupNorm(8, b), nn.ReLU())]
-        self.layers = nn.Sequential(*halve, nn.Conv2d(wide[-1], width, 1))
-    def forward(self, x): return self.layers(x)
 
-def build_backbone(config)->nn.Module:
+    weight = property(lambda self: self.layers[0].weight)  # transformers asks for its type
+
+    def __init__(self, width: int, patch: int, channels: int = 1):
+        super().__init__()
+        if patch < 2 or patch & (patch - 1):
+            raise EncoderError(
+                f"a convolutional stem halves the input again and again: patch {patch} is not a power of two"
+            )
+        n = patch.bit_length() - 1
+        wide = [channels] + [max(24, width >> (n - k)) for k in range(1, n + 1)]
+        halve = [
+            m
+            for a, b in zip(wide, wide[1:])
+            for m in (nn.Conv2d(a, b, 3, 2, 1, bias=False), nn.GroupNorm(8, b), nn.ReLU())
+        ]
+        self.layers = nn.Sequential(*halve, nn.Conv2d(wide[-1], width, 1))
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+def build_backbone(config) -> nn.Module:
     "The transformers model of a configuration, with random weights; `conv_stem` in the configuration gives a ViT a convolutional stem."
-    model = CLIPVisionModel(config) if config.model_type == 'clip_vision_model' else AutoModel.from_config(config, trust_remote_code=False)
-    if getattr(config, 'conv_stem', False): model.embeddings.patch_embeddings.projection = ConvStem(config.hidden_size, config.patch_size, config.num_channels)
+    model = (
+        CLIPVisionModel(config)
+        if config.model_type == 'clip_vision_model'
+        else AutoModel.from_config(config, trust_remote_code=False)
+    )
+    if getattr(config, 'conv_stem', False):
+        model.embeddings.patch_embeddings.projection = ConvStem(
+            config.hidden_size, config.patch_size, config.num_channels
+        )
     return model
 
 # %% ../nbs/04_encoder.ipynb #642e47f0
@@ -85,82 +171,105 @@ def _input_conv(model):
         if isinstance(module, nn.Conv2d):
             parent, _, child = name.rpartition('.')
             return model.get_submodule(parent), child
-    raise EncoderError(f"{type(model).__name__} has no convolution over pixels: not a vision backbone that this package knows")
+    raise EncoderError(
+        f"{type(model).__name__} has no convolution over pixels: not a vision backbone that this package knows"
+    )
+
 
 def to_one_channel(
-    model:nn.Module, # a vision model; changed in place
-)->nn.Module: # the same model with one input channel
+    model: nn.Module,  # a vision model; changed in place
+) -> nn.Module:  # the same model with one input channel
     "Sum the input convolution's kernels over channels: equals the old model on a replicated grey image."
-    parent, child = _input_conv(model); old = getattr(parent, child)
+    parent, child = _input_conv(model)
+    old = getattr(parent, child)
     if old.in_channels > 1:
-        new = nn.Conv2d(1, old.out_channels, old.kernel_size, old.stride, old.padding, bias=old.bias is not None)
+        new = nn.Conv2d(
+            1, old.out_channels, old.kernel_size, old.stride, old.padding, bias=old.bias is not None
+        )
         with torch.no_grad():
             new.weight.copy_(old.weight.sum(1, keepdim=True))
-            if old.bias is not None: new.bias.copy_(old.bias)
+            if old.bias is not None:
+                new.bias.copy_(old.bias)
         setattr(parent, child, new.to(old.weight))
     for module in model.modules():
-        if hasattr(module, 'num_channels'): module.num_channels = 1
+        if hasattr(module, 'num_channels'):
+            module.num_channels = 1
     model.config.num_channels = 1
     return model
 
 # %% ../nbs/04_encoder.ipynb #a1b07301
 def backbone_tokens(
-    model:nn.Module, # a transformers vision model with one input channel
-    x:torch.Tensor, # (B, 1, H, W) scaled windows
-)->tuple: # (cls (B, D) or None, patches (B, N, D))
+    model: nn.Module,  # a transformers vision model with one input channel
+    x: torch.Tensor,  # (B, 1, H, W) scaled windows
+) -> tuple:  # (cls (B, D) or None, patches (B, N, D))
     "Run a backbone. The one place that knows how backbones differ in their calls."
     kind = model.config.model_type
     if kind == 'vit_mae':
         grid = model.embeddings.patch_embeddings.patch_size
-        n = (x.shape[-2]//grid[0]) * (x.shape[-1]//grid[1])
+        n = (x.shape[-2] // grid[0]) * (x.shape[-1] // grid[1])
         order = torch.arange(n, device=x.device, dtype=x.dtype).expand(len(x), n)
-        ratio, model.config.mask_ratio = model.config.mask_ratio, 0.
-        try: out = model(x, noise=order, interpolate_pos_encoding=True)
-        finally: model.config.mask_ratio = ratio
-    elif kind in ('vit', 'deit', 'clip_vision_model', 'siglip_vision_model'): out = model(x, interpolate_pos_encoding=True)
-    else: out = model(x)
+        ratio, model.config.mask_ratio = model.config.mask_ratio, 0.0
+        try:
+            out = model(x, noise=order, interpolate_pos_encoding=True)
+        finally:
+            model.config.mask_ratio = ratio
+    elif kind in ('vit', 'deit', 'clip_vision_model', 'siglip_vision_model'):
+        out = model(x, interpolate_pos_encoding=True)
+    else:
+        out = model(x)
     h = out.last_hidden_state
-    if h.ndim == 4: return None, h.flatten(2).transpose(1, 2)        # (B, D, h, w) -> (B, h*w, D)
-    if kind == 'siglip_vision_model': return None, h
+    if h.ndim == 4:
+        return None, h.flatten(2).transpose(1, 2)  # (B, D, h, w) -> (B, h*w, D)
+    if kind == 'siglip_vision_model':
+        return None, h
     skip = 1 + getattr(model.config, 'num_register_tokens', 0)
     return h[:, 0], h[:, skip:]
 
 # %% ../nbs/04_encoder.ipynb #da118dac
 POOLINGS = ('cls', 'mean', 'gem')
 
+
 def token_width(
-    backbone, # a transformers vision model
-)->int:
+    backbone,  # a transformers vision model
+) -> int:
     "Numbers in one of its tokens."
     config = backbone.config
     return config.hidden_sizes[-1] if hasattr(config, 'hidden_sizes') else config.hidden_size
 
+
 def token_grid(
-    n:int, # tokens
-    shape, # (height, width) of the input
-)->tuple: # (rows, columns), rows * columns = n
+    n: int,  # tokens
+    shape,  # (height, width) of the input
+) -> tuple:  # (rows, columns), rows * columns = n
     "How a backbone's tokens lie: the division of their number that is nearest to the input's shape."
-    fits = [(k, n//k) for k in range(1, n + 1) if n % k == 0]
-    return min(fits, key=lambda rc: abs(np.log(rc[0]/rc[1]*shape[1]/shape[0])))
+    fits = [(k, n // k) for k in range(1, n + 1) if n % k == 0]
+    return min(fits, key=lambda rc: abs(np.log(rc[0] / rc[1] * shape[1] / shape[0])))
+
 
 class LookHead(nn.Module):
     "What lies where in the window: tokens averaged on a grid, then two layers."
-    def __init__(self,
-        width:int, # numbers in a token
-        dim:int, # numbers that come out
-        grid:int=3, # rows and columns in which tokens are averaged
-        hidden:int=512, # numbers between the two layers
+
+    def __init__(
+        self,
+        width: int,  # numbers in a token
+        dim: int,  # numbers that come out
+        grid: int = 3,  # rows and columns in which tokens are averaged
+        hidden: int = 512,  # numbers between the two layers
     ):
         super().__init__()
         self.grid, self.dim = grid, dim
         self.layers = nn.Sequential(
-            nn.Linear(width*grid**2, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(),
-            nn.Linear(hidden, dim))
+            nn.Linear(width * grid**2, hidden, bias=False),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, dim),
+        )
 
-    def placed(self,
-        patches, # (B, N, D) tokens
-        shape, # (height, width) of the input
-    ): # (B, D * grid²)
+    def placed(
+        self,
+        patches,  # (B, N, D) tokens
+        shape,  # (height, width) of the input
+    ):  # (B, D * grid²)
         "Tokens averaged in the cells of the grid."
         rows, columns = token_grid(patches.shape[1], shape)
         tokens = patches.transpose(1, 2).unflatten(2, (rows, columns))
@@ -169,26 +278,34 @@ class LookHead(nn.Module):
     def forward(self, placed):
         return nn.functional.normalize(self.layers(placed).float(), dim=-1)
 
-_NARROW = 16 # channels below which oneDNN 3.12 (AVX-512) writes past the end: backward through a strided 1x1 convolution, channels last, odd batch
+
+_NARROW = 16  # channels below which oneDNN 3.12 (AVX-512) writes past the end: backward through a strided 1x1 convolution, channels last, odd batch
+
 
 def _likes_channels_last(config):
     "Is it a network of convolutions, wide enough for channels last?"
-    if not hasattr(config, 'hidden_sizes'): return False
+    if not hasattr(config, 'hidden_sizes'):
+        return False
     return min([getattr(config, 'embedding_size', _NARROW), *config.hidden_sizes]) >= _NARROW
 
+
 def beside(
-    first, # (B, D) of unit length
-    second, # (B, D') of unit length, or None
-    weight:float, # share of the second in the inner product, from 0 to 1
-): # (B, D + D') of unit length
+    first,  # (B, D) of unit length
+    second,  # (B, D') of unit length, or None
+    weight: float,  # share of the second in the inner product, from 0 to 1
+):  # (B, D + D') of unit length
     "Two parts side by side; the first alone where there is no second."
-    if second is None: return first
-    return torch.cat([(1 - weight)**.5*first, weight**.5*second], 1)
+    if second is None:
+        return first
+    return torch.cat([(1 - weight) ** 0.5 * first, weight**0.5 * second], 1)
+
 
 def _channels_last(x):
     "(B, 1, H, W) with the strides of channels last, which convolutions on a processor hand on: nothing is copied."
     height, width = x.shape[-2:]
-    return x.contiguous().as_strided(x.shape, (height*width, 1, width, 1)) if x.shape[1] == 1 else x
+    return (
+        x.contiguous().as_strided(x.shape, (height * width, 1, width, 1)) if x.shape[1] == 1 else x
+    )
 
 # %% ../nbs/04_encoder.ipynb #eb59c610
 class EncoderModule(nn.Module):
@@ -202,26 +319,38 @@ class EncoderModule(nn.Module):
     With `structure_dim` kind has two parts again, in the same way: *class*, and *structure*, which orders windows of
     one class. A contrast over classes alone draws each class together to a point (Papyan et al. 2020, Prevalence of
     neural collapse), and no order is left in it."""
-    def __init__(self,
-        backbone:nn.Module, # transformers vision model, one input channel
-        pooling:str, # one of `POOLINGS`
-        head_dim:int=0, # width of the projection head; 0 = no head
-        neck:bool=False, # standardise pooled tokens before the head, see `add_neck`
-        mirror:bool=False, # outside training, average pooled tokens of a window and its horizontal mirror image
-        scales:tuple=(1.,), # outside training, average pooled tokens of the window at these sizes; in training, each batch has one of them
-        look_dim:int=0, # width of the part for looks; 0 = one part
-        look_weight:float=.5, # share of look in the similarity, from 0 to 1
-        look_grid:int=3, # rows and columns of places that look tells apart
-        structure_dim:int=0, # numbers of kind that tell structures within a class apart; 0 = none
-        structure_weight:float=.5, # their share in the similarity of kind, from 0 to 1
+
+    def __init__(
+        self,
+        backbone: nn.Module,  # transformers vision model, one input channel
+        pooling: str,  # one of `POOLINGS`
+        head_dim: int = 0,  # width of the projection head; 0 = no head
+        neck: bool = False,  # standardise pooled tokens before the head, see `add_neck`
+        mirror: bool = False,  # outside training, average pooled tokens of a window and its horizontal mirror image
+        scales: tuple = (
+            1.0,
+        ),  # outside training, average pooled tokens of the window at these sizes; in training, each batch has one of them
+        look_dim: int = 0,  # width of the part for looks; 0 = one part
+        look_weight: float = 0.5,  # share of look in the similarity, from 0 to 1
+        look_grid: int = 3,  # rows and columns of places that look tells apart
+        structure_dim: int = 0,  # numbers of kind that tell structures within a class apart; 0 = none
+        structure_weight: float = 0.5,  # their share in the similarity of kind, from 0 to 1
     ):
         super().__init__()
-        if pooling not in POOLINGS: raise EncoderError(f"pooling is {pooling!r}: expected one of {POOLINGS}")
-        if not scales or min(scales) <= 0: raise EncoderError(f"scales is {scales!r}: expected one or more numbers above 0")
+        if pooling not in POOLINGS:
+            raise EncoderError(f"pooling is {pooling!r}: expected one of {POOLINGS}")
+        if not scales or min(scales) <= 0:
+            raise EncoderError(f"scales is {scales!r}: expected one or more numbers above 0")
         for name, weight in (('look_weight', look_weight), ('structure_weight', structure_weight)):
-            if not 0 <= weight <= 1: raise EncoderError(f"{name} is {weight!r}: expected a number from 0 to 1")
-        self.backbone, self.pooling, self.mirror, self.scales = backbone, pooling, mirror, tuple(scales)
-        self.gem_p = nn.Parameter(torch.tensor(3.)) if pooling == 'gem' else None
+            if not 0 <= weight <= 1:
+                raise EncoderError(f"{name} is {weight!r}: expected a number from 0 to 1")
+        self.backbone, self.pooling, self.mirror, self.scales = (
+            backbone,
+            pooling,
+            mirror,
+            tuple(scales),
+        )
+        self.gem_p = nn.Parameter(torch.tensor(3.0)) if pooling == 'gem' else None
         width = token_width(backbone)
         self.neck = nn.BatchNorm1d(width, affine=False) if neck else None
         self.head = nn.Linear(width, head_dim) if head_dim else None
@@ -231,30 +360,44 @@ class EncoderModule(nn.Module):
         self.class_dim = head_dim or width
 
     @property
-    def kind_dim(self): return self.class_dim + (0 if self.structure is None else self.structure.out_features)
+    def kind_dim(self):
+        return self.class_dim + (0 if self.structure is None else self.structure.out_features)
 
     @property
-    def dim(self): return self.kind_dim + (0 if self.look is None else self.look.dim)
+    def dim(self):
+        return self.kind_dim + (0 if self.look is None else self.look.dim)
 
     def pool(self, cls, patches):
         "(B, D) from the tokens of `backbone_tokens`."
         if self.pooling == 'cls':
-            if cls is None: raise EncoderError(f"{self.backbone.config.model_type} has no class token: use pooling 'mean' or 'gem'")
+            if cls is None:
+                raise EncoderError(
+                    f"{self.backbone.config.model_type} has no class token: use pooling 'mean' or 'gem'"
+                )
             return cls
-        if self.pooling == 'mean': return patches.mean(1)
-        p = self.gem_p.clamp(1., 10.)
-        return patches.clamp_min(1e-6).pow(p).mean(1).pow(1/p)
+        if self.pooling == 'mean':
+            return patches.mean(1)
+        p = self.gem_p.clamp(1.0, 10.0)
+        return patches.clamp_min(1e-6).pow(p).mean(1).pow(1 / p)
 
     def sized(self, x):
         "The window at each of the sizes; in training at one of them."
         scales = self.scales
-        if self.training and len(scales) > 1: scales = [scales[int(torch.randint(len(scales), ()))]]
-        resize = lambda s: nn.functional.interpolate(x, size=[round(s*n) for n in x.shape[-2:]], mode='bilinear', antialias=True, align_corners=False)
+        if self.training and len(scales) > 1:
+            scales = [scales[int(torch.randint(len(scales), ()))]]
+        resize = lambda s: nn.functional.interpolate(
+            x,
+            size=[round(s * n) for n in x.shape[-2:]],
+            mode='bilinear',
+            antialias=True,
+            align_corners=False,
+        )
         return [x if s == 1 else resize(s) for s in scales]
 
     def see(self, x):
         "Tokens of `backbone_tokens` in float32, whatever precision the backbone computes in."
-        if x.device.type == 'cpu' and _likes_channels_last(self.backbone.config): x = _channels_last(x)
+        if x.device.type == 'cpu' and _likes_channels_last(self.backbone.config):
+            x = _channels_last(x)
         cls, patches = backbone_tokens(self.backbone, x.to(self.backbone.dtype))
         return None if cls is None else cls.float(), patches.float()
 
@@ -262,19 +405,25 @@ class EncoderModule(nn.Module):
         "Pooled tokens (B, D), averaged over sizes and mirror image, and placed ones (B, D * grid²), averaged over sizes; None for one part."
         sized, pooled, placed = self.sized(x), [], []
         views = [(v, True) for v in sized]
-        if self.mirror and not self.training: views += [(v.flip(-1), False) for v in sized]
+        if self.mirror and not self.training:
+            views += [(v.flip(-1), False) for v in sized]
         for view, upright in views:
             cls, patches = self.see(view)
             pooled.append(self.pool(cls, patches))
-            if upright and self.look is not None: placed.append(self.look.placed(patches, view.shape[-2:]))
-        return sum(pooled)/len(pooled), sum(placed)/len(placed) if placed else None
+            if upright and self.look is not None:
+                placed.append(self.look.placed(patches, view.shape[-2:]))
+        return sum(pooled) / len(pooled), sum(placed) / len(placed) if placed else None
 
     def aspects(self, x):
         "(class, structure, look), each (B, D) of unit length; None for what the encoder does not have."
         pooled, placed = self.tokens(x)
         with torch.autocast(x.device.type, enabled=False):
-            if self.neck is not None: pooled = self.neck(pooled)
-            of_class, of_structure = (None if layer is None else layer(pooled.to(layer.weight.dtype)).float() for layer in (self.head, self.structure))
+            if self.neck is not None:
+                pooled = self.neck(pooled)
+            of_class, of_structure = (
+                None if layer is None else layer(pooled.to(layer.weight.dtype)).float()
+                for layer in (self.head, self.structure)
+            )
             look = None if placed is None else self.look(placed)
         unit = lambda z: None if z is None else nn.functional.normalize(z, dim=-1)
         return unit(pooled if of_class is None else of_class), unit(of_structure), look
@@ -284,63 +433,86 @@ class EncoderModule(nn.Module):
         of_class, of_structure, look = self.aspects(x)
         return beside(of_class, of_structure, self.structure_weight), look
 
-    def forward(self, x): return beside(*self.parts(x), self.look_weight)
-
+    def forward(self, x):
+        return beside(*self.parts(x), self.look_weight)
 
 # %% ../nbs/04_encoder.ipynb #6e550b14
-_ENCODERS = files('reflection_connection')/'encoders'
+_ENCODERS = files('reflection_connection') / 'encoders'
 
-def bundled()->list:
+
+def bundled() -> list:
     "Names of the encoders that come with the package."
-    return sorted(p.name for p in _ENCODERS.iterdir() if (p/'refcon.json').is_file()) if _ENCODERS.is_dir() else []
+    return (
+        sorted(p.name for p in _ENCODERS.iterdir() if (p / 'refcon.json').is_file())
+        if _ENCODERS.is_dir()
+        else []
+    )
+
 
 def pick_device(
-    name:str=None, # 'cpu', 'cuda', 'mps', 'cuda:1', …; None picks the best there is
-)->torch.device:
+    name: str = None,  # 'cpu', 'cuda', 'mps', 'cuda:1', …; None picks the best there is
+) -> torch.device:
     "The device to compute on."
-    if name: return torch.device(name)
-    if torch.cuda.is_available(): return torch.device('cuda')
+    if name:
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device('cuda')
     return torch.device('mps' if torch.backends.mps.is_available() else 'cpu')
+
 
 class Encoder:
     "Windows in, unit-length embeddings out, with the recipe, the metric and the history that belong to the weights."
-    def __init__(self,
-        module:EncoderModule, # backbone, pooling, head
-        recipe:Recipe, # amplitude recipe and input size
-        metric:str='cosine', # distance that the weights were trained for: 'cosine' or 'euclidean'
-        provenance:dict=None, # how the weights came to be
-        calibration:dict=None, # distance -> probability, as `confidence` stores it
-        name:str='encoder', # for people
+
+    def __init__(
+        self,
+        module: EncoderModule,  # backbone, pooling, head
+        recipe: Recipe,  # amplitude recipe and input size
+        metric: str = 'cosine',  # distance that the weights were trained for: 'cosine' or 'euclidean'
+        provenance: dict = None,  # how the weights came to be
+        calibration: dict = None,  # distance -> probability, as `confidence` stores it
+        name: str = 'encoder',  # for people
     ):
-        if metric not in ('cosine', 'euclidean'): raise EncoderError(f"metric is {metric!r}: expected 'cosine' or 'euclidean'")
+        if metric not in ('cosine', 'euclidean'):
+            raise EncoderError(f"metric is {metric!r}: expected 'cosine' or 'euclidean'")
         self.module, self.recipe, self.metric, self.name = module.eval(), recipe, metric, name
         self.provenance, self.calibration = provenance or {}, calibration
-        self._known = None # see `remember`
+        self._known = None  # see `remember`
 
     @property
-    def dim(self): return self.module.dim
+    def dim(self):
+        return self.module.dim
+
     @property
-    def parts(self): # (numbers for kind, numbers for look), or None
+    def parts(self):  # (numbers for kind, numbers for look), or None
         "How the embedding divides, where it does."
         return None if self.module.look is None else (self.module.kind_dim, self.module.look.dim)
+
     @property
-    def look(self): # share of look in the similarity, from 0 to 1; None without parts
+    def look(self):  # share of look in the similarity, from 0 to 1; None without parts
         "How much the look of a window counts beside its kind, unless a question says otherwise."
         return None if self.module.look is None else self.module.look_weight
-    @property
-    def n_parameters(self): return sum(p.numel() for p in self.module.parameters())
-    def __repr__(self):
-        return f"Encoder {self.name}: {self.module.backbone.config.model_type}, {self.n_parameters/1e6:.2f} M parameters, {self.module.pooling} pooling, {self.dim} dimensions{'' if self.parts is None else f' ({self.parts[0]} of kind, {self.parts[1]} of look, weighted {1 - self.look:.2g} to {self.look:.2g})'}, input {self.recipe.size} scaled per {self.recipe.scaling}, {self.metric}{', mirror averaged' if self.module.mirror else ''}{f', {len(self.module.scales)} scales averaged' if len(self.module.scales) > 1 else ''}"
 
-    def fingerprint(self)->str: # 16 hexadecimal digits
+    @property
+    def n_parameters(self):
+        return sum(p.numel() for p in self.module.parameters())
+
+    def __repr__(self):
+        return f"Encoder {self.name}: {self.module.backbone.config.model_type}, {self.n_parameters / 1e6:.2f} M parameters, {self.module.pooling} pooling, {self.dim} dimensions{'' if self.parts is None else f' ({self.parts[0]} of kind, {self.parts[1]} of look, weighted {1 - self.look:.2g} to {self.look:.2g})'}, input {self.recipe.size} scaled per {self.recipe.scaling}, {self.metric}{', mirror averaged' if self.module.mirror else ''}{f', {len(self.module.scales)} scales averaged' if len(self.module.scales) > 1 else ''}"
+
+    def fingerprint(self) -> str:  # 16 hexadecimal digits
         "Changes when weights, pooling, head, recipe or metric change; not with name, provenance, calibration or what is remembered."
         return self._digest(lambda v: v)
 
-    def _digest(self, of): # of: tensor -> tensor
-        facts = [self.module.pooling, self.module.dim, self.recipe.fingerprint(), self.metric] + ['mirror']*self.module.mirror
-        if self.parts is not None: facts += ['look', self.look, self.module.look.grid]
-        if self.module.structure is not None: facts += ['structure', self.module.structure_weight]
-        if self.module.scales != (1.,): facts += self.module.scales
+    def _digest(self, of):  # of: tensor -> tensor
+        facts = [self.module.pooling, self.module.dim, self.recipe.fingerprint(), self.metric] + [
+            'mirror'
+        ] * self.module.mirror
+        if self.parts is not None:
+            facts += ['look', self.look, self.module.look.grid]
+        if self.module.structure is not None:
+            facts += ['structure', self.module.structure_weight]
+        if self.module.scales != (1.0,):
+            facts += self.module.scales
         h = hashlib.sha256(json.dumps(facts).encode())
         for k, v in sorted(self.module.state_dict().items()):
             h.update(k.encode())
@@ -348,71 +520,105 @@ class Encoder:
         return h.hexdigest()[:16]
 
     @classmethod
-    def create(cls,
-        architecture:str='resnet-tiny', # a key of `ARCHITECTURES`
-        recipe:Recipe=Recipe(), # amplitude recipe and input size
-        pooling:str=None, # default: 'mean' for convolutional networks, 'cls' for transformers
-        head_dim:int=128, # 0 = no head
-        seed:int=0, # of the random weights
-        metric:str='cosine', # 'cosine' or 'euclidean'
-        **changes, # configuration values to change
-    )->'Encoder':
+    def create(
+        cls,
+        architecture: str = 'resnet-tiny',  # a key of `ARCHITECTURES`
+        recipe: Recipe = Recipe(),  # amplitude recipe and input size
+        pooling: str = None,  # default: 'mean' for convolutional networks, 'cls' for transformers
+        head_dim: int = 128,  # 0 = no head
+        seed: int = 0,  # of the random weights
+        metric: str = 'cosine',  # 'cosine' or 'euclidean'
+        **changes,  # configuration values to change
+    ) -> 'Encoder':
         "An untrained encoder."
-        if pooling is None: pooling = 'mean' if architecture.split('-')[0] in ('resnet', 'convnextv2') else 'cls'
+        if pooling is None:
+            pooling = 'mean' if architecture.split('-')[0] in ('resnet', 'convnextv2') else 'cls'
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             module = EncoderModule(random_backbone(architecture, **changes), pooling, head_dim)
-        return cls(module, recipe, metric, {'architecture': architecture, 'seed': seed, 'trained': False}, name=f'{architecture}, untrained')
+        return cls(
+            module,
+            recipe,
+            metric,
+            {'architecture': architecture, 'seed': seed, 'trained': False},
+            name=f'{architecture}, untrained',
+        )
 
 # %% ../nbs/04_encoder.ipynb #b9213a58
 def ahead(
-    items, # an iterable that takes time
-    n:int=2, # how many are made in advance
-): # yields the items
+    items,  # an iterable that takes time
+    n: int = 2,  # how many are made in advance
+):  # yields the items
     "Make items in a thread of its own while those before are worked on; what fails there is raised here."
     ready, stop = queue.Queue(n), threading.Event()
+
     def put(*what):
         while not stop.is_set():
-            try: return ready.put(what, timeout=.1)
-            except queue.Full: continue
+            try:
+                return ready.put(what, timeout=0.1)
+            except queue.Full:
+                continue
+
     def work():
         try:
             for item in items:
-                if stop.is_set(): return
+                if stop.is_set():
+                    return
                 put(item, None)
             put(None, StopIteration())
-        except BaseException as e: put(None, e)              # raised where the items are used
-    thread = threading.Thread(target=work, daemon=True); thread.start()
+        except BaseException as e:
+            put(None, e)  # raised where the items are used
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
     try:
         while True:
             item, error = ready.get()
-            if isinstance(error, StopIteration): return
-            if error is not None: raise error
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
             yield item
-    finally: stop.set(); thread.join()
+    finally:
+        stop.set()
+        thread.join()
 
-CACHED = 800_000 # pixels that a processor computes at a time
+
+CACHED = 800_000  # pixels that a processor computes at a time
+
 
 def _half(device, precision, n=None):
     "Half-precision type for a device and `n` windows, or None."
     precision = pick_precision(precision, device, windows=n, error=EncoderError)
     return {'fp32': None, 'fp16': torch.float16, 'bf16': torch.bfloat16}[precision]
 
+
 def _folded(module):
     "A copy of a module whose residual network has batch normalisation folded into convolutions, and channels last."
     module = deepcopy(module)
     for m in module.modules():
-        if isinstance(m, (ResNetConvLayer, ResNetShortCut)) and isinstance(m.normalization, nn.BatchNorm2d): m.convolution, m.normalization = fuse_conv_bn_eval(m.convolution, m.normalization), nn.Identity()
+        if isinstance(m, (ResNetConvLayer, ResNetShortCut)) and isinstance(
+            m.normalization, nn.BatchNorm2d
+        ):
+            m.convolution, m.normalization = (
+                fuse_conv_bn_eval(m.convolution, m.normalization),
+                nn.Identity(),
+            )
         if isinstance(m, ResNetEmbeddings) and isinstance(m.embedder.activation, nn.ReLU):
-            m.pooler = nn.Sequential(m.pooler, m.embedder.activation)    # the maximum first: the same values, a quarter of the work
+            m.pooler = nn.Sequential(
+                m.pooler, m.embedder.activation
+            )  # the maximum first: the same values, a quarter of the work
             m.embedder.activation = nn.Identity()
-        if isinstance(m, nn.ReLU): m.inplace = True
+        if isinstance(m, nn.ReLU):
+            m.inplace = True
     return module.to(memory_format=torch.channels_last)
+
 
 def _for_inference(module, device, half=None):
     "(module, context to call it in): residual networks folded, and on a processor with weights in bf16; others as they are, half precision by autocast."
     residual = any(isinstance(m, ResNetConvLayer) for m in module.modules())
-    if residual: module = _folded(module)
+    if residual:
+        module = _folded(module)
     if half is torch.bfloat16 and residual and device.type == 'cpu':
         module.backbone.to(half)
         return module, nullcontext
@@ -421,79 +627,114 @@ def _for_inference(module, device, half=None):
 # %% ../nbs/04_encoder.ipynb #cd4656ab
 from fastcore.basics import patch
 
+
 def _as_window(w, assumed):
     "Pixels of a window or of an image's file; what was assumed about the file goes into `assumed`."
-    if not isinstance(w, (str, os.PathLike)): return np.asarray(w)
+    if not isinstance(w, (str, os.PathLike)):
+        return np.asarray(w)
     pixels, notes = read_picture(w)
-    for note in notes: assumed.setdefault(note, []).append(os.path.basename(w))
+    for note in notes:
+        assumed.setdefault(note, []).append(os.path.basename(w))
     return pixels
 
+
 @patch
-def embed(self:Encoder,
-    images, # list of windows: 2-D arrays (height, width), or paths of images; shapes may differ
-    live=None, # list of live masks (height, width) bool, or None
-    scales=None, # list of robust scales of the windows' sources, or None; used by recipes that scale per source
-    batch_size:int=64, # windows at a time; does not change results beyond rounding
-    device=None, # where to compute; None picks the best there is
-    progress=None, # called with (done, total) after every batch
-    precision:str='auto', # of the backbone's arithmetic, see `precision.pick_precision`; auto is fp16 on CUDA, and on a processor what is measured to be fast
-)->np.ndarray: # (N, D) float32, rows of unit length
+def embed(
+    self: Encoder,
+    images,  # list of windows: 2-D arrays (height, width), or paths of images; shapes may differ
+    live=None,  # list of live masks (height, width) bool, or None
+    scales=None,  # list of robust scales of the windows' sources, or None; used by recipes that scale per source
+    batch_size: int = 64,  # windows at a time; does not change results beyond rounding
+    device=None,  # where to compute; None picks the best there is
+    progress=None,  # called with (done, total) after every batch
+    precision: str = 'auto',  # of the backbone's arithmetic, see `precision.pick_precision`; auto is fp16 on CUDA, and on a processor what is measured to be fast
+) -> np.ndarray:  # (N, D) float32, rows of unit length
     "Embed windows. The bundled encoder's embeddings in bf16 differ from those in fp32 by a cosine distance below 1e-4 (2e-5 measured on synthetic windows)."
-    if isinstance(images, (str, os.PathLike)): images = [images]
-    part, assumed = lambda v, i: v and v[i:i + batch_size], {}
-    batches = (self.recipe.batch([_as_window(w, assumed) for w in images[i:i + batch_size]], part(live, i), part(scales, i)) for i in range(0, len(images), batch_size))
+    if isinstance(images, (str, os.PathLike)):
+        images = [images]
+    part, assumed = lambda v, i: v and v[i : i + batch_size], {}
+    batches = (
+        self.recipe.batch(
+            [_as_window(w, assumed) for w in images[i : i + batch_size]],
+            part(live, i),
+            part(scales, i),
+        )
+        for i in range(0, len(images), batch_size)
+    )
     z = self.embed_batches(batches, len(images), device, progress, precision)
     tell(assumed)
     return z
 
-@patch
-def embed_batches(self:Encoder,
-    batches, # iterable of (B, 1, H, W) tensors from the encoder's recipe
-    n:int, # windows in all of them
-    device=None, # where to compute; None picks the best there is
-    progress=None, # called with (done, total) after every batch
-    precision:str='auto', # see `embed`
-)->np.ndarray: # (n, D) float32, rows of unit length
-    "Embed windows that are scaled already."
-    if not n: raise EncoderError("no windows to embed")
-    out, done = np.empty((n, self.dim), np.float32), 0
-    for z in self.stream(batches, device, precision, n):
-        out[done:done + len(z)] = z; done += len(z)
-        if progress: progress(done, n)
-    return out
 
 @patch
-def stream(self:Encoder,
-    batches, # iterable of (B, 1, H, W) tensors from the encoder's recipe
-    device=None, precision:str='auto', # see `embed`
-    n:int=None, # windows in all of them, where that is known: few are embedded in fp32
-): # yields (B, D) float32 for every batch
+def embed_batches(
+    self: Encoder,
+    batches,  # iterable of (B, 1, H, W) tensors from the encoder's recipe
+    n: int,  # windows in all of them
+    device=None,  # where to compute; None picks the best there is
+    progress=None,  # called with (done, total) after every batch
+    precision: str = 'auto',  # see `embed`
+) -> np.ndarray:  # (n, D) float32, rows of unit length
+    "Embed windows that are scaled already."
+    if not n:
+        raise EncoderError("no windows to embed")
+    out, done = np.empty((n, self.dim), np.float32), 0
+    for z in self.stream(batches, device, precision, n):
+        out[done : done + len(z)] = z
+        done += len(z)
+        if progress:
+            progress(done, n)
+    return out
+
+
+@patch
+def stream(
+    self: Encoder,
+    batches,  # iterable of (B, 1, H, W) tensors from the encoder's recipe
+    device=None,
+    precision: str = 'auto',  # see `embed`
+    n: int = None,  # windows in all of them, where that is known: few are embedded in fp32
+):  # yields (B, D) float32 for every batch
     "Embed batches as they come; the next ones are made meanwhile."
     device, waiting = pick_device(device), []
     half = _half(device, precision, n)
     module, context = _for_inference(self.module.to(device).eval(), device, half)
+
     def result(z):
         z = nn.functional.normalize(z.float(), dim=-1).cpu().numpy()
-        if not np.isfinite(z).all(): raise EncoderError(f"{self.name} gives embeddings that are not finite: its weights are damaged, training diverged, or half precision is too narrow for it (precision='fp32')")
+        if not np.isfinite(z).all():
+            raise EncoderError(
+                f"{self.name} gives embeddings that are not finite: its weights are damaged, training diverged, or half precision is too narrow for it (precision='fp32')"
+            )
         return z
+
     for batch in ahead(b.pin_memory() if device.type == 'cuda' else b for b in batches):
-        parts = batch.split(max(1, CACHED//batch[0].numel())) if device.type == 'cpu' else (batch,)
+        parts = (
+            batch.split(max(1, CACHED // batch[0].numel())) if device.type == 'cpu' else (batch,)
+        )
         with torch.inference_mode(), context():
             waiting.append(torch.cat([module(p.to(device, non_blocking=True)) for p in parts]))
-        if len(waiting) > 1 or device.type == 'cpu': yield result(waiting.pop(0))            # a GPU computes on while the one before is fetched
-    for z in waiting: yield result(z)
+        if len(waiting) > 1 or device.type == 'cpu':
+            yield result(waiting.pop(0))  # a GPU computes on while the one before is fetched
+    for z in waiting:
+        yield result(z)
 
 # %% ../nbs/04_encoder.ipynb #9c93e36c
 @patch
-def add_look(self:Encoder,
-    dim:int=128, # numbers for look
-    weight:float=.5, # share of look in the similarity, from 0 to 1
-    grid:int=3, # rows and columns of places that look tells apart
-    seed:int=0, # of the random weights
-)->Encoder: # the same encoder
+def add_look(
+    self: Encoder,
+    dim: int = 128,  # numbers for look
+    weight: float = 0.5,  # share of look in the similarity, from 0 to 1
+    grid: int = 3,  # rows and columns of places that look tells apart
+    seed: int = 0,  # of the random weights
+) -> Encoder:  # the same encoder
     "Give an encoder a part for looks, with random weights; one that has such a part gets a new one."
-    if self.metric != 'cosine': raise EncoderError(f"look is compared by cosine, and {self.name} by {self.metric} distance: start from an encoder of metric 'cosine'")
-    if not 0 <= weight <= 1: raise EncoderError(f"weight is {weight!r}: expected a number from 0 to 1")
+    if self.metric != 'cosine':
+        raise EncoderError(
+            f"look is compared by cosine, and {self.name} by {self.metric} distance: start from an encoder of metric 'cosine'"
+        )
+    if not 0 <= weight <= 1:
+        raise EncoderError(f"weight is {weight!r}: expected a number from 0 to 1")
     m = self.module
     width = token_width(m.backbone)
     with torch.random.fork_rng():
@@ -503,15 +744,21 @@ def add_look(self:Encoder,
     self.calibration = None
     return self
 
+
 @patch
-def add_structure(self:Encoder,
-    dim:int=64, # numbers of kind that tell structures within a class apart
-    weight:float=.5, # their share in the similarity of kind, from 0 to 1
-    seed:int=0, # of the random weights
-)->Encoder: # the same encoder
+def add_structure(
+    self: Encoder,
+    dim: int = 64,  # numbers of kind that tell structures within a class apart
+    weight: float = 0.5,  # their share in the similarity of kind, from 0 to 1
+    seed: int = 0,  # of the random weights
+) -> Encoder:  # the same encoder
     "Give kind a part that orders windows within a class, with random weights; one that has such a part gets a new one."
-    if self.metric != 'cosine': raise EncoderError(f"structure is compared by cosine, and {self.name} by {self.metric} distance: start from an encoder of metric 'cosine'")
-    if not 0 <= weight <= 1: raise EncoderError(f"weight is {weight!r}: expected a number from 0 to 1")
+    if self.metric != 'cosine':
+        raise EncoderError(
+            f"structure is compared by cosine, and {self.name} by {self.metric} distance: start from an encoder of metric 'cosine'"
+        )
+    if not 0 <= weight <= 1:
+        raise EncoderError(f"weight is {weight!r}: expected a number from 0 to 1")
     m = self.module
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -520,342 +767,721 @@ def add_structure(self:Encoder,
     self.calibration = None
     return self
 
+
 def _needs_parts(encoder):
-    if encoder.parts is None: raise EncoderError(f"{encoder.name} does not tell look from kind: leave look out, or take an encoder that does ({', '.join(bundled())})")
+    if encoder.parts is None:
+        raise EncoderError(
+            f"{encoder.name} does not tell look from kind: leave look out, or take an encoder that does ({', '.join(bundled())})"
+        )
+
 
 @patch
-def part(self:Encoder,
-    z:np.ndarray, # (N, D) or (D,) embeddings
-    name:str, # 'kind' or 'look'; of kind, 'class' or 'structure'
-)->np.ndarray: # (N, numbers of the part) or without N, float32 of unit length
+def part(
+    self: Encoder,
+    z: np.ndarray,  # (N, D) or (D,) embeddings
+    name: str,  # 'kind' or 'look'; of kind, 'class' or 'structure'
+) -> np.ndarray:  # (N, numbers of the part) or without N, float32 of unit length
     "One part of embeddings; without parts, kind is the whole, and class is kind. Raises `EncoderError` for a part that is not there."
     m, z = self.module, np.asarray(z, np.float32)
-    if name == 'look': _needs_parts(self)
-    if name == 'structure' and m.structure is None: raise EncoderError(f"{self.name} has no part for structures within a class")
-    columns = {'kind': (0, m.kind_dim), 'class': (0, m.class_dim), 'structure': (m.class_dim, m.kind_dim), 'look': (m.kind_dim, m.dim)}
-    if name not in columns: raise EncoderError(f"part is {name!r}: expected one of {', '.join(columns)}")
+    if name == 'look':
+        _needs_parts(self)
+    if name == 'structure' and m.structure is None:
+        raise EncoderError(f"{self.name} has no part for structures within a class")
+    columns = {
+        'kind': (0, m.kind_dim),
+        'class': (0, m.class_dim),
+        'structure': (m.class_dim, m.kind_dim),
+        'look': (m.kind_dim, m.dim),
+    }
+    if name not in columns:
+        raise EncoderError(f"part is {name!r}: expected one of {', '.join(columns)}")
     start, stop = columns[name]
-    if stop - start == m.dim: return z
+    if stop - start == m.dim:
+        return z
     z = z[..., start:stop]
-    return z/np.maximum(np.linalg.norm(z, axis=-1, keepdims=True), 1e-12)
+    return z / np.maximum(np.linalg.norm(z, axis=-1, keepdims=True), 1e-12)
+
 
 @patch
-def weigh(self:Encoder,
-    z:np.ndarray, # (N, D) or (D,) embeddings of what is asked about
-    look:float=None, # share of look in the similarity: 0 asks for the same kind, 1 for the same look; None leaves the encoder's own
-)->np.ndarray: # same shape, float32; of unit length only for the encoder's own weight
+def weigh(
+    self: Encoder,
+    z: np.ndarray,  # (N, D) or (D,) embeddings of what is asked about
+    look: float = None,  # share of look in the similarity: 0 asks for the same kind, 1 for the same look; None leaves the encoder's own
+) -> np.ndarray:  # same shape, float32; of unit length only for the encoder's own weight
     "Question vectors: their inner product with an embedding is (1 - look) times the cosine of kind, plus look times the cosine of look."
-    if look is None: return np.asarray(z, np.float32)
+    if look is None:
+        return np.asarray(z, np.float32)
     _needs_parts(self)
-    if not 0 <= look <= 1: raise EncoderError(f"look is {look!r}: expected a number from 0 (the same kind) to 1 (the same look)")
-    if not 0 < self.look < 1: raise EncoderError(f"{self.name} was saved with look weighted {self.look:g}: the other part is not in its embeddings")
+    if not 0 <= look <= 1:
+        raise EncoderError(
+            f"look is {look!r}: expected a number from 0 (the same kind) to 1 (the same look)"
+        )
+    if not 0 < self.look < 1:
+        raise EncoderError(
+            f"{self.name} was saved with look weighted {self.look:g}: the other part is not in its embeddings"
+        )
     kind, own = self.part(z, 'kind'), self.look
-    return np.concatenate([(1 - look)/(1 - own)**.5*kind, look/own**.5*self.part(z, 'look')], -1)
+    return np.concatenate(
+        [(1 - look) / (1 - own) ** 0.5 * kind, look / own**0.5 * self.part(z, 'look')], -1
+    )
 
 # %% ../nbs/04_encoder.ipynb #2d33784a
-MARKS = np.linspace(0, 1, 41) # shares of windows of unseen surveys; the distances up to which they lie are kept
-FAR, MOSTLY, FEWEST = .95, .5, 8 # a window beyond this mark is far; a survey with more than this share of them is unlike; of at least so many windows
-RIDGE = .1 # added to the variances of standardised texture, so that what hardly varies does not decide
+MARKS = np.linspace(
+    0, 1, 41
+)  # shares of windows of unseen surveys; the distances up to which they lie are kept
+FAR, MOSTLY, FEWEST = (
+    0.95,
+    0.5,
+    8,
+)  # a window beyond this mark is far; a survey with more than this share of them is unlike; of at least so many windows
+RIDGE = 0.1  # added to the variances of standardised texture, so that what hardly varies does not decide
 
-def _halved(v): return v.half() if v.is_floating_point() else v
+
+def _halved(v):
+    return v.half() if v.is_floating_point() else v
+
 
 @patch
-def texture(self:Encoder,
-    x:torch.Tensor, # (N, 1, H, W) windows from the encoder's recipe
-)->np.ndarray: # (N, 2C) float64
+def texture(
+    self: Encoder,
+    x: torch.Tensor,  # (N, 1, H, W) windows from the encoder's recipe
+) -> np.ndarray:  # (N, 2C) float64
     "Mean and standard deviation over the window of each of C channels of the network's first stage."
     backbone = self.module.backbone.eval()
-    if not hasattr(backbone.config, 'hidden_sizes'): raise EncoderError(f"{self.name} has no stages of convolutions, so what it knows cannot be remembered: expected a residual network")
+    if not hasattr(backbone.config, 'hidden_sizes'):
+        raise EncoderError(
+            f"{self.name} has no stages of convolutions, so what it knows cannot be remembered: expected a residual network"
+        )
     device, found = next(backbone.parameters()).device, []
     with torch.inference_mode():
         for part in x.split(64):
-            first = backbone(part.to(device).float(), output_hidden_states=True).hidden_states[1]     # (B, C, h, w)
+            first = backbone(part.to(device).float(), output_hidden_states=True).hidden_states[
+                1
+            ]  # (B, C, h, w)
             found.append(torch.cat([first.mean((2, 3)), first.std((2, 3))], 1).cpu())
     return torch.cat(found).double().numpy()
+
 
 def _whitening(texture):
     "(2C + 1, 2C): the mean, and a matrix after which known texture has the covariance of one."
     mean, spread = texture.mean(0), texture.std(0) + 1e-6
-    size, turn = np.linalg.eigh(np.cov((texture - mean).T/spread[:, None]) + RIDGE*np.eye(len(mean)))
-    return np.vstack([mean, turn/size**.5/spread[:, None]]).astype(np.float32)
+    size, turn = np.linalg.eigh(
+        np.cov((texture - mean).T / spread[:, None]) + RIDGE * np.eye(len(mean))
+    )
+    return np.vstack([mean, turn / size**0.5 / spread[:, None]]).astype(np.float32)
+
 
 def _distance_to(known, texture):
     "(N,) Mahalanobis distance of texture to what is known."
     return np.linalg.norm((texture - known[0]) @ known[1:], axis=1)
 
+
 @patch
-def remember(self:Encoder,
-    x_reference:torch.Tensor, # (N, 1, H, W) windows of surveys that it learned from, from its recipe; a few hundred
-    unseen:list, # of (M, 1, H, W), one for each survey that it has not seen; each weighs the same
-)->Encoder: # the same encoder
+def remember(
+    self: Encoder,
+    x_reference: torch.Tensor,  # (N, 1, H, W) windows of surveys that it learned from, from its recipe; a few hundred
+    unseen: list,  # of (M, 1, H, W), one for each survey that it has not seen; each weighs the same
+) -> Encoder:  # the same encoder
     "Keep what is known, for `unlike`. Raises `EncoderError`."
-    if not unseen or min(map(len, unseen)) < FEWEST: raise EncoderError(f"{len(unseen)} unseen surveys, the smallest of {min(map(len, unseen), default=0)} windows: expected at least one, of at least {FEWEST} windows")
+    if not unseen or min(map(len, unseen)) < FEWEST:
+        raise EncoderError(
+            f"{len(unseen)} unseen surveys, the smallest of {min(map(len, unseen), default=0)} windows: expected at least one, of at least {FEWEST} windows"
+        )
     texture = self.texture(x_reference)
-    if len(texture) < texture.shape[1]: raise EncoderError(f"{len(texture)} windows of reference are too few for a texture of {texture.shape[1]} numbers: give at least as many")
+    if len(texture) < texture.shape[1]:
+        raise EncoderError(
+            f"{len(texture)} windows of reference are too few for a texture of {texture.shape[1]} numbers: give at least as many"
+        )
     known = _whitening(texture)
-    distances = np.mean([np.quantile(_distance_to(known, self.texture(x)), MARKS) for x in unseen], axis=0)
-    self._known = {'texture': known, 'distances': distances.tolist(), 'weights': self._digest(_halved)}
+    distances = np.mean(
+        [np.quantile(_distance_to(known, self.texture(x)), MARKS) for x in unseen], axis=0
+    )
+    self._known = {
+        'texture': known,
+        'distances': distances.tolist(),
+        'weights': self._digest(_halved),
+    }
     return self
+
 
 def _remembered(encoder):
     "What an encoder remembers, or None: nothing was, or the weights are others by now."
     known = encoder._known
     return known if known and known['weights'] == encoder._digest(_halved) else None
 
+
 @patch(as_prop=True)
-def remembers(self:Encoder): return _remembered(self) is not None
+def remembers(self: Encoder):
+    return _remembered(self) is not None
+
 
 @patch
-def unlike(self:Encoder,
-    x:torch.Tensor, # (N, 1, H, W) windows from the encoder's recipe
-)->np.ndarray: # (N,) float64 from 0 to 1, or None where nothing is remembered
+def unlike(
+    self: Encoder,
+    x: torch.Tensor,  # (N, 1, H, W) windows from the encoder's recipe
+) -> np.ndarray:  # (N,) float64 from 0 to 1, or None where nothing is remembered
     "Share of windows of unseen surveys that lay nearer to what is known than these."
     known = _remembered(self)
-    if known is None or not len(x): return None
+    if known is None or not len(x):
+        return None
     return np.interp(_distance_to(known['texture'], self.texture(x)), known['distances'], MARKS)
 
+
 @patch
-def doubt(self:Encoder,
-    unlike:np.ndarray, # (N,) from `unlike`, of the windows of a survey; or None
-)->dict: # problem and remedy, as volumes have them; None where there is no doubt
+def doubt(
+    self: Encoder,
+    unlike: np.ndarray,  # (N,) from `unlike`, of the windows of a survey; or None
+) -> dict:  # problem and remedy, as volumes have them; None where there is no doubt
     "What to say of a survey that is unlike all that is known."
-    if unlike is None or len(unlike) < FEWEST: return None
+    if unlike is None or len(unlike) < FEWEST:
+        return None
     far = float((np.asarray(unlike) > FAR).mean())
-    if far <= MOSTLY: return None
+    if far <= MOSTLY:
+        return None
     problem = f"unlike all that {self.name} knows: {far:.0%} of its windows are farther from that than {FAR:.0%} of the windows of surveys new to it were"
-    return {'problem': problem, 'remedy': 'probabilities may be wrong here: look at the hits themselves, or train on labels of this survey'}
+    return {
+        'problem': problem,
+        'remedy': 'probabilities may be wrong here: look at the hits themselves, or train on labels of this survey',
+    }
 
 # %% ../nbs/04_encoder.ipynb #932c545a
 @patch
-def add_neck(self:Encoder,
-    x:torch.Tensor, # (N, 1, H, W) windows from the encoder's recipe, at least 2
-)->Encoder:
+def add_neck(
+    self: Encoder,
+    x: torch.Tensor,  # (N, 1, H, W) windows from the encoder's recipe, at least 2
+) -> Encoder:
     "Standardise pooled tokens with their mean and variance over `x`; an encoder that has a neck gets its statistics anew."
-    if len(x) < 2: raise EncoderError(f"a neck's statistics need at least 2 windows, got {len(x)}")
+    if len(x) < 2:
+        raise EncoderError(f"a neck's statistics need at least 2 windows, got {len(x)}")
     m = self.module
-    with torch.inference_mode(): pooled = torch.cat([m.tokens(b.to(next(m.parameters()).device))[0].float().cpu() for b in x.split(64)])
+    with torch.inference_mode():
+        pooled = torch.cat(
+            [m.tokens(b.to(next(m.parameters()).device))[0].float().cpu() for b in x.split(64)]
+        )
     neck = nn.BatchNorm1d(pooled.shape[1], affine=False).eval()
-    neck.running_mean.copy_(pooled.mean(0)); neck.running_var.copy_(pooled.var(0)); m.neck = neck
+    neck.running_mean.copy_(pooled.mean(0))
+    neck.running_var.copy_(pooled.var(0))
+    m.neck = neck
     self.calibration = None
     return self
 
 # %% ../nbs/04_encoder.ipynb #1c15a9c5
 def _in_order(raw):
     "A safetensors file with its header in the order of names: the library writes facts in the order of chance, and the same weights are to be the same file."
-    n = int.from_bytes(raw[:8], 'little'); head = json.dumps(json.loads(raw[8:8 + n]), sort_keys=True, separators=(',', ':')).encode(); head += b' '*(-len(head) % 8)
-    return len(head).to_bytes(8, 'little') + head + raw[8 + n:]
+    n = int.from_bytes(raw[:8], 'little')
+    head = json.dumps(json.loads(raw[8 : 8 + n]), sort_keys=True, separators=(',', ':')).encode()
+    head += b' ' * (-len(head) % 8)
+    return len(head).to_bytes(8, 'little') + head + raw[8 + n :]
 
-FORMAT = 4 # 1 had a checksum of the weights only, 2 no look, 3 no structure; all are read
-KNOWN = 'refcon.known' # the tensor of `remember`
+
+FORMAT = 4  # 1 had a checksum of the weights only, 2 no look, 3 no structure; all are read
+KNOWN = 'refcon.known'  # the tensor of `remember`
+
 
 @patch
-def save(self:Encoder,
-    folder, # where to write; an encoder that is there is replaced
-    dtype=torch.float32, # torch.float16 halves the file
-)->Path:
+def save(
+    self: Encoder,
+    folder,  # where to write; an encoder that is there is replaced
+    dtype=torch.float32,  # torch.float16 halves the file
+) -> Path:
     "Write the encoder as a folder. Raises `EncoderError` where it cannot."
-    state = {k.removeprefix('backbone.') if k.startswith('backbone.') else f'refcon.{k}': v.detach().cpu().contiguous() for k, v in self.module.state_dict().items()}
+    state = {
+        k.removeprefix('backbone.') if k.startswith('backbone.') else f'refcon.{k}': v.detach()
+        .cpu()
+        .contiguous()
+        for k, v in self.module.state_dict().items()
+    }
     state = {k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}
-    if known := _remembered(self): state[KNOWN] = torch.from_numpy(known['texture'])      # in full precision
-    config = self.module.backbone.config; config.architectures = [type(self.module.backbone).__name__]
+    if known := _remembered(self):
+        state[KNOWN] = torch.from_numpy(known['texture'])  # in full precision
+    config = self.module.backbone.config
+    config.architectures = [type(self.module.backbone).__name__]
     with whole_folder(folder, 'refcon.json', EncoderError) as new:
-        config.save_pretrained(new); (new/'model.safetensors').write_bytes(_in_order(to_safetensors(state, {'format': 'pt', 'refcon': str(FORMAT)})))
-        about = dict(format=FORMAT, name=self.name, pooling=self.module.pooling, neck=self.module.neck is not None, mirror=self.module.mirror, scales=self.module.scales, head_dim=0 if self.module.head is None else self.module.class_dim,
-            look=None if self.parts is None else {'dim': self.parts[1], 'weight': self.look, 'grid': self.module.look.grid},
-            structure=None if self.module.structure is None else {'dim': self.module.structure.out_features, 'weight': self.module.structure_weight},
+        config.save_pretrained(new)
+        (new / 'model.safetensors').write_bytes(
+            _in_order(to_safetensors(state, {'format': 'pt', 'refcon': str(FORMAT)}))
+        )
+        about = dict(
+            format=FORMAT,
+            name=self.name,
+            pooling=self.module.pooling,
+            neck=self.module.neck is not None,
+            mirror=self.module.mirror,
+            scales=self.module.scales,
+            head_dim=0 if self.module.head is None else self.module.class_dim,
+            look=None
+            if self.parts is None
+            else {'dim': self.parts[1], 'weight': self.look, 'grid': self.module.look.grid},
+            structure=None
+            if self.module.structure is None
+            else {
+                'dim': self.module.structure.out_features,
+                'weight': self.module.structure_weight,
+            },
             known=known and {'n': known['texture'].shape[1], 'distances': known['distances']},
-            recipe=self.recipe.to_dict(), metric=self.metric, provenance=self.provenance, calibration=self.calibration, sha256={n: file_sha256(new/n) for n in ('model.safetensors', 'config.json')})
-        write_json(new/'refcon.json', about, EncoderError, checked=True)
+            recipe=self.recipe.to_dict(),
+            metric=self.metric,
+            provenance=self.provenance,
+            calibration=self.calibration,
+            sha256={n: file_sha256(new / n) for n in ('model.safetensors', 'config.json')},
+        )
+        write_json(new / 'refcon.json', about, EncoderError, checked=True)
     event('encoder.written', name=self.name, folder=str(folder))
     return Path(folder)
 
 # %% ../nbs/04_encoder.ipynb #0b060e38
 def _why(error, path=''):
     "What transformers says, in a line."
-    return 'it brings its own code, which is never run: only models that transformers itself knows can be loaded' if 'custom code' in str(error) else reason(error, path)
+    return (
+        'it brings its own code, which is never run: only models that transformers itself knows can be loaded'
+        if 'custom code' in str(error)
+        else reason(error, path)
+    )
 
-MOST = 1 << 17 # larger numbers in a configuration are damage, or meant to fill the memory
 
-def _finite(v): return type(v) in (int, float) and abs(v) < float('inf')
+MOST = 1 << 17  # larger numbers in a configuration are damage, or meant to fill the memory
 
-def calibrates(v, metric)->bool:
+
+def _finite(v):
+    return type(v) in (int, float) and abs(v) < float('inf')
+
+
+def calibrates(v, metric) -> bool:
     "Whether `v` is None or a calibration for distances of this metric, as `confidence` makes it."
-    if v is None: return True
-    curve = lambda: v.get('kind', 'platt') == 'platt' and v.get('scale', 'distance') in ('distance', 'log')
-    return isinstance(v, dict) and v.get('metric') == metric and curve() and _finite(v.get('a')) and _finite(v.get('b'))
+    if v is None:
+        return True
+    curve = lambda: (
+        v.get('kind', 'platt') == 'platt' and v.get('scale', 'distance') in ('distance', 'log')
+    )
+    return (
+        isinstance(v, dict)
+        and v.get('metric') == metric
+        and curve()
+        and _finite(v.get('a'))
+        and _finite(v.get('b'))
+    )
+
 
 def _is_part(v):
     "Whether `v` says how wide a part is and how much it counts, or that there is none."
-    if v is None: return True
-    return isinstance(v, dict) and type(v.get('dim')) is int and 1 <= v['dim'] <= MOST and _finite(v.get('weight')) and 0 <= v['weight'] <= 1
+    if v is None:
+        return True
+    return (
+        isinstance(v, dict)
+        and type(v.get('dim')) is int
+        and 1 <= v['dim'] <= MOST
+        and _finite(v.get('weight'))
+        and 0 <= v['weight'] <= 1
+    )
 
-def _is_structure(v): return _is_part(v) and (v is None or v.keys() == {'dim', 'weight'})
+
+def _is_structure(v):
+    return _is_part(v) and (v is None or v.keys() == {'dim', 'weight'})
+
 
 def _is_look(v):
-    if not _is_part(v): return False
-    return v is None or (v.keys() == {'dim', 'weight', 'grid'} and type(v['grid']) is int and 1 <= v['grid'] <= 16)
+    if not _is_part(v):
+        return False
+    return v is None or (
+        v.keys() == {'dim', 'weight', 'grid'} and type(v['grid']) is int and 1 <= v['grid'] <= 16
+    )
+
 
 def _is_known(v):
     "Whether `v` says what is remembered, or that nothing is."
-    if v is None: return True
-    if not isinstance(v, dict) or v.keys() != {'n', 'distances'}: return False
+    if v is None:
+        return True
+    if not isinstance(v, dict) or v.keys() != {'n', 'distances'}:
+        return False
     d = v['distances']
-    rising = isinstance(d, list) and len(d) == len(MARKS) and all(map(_finite, d)) and d == sorted(d)
+    rising = (
+        isinstance(d, list) and len(d) == len(MARKS) and all(map(_finite, d)) and d == sorted(d)
+    )
     return rising and type(v['n']) is int and 1 <= v['n'] <= 4096
+
 
 def _about(folder, about):
     "What refcon.json says, each thing of the kind that it must be."
-    about = {'neck': False, 'mirror': False, 'scales': [1.], 'look': None, 'structure': None, 'known': None} | about; flag = lambda v: isinstance(v, bool); record = lambda v: isinstance(v, dict)
-    for name, ok, expected in (('pooling', lambda v: v in POOLINGS, f"one of {', '.join(POOLINGS)}"), ('head_dim', lambda v: type(v) is int and 0 <= v <= MOST, f'a whole number from 0 to {MOST:,}'), ('neck', flag, 'true or false'), ('mirror', flag, 'true or false'),
-        ('scales', lambda v: isinstance(v, list) and 1 <= len(v) <= 16 and all(_finite(s) and .1 <= s <= 8 for s in v), 'up to 16 numbers from 0.1 to 8'), ('metric', lambda v: v in ('cosine', 'euclidean'), 'cosine or euclidean'), ('look', _is_look, 'null, or a record of dim, weight and grid'), ('structure', _is_structure, 'null, or a record of dim and weight'), ('known', _is_known, f'null, or a record of n and {len(MARKS)} rising distances'), ('provenance', record, 'a record'),
-        ('calibration', lambda v: calibrates(v, about.get('metric')), 'null, or what confidence.fit_probability gives for the metric'), ('name', lambda v: isinstance(v, str), 'text'), ('recipe', record, 'a record')):
-        if name not in about or not ok(about[name]): raise EncoderError(f"{folder}/refcon.json: {name} is {str(about.get(name, 'missing'))[:60]}: expected {expected}")
-    try: return about | {'recipe': Recipe.from_dict(about['recipe'])}
-    except WindowError as e: raise EncoderError(f"{folder}/refcon.json: {e}") from e
+    about = {
+        'neck': False,
+        'mirror': False,
+        'scales': [1.0],
+        'look': None,
+        'structure': None,
+        'known': None,
+    } | about
+    flag = lambda v: isinstance(v, bool)
+    record = lambda v: isinstance(v, dict)
+    for name, ok, expected in (
+        ('pooling', lambda v: v in POOLINGS, f"one of {', '.join(POOLINGS)}"),
+        (
+            'head_dim',
+            lambda v: type(v) is int and 0 <= v <= MOST,
+            f'a whole number from 0 to {MOST:,}',
+        ),
+        ('neck', flag, 'true or false'),
+        ('mirror', flag, 'true or false'),
+        (
+            'scales',
+            lambda v: (
+                isinstance(v, list)
+                and 1 <= len(v) <= 16
+                and all(_finite(s) and 0.1 <= s <= 8 for s in v)
+            ),
+            'up to 16 numbers from 0.1 to 8',
+        ),
+        ('metric', lambda v: v in ('cosine', 'euclidean'), 'cosine or euclidean'),
+        ('look', _is_look, 'null, or a record of dim, weight and grid'),
+        ('structure', _is_structure, 'null, or a record of dim and weight'),
+        ('known', _is_known, f'null, or a record of n and {len(MARKS)} rising distances'),
+        ('provenance', record, 'a record'),
+        (
+            'calibration',
+            lambda v: calibrates(v, about.get('metric')),
+            'null, or what confidence.fit_probability gives for the metric',
+        ),
+        ('name', lambda v: isinstance(v, str), 'text'),
+        ('recipe', record, 'a record'),
+    ):
+        if name not in about or not ok(about[name]):
+            raise EncoderError(
+                f"{folder}/refcon.json: {name} is {str(about.get(name, 'missing'))[:60]}: expected {expected}"
+            )
+    try:
+        return about | {'recipe': Recipe.from_dict(about['recipe'])}
+    except WindowError as e:
+        raise EncoderError(f"{folder}/refcon.json: {e}") from e
 
-def _numbers(v): return [n for e in (v.values() if isinstance(v, dict) else v) for n in _numbers(e)] if isinstance(v, (dict, list)) else [v] if type(v) in (int, float) else []
+
+def _numbers(v):
+    return (
+        [n for e in (v.values() if isinstance(v, dict) else v) for n in _numbers(e)]
+        if isinstance(v, (dict, list))
+        else [v]
+        if type(v) in (int, float)
+        else []
+    )
+
 
 def _backbone_like(folder, there):
     "A function that makes the backbone of config.json, if its parts may fit so many tensors."
-    path = folder/'config.json'; config = read_json(path, EncoderError, since=None, remedy='copy the encoder again'); deep = [n for k in ('depths', 'num_hidden_layers') for n in _numbers([config.get(k)])]
-    if large := [n for n in _numbers(config) if not abs(n) <= MOST]: raise EncoderError(f"{path} has the number {large[0]:g}: expected none beyond {MOST:,}")
-    if sum(deep) > len(there): raise EncoderError(f"{path} has {sum(deep)} layers, and the weights {len(there)} tensors: they do not fit")
-    try: config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as e: # it fails in as many ways as a configuration can be wrong
-        raise EncoderError(f"{path}: no configuration of a transformers model ({_why(e, folder)})") from e
+    path = folder / 'config.json'
+    config = read_json(path, EncoderError, since=None, remedy='copy the encoder again')
+    deep = [n for k in ('depths', 'num_hidden_layers') for n in _numbers([config.get(k)])]
+    if large := [n for n in _numbers(config) if not abs(n) <= MOST]:
+        raise EncoderError(f"{path} has the number {large[0]:g}: expected none beyond {MOST:,}")
+    if sum(deep) > len(there):
+        raise EncoderError(
+            f"{path} has {sum(deep)} layers, and the weights {len(there)} tensors: they do not fit"
+        )
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as e:  # it fails in as many ways as a configuration can be wrong
+        raise EncoderError(
+            f"{path}: no configuration of a transformers model ({_why(e, folder)})"
+        ) from e
+
     def make():
-        try: return build_backbone(config)
-        except Exception as e: raise EncoderError(f"{path}: no vision model can be made of it ({type(e).__name__}: {' '.join(str(e).split())[:120]})") from e
+        try:
+            return build_backbone(config)
+        except Exception as e:
+            raise EncoderError(
+                f"{path}: no vision model can be made of it ({type(e).__name__}: {' '.join(str(e).split())[:120]})"
+            ) from e
+
     return make
 
+
 def _load_folder(folder):
-    folder = Path(folder); about = read_json(folder/'refcon.json', EncoderError, since=2, remedy='copy the encoder again'); weights = folder/'model.safetensors'
-    if about.get('format') not in range(1, FORMAT + 1): raise EncoderError(f"{folder}: encoder format {about.get('format')}, this version reads 1 to {FORMAT}: update it (pip install --upgrade reflection_connection)")
+    folder = Path(folder)
+    about = read_json(
+        folder / 'refcon.json', EncoderError, since=2, remedy='copy the encoder again'
+    )
+    weights = folder / 'model.safetensors'
+    if about.get('format') not in range(1, FORMAT + 1):
+        raise EncoderError(
+            f"{folder}: encoder format {about.get('format')}, this version reads 1 to {FORMAT}: update it (pip install --upgrade reflection_connection)"
+        )
     sums = about.get('sha256') if about['format'] > 1 else {weights.name: about.get('sha256')}
-    if not isinstance(sums, dict): raise EncoderError(f"{folder}/refcon.json has no checksums (sha256): copy the encoder again")
-    for name in (weights.name, 'config.json')[:1 if about['format'] == 1 else 2]:
-        if not (folder/name).is_file() or file_sha256(folder/name) != sums.get(name): raise EncoderError(f"{folder/name}: missing, or its checksum differs from refcon.json's: the file is damaged or was changed; copy the encoder again")
+    if not isinstance(sums, dict):
+        raise EncoderError(
+            f"{folder}/refcon.json has no checksums (sha256): copy the encoder again"
+        )
+    for name in (weights.name, 'config.json')[: 1 if about['format'] == 1 else 2]:
+        if not (folder / name).is_file() or file_sha256(folder / name) != sums.get(name):
+            raise EncoderError(
+                f"{folder / name}: missing, or its checksum differs from refcon.json's: the file is damaged or was changed; copy the encoder again"
+            )
     about = _about(folder, about)
     try:
-        with safe_open(weights, 'pt') as f: there = {k: tuple(f.get_slice(k).get_shape()) for k in f.keys()}
-    except (SafetensorError, OSError) as e: raise EncoderError(f"{weights}: not a readable safetensors file ({e})") from e
+        with safe_open(weights, 'pt') as f:
+            there = {k: tuple(f.get_slice(k).get_shape()) for k in f.keys()}
+    except (SafetensorError, OSError) as e:
+        raise EncoderError(f"{weights}: not a readable safetensors file ({e})") from e
     backbone = _backbone_like(folder, there)
     facts = [about[n] for n in ('pooling', 'head_dim', 'neck', 'mirror', 'scales')]
-    parts = {f'{part}_{k}': v for part in ('look', 'structure') for k, v in (about[part] or {}).items()}
+    parts = {
+        f'{part}_{k}': v for part in ('look', 'structure') for k, v in (about[part] or {}).items()
+    }
     make = lambda: EncoderModule(backbone(), *facts, **parts)
-    with torch.device('meta'): shapes = make()                           # without memory
-    wanted = {k.removeprefix('backbone.') if k.startswith('backbone.') else f'refcon.{k}': tuple(v.shape) for k, v in shapes.state_dict().items()}
-    if about['known']: wanted[KNOWN] = (about['known']['n'] + 1, about['known']['n'])
-    if odd := sorted(k for k in there.keys() | wanted.keys() if there.get(k) != wanted.get(k)): raise EncoderError(f"{folder}: weights do not fit config.json and refcon.json ({len(odd)} tensors, first {odd[0]}: {there.get(odd[0], 'missing')} in the file, {wanted.get(odd[0], 'none')} expected)")
-    module, state = make(), {k.removeprefix('refcon.') if k.startswith('refcon.') else f'backbone.{k}': v.float() if v.is_floating_point() else v for k, v in load_file(weights).items()}
+    with torch.device('meta'):
+        shapes = make()  # without memory
+    wanted = {
+        k.removeprefix('backbone.') if k.startswith('backbone.') else f'refcon.{k}': tuple(v.shape)
+        for k, v in shapes.state_dict().items()
+    }
+    if about['known']:
+        wanted[KNOWN] = (about['known']['n'] + 1, about['known']['n'])
+    if odd := sorted(k for k in there.keys() | wanted.keys() if there.get(k) != wanted.get(k)):
+        raise EncoderError(
+            f"{folder}: weights do not fit config.json and refcon.json ({len(odd)} tensors, first {odd[0]}: {there.get(odd[0], 'missing')} in the file, {wanted.get(odd[0], 'none')} expected)"
+        )
+    module, state = (
+        make(),
+        {
+            k.removeprefix('refcon.') if k.startswith('refcon.') else f'backbone.{k}': v.float()
+            if v.is_floating_point()
+            else v
+            for k, v in load_file(weights).items()
+        },
+    )
     known = state.pop(KNOWN.removeprefix('refcon.'), None)
     module.load_state_dict(state)
-    encoder = Encoder(module, about['recipe'], about['metric'], about['provenance'], about['calibration'], about['name'])
-    if about['known']: encoder._known = {'texture': known.numpy(), 'distances': about['known']['distances'], 'weights': encoder._digest(_halved)}
+    encoder = Encoder(
+        module,
+        about['recipe'],
+        about['metric'],
+        about['provenance'],
+        about['calibration'],
+        about['name'],
+    )
+    if about['known']:
+        encoder._known = {
+            'texture': known.numpy(),
+            'distances': about['known']['distances'],
+            'weights': encoder._digest(_halved),
+        }
     event('encoder.loaded', name=about['name'], folder=str(folder))
     return encoder
 
 # %% ../nbs/04_encoder.ipynb #d1f6c6b8
 def torchvision_vit(
-    state:dict, # name -> tensor
-)->nn.Module: # a transformers ViT with these weights; None when the names are not torchvision's
+    state: dict,  # name -> tensor
+) -> nn.Module:  # a transformers ViT with these weights; None when the names are not torchvision's
     "Rewrite a ViT's weights from torchvision's layout."
     first = next((k for k in state if k.endswith('conv_proj.weight')), None)
-    if first is None: return None
-    state = {k.removeprefix(first.removesuffix('conv_proj.weight')): v.float() for k, v in state.items()}
+    if first is None:
+        return None
+    state = {
+        k.removeprefix(first.removesuffix('conv_proj.weight')): v.float() for k, v in state.items()
+    }
     try:
-        width, channels, patch, _ = state['conv_proj.weight'].shape; layers = sum(k.endswith('self_attention.in_proj_weight') for k in state)
-        linear = ('mlp.0', 'mlp.3') if 'encoder.layers.encoder_layer_0.mlp.0.weight' in state else ('mlp.linear_1', 'mlp.linear_2')
-        new = {'embeddings.cls_token': state['class_token'], 'embeddings.position_embeddings': state['encoder.pos_embedding'], **{f'layernorm.{e}': state[f'encoder.ln.{e}'] for e in ('weight', 'bias')},
-            **{f'embeddings.patch_embeddings.projection.{e}': state[f'conv_proj.{e}'] for e in ('weight', 'bias')}}
+        width, channels, patch, _ = state['conv_proj.weight'].shape
+        layers = sum(k.endswith('self_attention.in_proj_weight') for k in state)
+        linear = (
+            ('mlp.0', 'mlp.3')
+            if 'encoder.layers.encoder_layer_0.mlp.0.weight' in state
+            else ('mlp.linear_1', 'mlp.linear_2')
+        )
+        new = {
+            'embeddings.cls_token': state['class_token'],
+            'embeddings.position_embeddings': state['encoder.pos_embedding'],
+            **{f'layernorm.{e}': state[f'encoder.ln.{e}'] for e in ('weight', 'bias')},
+            **{
+                f'embeddings.patch_embeddings.projection.{e}': state[f'conv_proj.{e}']
+                for e in ('weight', 'bias')
+            },
+        }
         for i in range(layers):
             of = lambda name: state[f'encoder.layers.encoder_layer_{i}.{name}']
             for e in ('weight', 'bias'):
-                new |= {f'layers.{i}.attention.{n}_proj.{e}': p for n, p in zip('qkv', of(f'self_attention.in_proj_{e}').chunk(3))}
-                pairs = {'attention.o_proj': 'self_attention.out_proj', 'layernorm_before': 'ln_1', 'layernorm_after': 'ln_2', 'mlp.fc1': linear[0], 'mlp.fc2': linear[1]}
-                new |= {f'layers.{i}.{ours}.{e}': of(f'{theirs}.{e}') for ours, theirs in pairs.items()}
-    except KeyError as e: raise EncoderError(f"a ViT in torchvision's layout, but {e} is missing") from e
-    side = round((state['encoder.pos_embedding'].shape[1] - 1)**.5)*patch; heads = {768: 12, 1024: 16, 1280: 16}.get(width, max(1, width//64))
-    config = AutoConfig.for_model('vit', hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=new['layers.0.mlp.fc1.bias'].numel(), patch_size=patch,
-        image_size=side, num_channels=channels, layer_norm_eps=1e-6)
+                new |= {
+                    f'layers.{i}.attention.{n}_proj.{e}': p
+                    for n, p in zip('qkv', of(f'self_attention.in_proj_{e}').chunk(3))
+                }
+                pairs = {
+                    'attention.o_proj': 'self_attention.out_proj',
+                    'layernorm_before': 'ln_1',
+                    'layernorm_after': 'ln_2',
+                    'mlp.fc1': linear[0],
+                    'mlp.fc2': linear[1],
+                }
+                new |= {
+                    f'layers.{i}.{ours}.{e}': of(f'{theirs}.{e}') for ours, theirs in pairs.items()
+                }
+    except KeyError as e:
+        raise EncoderError(f"a ViT in torchvision's layout, but {e} is missing") from e
+    side = round((state['encoder.pos_embedding'].shape[1] - 1) ** 0.5) * patch
+    heads = {768: 12, 1024: 16, 1280: 16}.get(width, max(1, width // 64))
+    config = AutoConfig.for_model(
+        'vit',
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=new['layers.0.mlp.fc1.bias'].numel(),
+        patch_size=patch,
+        image_size=side,
+        num_channels=channels,
+        layer_norm_eps=1e-6,
+    )
     model = AutoModel.from_config(config, trust_remote_code=False)
     left = [k for k in model.load_state_dict(new, strict=False).missing_keys if 'pooler' not in k]
-    if left: raise EncoderError(f"a ViT in torchvision's layout, but {left[0]} could not be filled")
+    if left:
+        raise EncoderError(f"a ViT in torchvision's layout, but {left[0]} could not be filled")
     return model
 
 # %% ../nbs/04_encoder.ipynb #596bb2f7
-def _read_weights(path)->dict:
+def _read_weights(path) -> dict:
     "name -> tensor of a safetensors file, or of a PyTorch file read as weights only."
-    try: state = load_file(path) if Path(path).suffix == '.safetensors' else torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as e: # an unpickler fails in as many ways as files are damaged
-        raise EncoderError(f"{path}: not a readable file of weights ({str(e).splitlines()[0][:120]})") from e
-    for key in ('state_dict', 'model_state_dict', 'model'): state = state[key] if isinstance(state.get(key), dict) else state
+    try:
+        state = (
+            load_file(path)
+            if Path(path).suffix == '.safetensors'
+            else torch.load(path, map_location='cpu', weights_only=True)
+        )
+    except Exception as e:  # an unpickler fails in as many ways as files are damaged
+        raise EncoderError(
+            f"{path}: not a readable file of weights ({str(e).splitlines()[0][:120]})"
+        ) from e
+    for key in ('state_dict', 'model_state_dict', 'model'):
+        state = state[key] if isinstance(state.get(key), dict) else state
     return {k: v for k, v in state.items() if isinstance(v, torch.Tensor)}
+
 
 def _from_torchvision(path, name, head_dim=0):
     "An encoder from a file in torchvision's layout; None when it is in another."
     backbone = torchvision_vit(_read_weights(path))
-    if backbone is None: return None
-    side = backbone.config.image_size; backbone = to_one_channel(backbone)
-    return Encoder(EncoderModule(backbone, 'cls', head_dim), Recipe(size=(side, side)), 'cosine', {'start': str(name), 'trained': False}, name=Path(str(name)).name)
+    if backbone is None:
+        return None
+    side = backbone.config.image_size
+    backbone = to_one_channel(backbone)
+    return Encoder(
+        EncoderModule(backbone, 'cls', head_dim),
+        Recipe(size=(side, side)),
+        'cosine',
+        {'start': str(name), 'trained': False},
+        name=Path(str(name)).name,
+    )
 
 # %% ../nbs/04_encoder.ipynb #b6491de7
 def from_transformers(
-    name, # folder as transformers saves it, or name on the Hugging Face hub
-    pooling:str=None, # default: 'cls' where there is a class token, else 'mean'
-    size:tuple=None, # input (height, width); default: the model's own
-    head_dim:int=0, # 0 = no head
-)->Encoder:
+    name,  # folder as transformers saves it, or name on the Hugging Face hub
+    pooling: str = None,  # default: 'cls' where there is a class token, else 'mean'
+    size: tuple = None,  # input (height, width); default: the model's own
+    head_dim: int = 0,  # 0 = no head
+) -> Encoder:
     "A pretrained vision model as an encoder, its input convolution summed to one channel."
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HFValidationError
-    verbosity = logging.get_verbosity(); logging.set_verbosity_error()
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
     try:
-        if not Path(name).is_dir() and 'model_type' not in json.loads(Path(hf_hub_download(str(name), 'config.json')).read_text()): # no transformers model
-            found = _from_torchvision(hf_hub_download(str(name), 'model.safetensors'), name, head_dim)
-            if found is None: raise ValueError("its config.json has no model_type, and its weights are not a ViT in torchvision's layout")
+        if not Path(name).is_dir() and 'model_type' not in json.loads(
+            Path(hf_hub_download(str(name), 'config.json')).read_text()
+        ):  # no transformers model
+            found = _from_torchvision(
+                hf_hub_download(str(name), 'model.safetensors'), name, head_dim
+            )
+            if found is None:
+                raise ValueError(
+                    "its config.json has no model_type, and its weights are not a ViT in torchvision's layout"
+                )
             return found
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         kind = CLIPVisionModel if config.model_type == 'clip' else AutoModel
-        backbone, report = kind.from_pretrained(name, use_safetensors=True, trust_remote_code=False, output_loading_info=True)
+        backbone, report = kind.from_pretrained(
+            name, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
     except (OSError, ValueError, HFValidationError) as e:
-        where = 'cannot be read as a transformers vision model' if Path(name).is_dir() else 'is no bundled encoder and no folder here, and the Hugging Face hub has it not or cannot be reached'
-        raise EncoderError(f"{name}: {where} (bundled: {', '.join(bundled()) or 'none'}; {_why(e)})") from e
-    finally: logging.set_verbosity(verbosity)
+        where = (
+            'cannot be read as a transformers vision model'
+            if Path(name).is_dir()
+            else 'is no bundled encoder and no folder here, and the Hugging Face hub has it not or cannot be reached'
+        )
+        raise EncoderError(
+            f"{name}: {where} (bundled: {', '.join(bundled()) or 'none'}; {_why(e)})"
+        ) from e
+    finally:
+        logging.set_verbosity(verbosity)
     missing = [k for k in report['missing_keys'] if 'pooler' not in k]
-    if missing: raise EncoderError(f"{name}: weights are missing in the file ({missing[0]} and {len(missing) - 1} more): it is not a checkpoint of a {backbone.config.model_type} model")
+    if missing:
+        raise EncoderError(
+            f"{name}: weights are missing in the file ({missing[0]} and {len(missing) - 1} more): it is not a checkpoint of a {backbone.config.model_type} model"
+        )
     backbone, config = to_one_channel(backbone.float()), backbone.config
-    if pooling is None: pooling = 'mean' if hasattr(config, 'hidden_sizes') or config.model_type.startswith('siglip') else 'cls'
-    side = getattr(config, 'image_size', 224); side = tuple(side) if isinstance(side, (list, tuple)) else (side, side)
-    return Encoder(EncoderModule(backbone, pooling, head_dim), Recipe(size=size or side), 'cosine', {'start': str(name), 'trained': False}, name=str(name))
+    if pooling is None:
+        pooling = (
+            'mean'
+            if hasattr(config, 'hidden_sizes') or config.model_type.startswith('siglip')
+            else 'cls'
+        )
+    side = getattr(config, 'image_size', 224)
+    side = tuple(side) if isinstance(side, (list, tuple)) else (side, side)
+    return Encoder(
+        EncoderModule(backbone, pooling, head_dim),
+        Recipe(size=size or side),
+        'cosine',
+        {'start': str(name), 'trained': False},
+        name=str(name),
+    )
+
 
 @patch(cls_method=True)
-def load(cls:Encoder,
-    name, # bundled name, encoder folder, transformers folder, or hub name
-)->Encoder:
+def load(
+    cls: Encoder,
+    name,  # bundled name, encoder folder, transformers folder, or hub name
+) -> Encoder:
     "Find an encoder and load it. Raises `EncoderError` with the reason when it cannot."
-    if str(name) in bundled(): return _load_folder(_ENCODERS/str(name))
+    if str(name) in bundled():
+        return _load_folder(_ENCODERS / str(name))
     folder = settle(name)
     if folder.is_file():
-        if folder.suffix not in ('.safetensors', '.pt', '.pth') or not (found := _from_torchvision(folder, name)): raise EncoderError(f"{folder}: expected a folder, or weights of a ViT in torchvision's layout (.safetensors, .pt, .pth)")
+        if folder.suffix not in ('.safetensors', '.pt', '.pth') or not (
+            found := _from_torchvision(folder, name)
+        ):
+            raise EncoderError(
+                f"{folder}: expected a folder, or weights of a ViT in torchvision's layout (.safetensors, .pt, .pth)"
+            )
         return found
-    if (folder/'refcon.json').is_file(): return read_steadily(folder, lambda: _load_folder(folder))
-    weights = folder/'model.safetensors'
+    if (folder / 'refcon.json').is_file():
+        return read_steadily(folder, lambda: _load_folder(folder))
+    weights = folder / 'model.safetensors'
     if weights.is_file():
         try:
-            with safe_open(weights, 'pt') as f: ours, foreign = 'refcon' in (f.metadata() or {}), any(k.endswith('conv_proj.weight') for k in f.keys())
-        except SafetensorError as e: raise EncoderError(f"{weights}: not a readable safetensors file ({e})") from e
-        if foreign: return _from_torchvision(weights, name)
-        if ours: raise EncoderError(f"{folder}: refcon.json is missing: without its recipe and pooling the weights give other embeddings; copy the folder whole")
-    if not folder.exists() and '/' not in str(name): raise EncoderError(f"{name}: no bundled encoder has that name ({', '.join(bundled()) or 'none is bundled'}), and no folder here; hub names look like owner/name")
-    if folder.exists() and not (folder/'config.json').is_file(): raise EncoderError(f"{folder}: no encoder there (config.json, model.safetensors and refcon.json expected)")
+            with safe_open(weights, 'pt') as f:
+                ours, foreign = (
+                    'refcon' in (f.metadata() or {}),
+                    any(k.endswith('conv_proj.weight') for k in f.keys()),
+                )
+        except SafetensorError as e:
+            raise EncoderError(f"{weights}: not a readable safetensors file ({e})") from e
+        if foreign:
+            return _from_torchvision(weights, name)
+        if ours:
+            raise EncoderError(
+                f"{folder}: refcon.json is missing: without its recipe and pooling the weights give other embeddings; copy the folder whole"
+            )
+    if not folder.exists() and '/' not in str(name):
+        raise EncoderError(
+            f"{name}: no bundled encoder has that name ({', '.join(bundled()) or 'none is bundled'}), and no folder here; hub names look like owner/name"
+        )
+    if folder.exists() and not (folder / 'config.json').is_file():
+        raise EncoderError(
+            f"{folder}: no encoder there (config.json, model.safetensors and refcon.json expected)"
+        )
     return from_transformers(name)
 
+
 def start_encoder(
-    name:str, # a key of `ARCHITECTURES` (random weights), or anything that `Encoder.load` takes
-    seed:int=0, # of random weights
-    recipe:Recipe=None, # for random weights; loaded encoders bring their own
-    head_dim:int=128, # for random weights
-)->Encoder:
+    name: str,  # a key of `ARCHITECTURES` (random weights), or anything that `Encoder.load` takes
+    seed: int = 0,  # of random weights
+    recipe: Recipe = None,  # for random weights; loaded encoders bring their own
+    head_dim: int = 128,  # for random weights
+) -> Encoder:
     "The encoder that a training starts from."
-    return Encoder.create(name, recipe or Recipe(), seed=seed, head_dim=head_dim) if name in ARCHITECTURES else Encoder.load(name)
+    return (
+        Encoder.create(name, recipe or Recipe(), seed=seed, head_dim=head_dim)
+        if name in ARCHITECTURES
+        else Encoder.load(name)
+    )

@@ -25,137 +25,188 @@ __all__ = ['LEAVE_OUT', 'METRICS', 'OVER', 'DISTANCES', 'BASELINES', 'GRIDS', 'T
 # %% ../nbs/09_evaluate.ipynb #5360a42e
 LEAVE_OUT = ('survey', 'section', 'overlapping', 'none')
 
-def _codes(a, b)->tuple[np.ndarray, np.ndarray]: # int codes of `a` and of `b`, -1 where missing
+
+def _codes(a, b) -> tuple[np.ndarray, np.ndarray]:  # int codes of `a` and of `b`, -1 where missing
     "Number the values of two sequences together; missing values (None, NaN, NA) become -1."
     a, b = (np.asarray(x, dtype=object) for x in (a, b))
     codes, _ = pd.factorize(np.concatenate([a, b]))
-    return codes[:len(a)], codes[len(a):]
+    return codes[: len(a)], codes[len(a) :]
 
-def _column(frame, name, how)->pd.Series:
+
+def _column(frame, name, how) -> pd.Series:
     "The column `name`, or an error that says which rule needs it."
-    if name not in frame: raise ValueError(f"leave-out {how!r} needs a column {name!r}, the table has {list(frame.columns)}: "
-                                           f"add it or choose another of {LEAVE_OUT}")
+    if name not in frame:
+        raise ValueError(
+            f"leave-out {how!r} needs a column {name!r}, the table has {list(frame.columns)}: "
+            f"add it or choose another of {LEAVE_OUT}"
+        )
     return frame[name]
 
-def _same(queries, gallery, name)->np.ndarray: # (Q, G) bool; a column that a table lacks is missing everywhere
+
+def _same(
+    queries, gallery, name
+) -> np.ndarray:  # (Q, G) bool; a column that a table lacks is missing everywhere
     "Where query and candidate agree in a column; missing agrees with missing."
-    q, g = (f[name] if name in f else [None]*len(f) for f in (queries, gallery))
+    q, g = (f[name] if name in f else [None] * len(f) for f in (queries, gallery))
     q, g = _codes(q, g)
     return q[:, None] == g[None]
 
 # %% ../nbs/09_evaluate.ipynb #bddd1dbc
-def _overlap_1d(queries, gallery, start, size)->np.ndarray: # (Q, G) bool
+def _overlap_1d(queries, gallery, start, size) -> np.ndarray:  # (Q, G) bool
     "Where the half-open ranges [start, start+size) of query and candidate meet; without numbers the range is the whole section."
+
     def ends(f):
-        if start not in f or size not in f: return np.full(len(f), -np.inf), np.full(len(f), np.inf)
+        if start not in f or size not in f:
+            return np.full(len(f), -np.inf), np.full(len(f), np.inf)
         a, n = (pd.to_numeric(f[c]).to_numpy(float, na_value=np.nan) for c in (start, size))
         known = np.isfinite(a) & np.isfinite(n)
         return np.where(known, a, -np.inf), np.where(known, a + n, np.inf)
+
     (qa, qb), (ga, gb) = ends(queries), ends(gallery)
     return (qa[:, None] < gb[None]) & (ga[None] < qb[:, None])
 
+
 def leave_out_mask(
-    queries:pd.DataFrame, # Q windows: id, and what `how` needs of survey, source, line_kind, line, top, left, height, width
-    gallery:pd.DataFrame, # G windows, same columns
-    how:str,              # 'survey', 'section', 'overlapping' or 'none'
-)->np.ndarray: # (Q, G) bool, True = the candidate is left out of that query's ranking
+    queries: pd.DataFrame,  # Q windows: id, and what `how` needs of survey, source, line_kind, line, top, left, height, width
+    gallery: pd.DataFrame,  # G windows, same columns
+    how: str,  # 'survey', 'section', 'overlapping' or 'none'
+) -> np.ndarray:  # (Q, G) bool, True = the candidate is left out of that query's ranking
     """Which candidates are kept from each query's ranking; the query itself (same id) always is.
 
     `survey`: same survey. `section`: same source, line kind and line. `overlapping`: same section and boxes that share a pixel
     (half-open; a window without a box is its whole section). Raises ValueError for an unknown `how`, a column that is not there,
     or a missing survey or source: what is unknown can't be shown to be kept out."""
-    if how not in LEAVE_OUT: raise ValueError(f"leave-out expects one of {LEAVE_OUT}, got {how!r}")
-    for f in (queries, gallery): _column(f, 'id', how)
+    if how not in LEAVE_OUT:
+        raise ValueError(f"leave-out expects one of {LEAVE_OUT}, got {how!r}")
+    for f in (queries, gallery):
+        _column(f, 'id', how)
     mask = _same(queries, gallery, 'id')
-    if how == 'none': return mask
+    if how == 'none':
+        return mask
     key = 'survey' if how == 'survey' else 'source'
     for f in (queries, gallery):
-        if how == 'overlapping' and key not in f: return mask      # bare images: nothing but the id is known
+        if how == 'overlapping' and key not in f:
+            return mask  # bare images: nothing but the id is known
         n = _column(f, key, how).isna().sum()
-        if n and how != 'overlapping': raise ValueError(f"leave-out {how!r}: {n} of {len(f)} windows have no {key}: fill the column in, "
-                                                        f"drop these windows, or choose another of {LEAVE_OUT}")
-    if how == 'survey': return mask | _same(queries, gallery, key)
+        if n and how != 'overlapping':
+            raise ValueError(
+                f"leave-out {how!r}: {n} of {len(f)} windows have no {key}: fill the column in, "
+                f"drop these windows, or choose another of {LEAVE_OUT}"
+            )
+    if how == 'survey':
+        return mask | _same(queries, gallery, key)
     same = _same(queries, gallery, key) & queries[key].notna().to_numpy()[:, None]
-    for c in ('line_kind', 'line'): same &= _same(queries, gallery, c)
+    for c in ('line_kind', 'line'):
+        same &= _same(queries, gallery, c)
     if how == 'overlapping':
-        for c in (('top', 'height'), ('left', 'width')): same &= _overlap_1d(queries, gallery, *c)
+        for c in (('top', 'height'), ('left', 'width')):
+            same &= _overlap_1d(queries, gallery, *c)
     return mask | same
 
 # %% ../nbs/09_evaluate.ipynb #898bc231
 def default_leave_out(
-    frame:pd.DataFrame, # windows
-)->str: # 'survey' where the table knows at least two surveys, else 'overlapping'
+    frame: pd.DataFrame,  # windows
+) -> str:  # 'survey' where the table knows at least two surveys, else 'overlapping'
     "The strictest rule that the table can answer: whole surveys, or at least no shared pixels."
     known = 'survey' in frame and frame['survey'].notna().all() and frame['survey'].nunique() > 1
     return 'survey' if known else 'overlapping'
 
 # %% ../nbs/09_evaluate.ipynb #c4d57967
-def _tie_groups(d, rel)->tuple: # each (B, G): start, size, relevant before, relevant inside the tie group of each rank
+def _tie_groups(
+    d, rel
+) -> tuple:  # each (B, G): start, size, relevant before, relevant inside the tie group of each rank
     "Sort rows by distance and describe the group of equal distances that each rank belongs to."
     order = np.argsort(d, axis=1)
-    d, rel, pos = np.take_along_axis(d, order, 1), np.take_along_axis(rel, order, 1), np.arange(d.shape[1])
-    new = np.ones(d.shape, bool); new[:, 1:] = d[:, 1:] != d[:, :-1]
-    last = np.ones(d.shape, bool); last[:, :-1] = new[:, 1:]
+    d, rel, pos = (
+        np.take_along_axis(d, order, 1),
+        np.take_along_axis(rel, order, 1),
+        np.arange(d.shape[1]),
+    )
+    new = np.ones(d.shape, bool)
+    new[:, 1:] = d[:, 1:] != d[:, :-1]
+    last = np.ones(d.shape, bool)
+    last[:, :-1] = new[:, 1:]
     start = np.maximum.accumulate(np.where(new, pos, 0), axis=1)
     end = np.minimum.accumulate(np.where(last, pos + 1, len(pos))[:, ::-1], axis=1)[:, ::-1]
-    before = np.zeros((len(d), len(pos) + 1), np.int64); np.cumsum(rel, axis=1, out=before[:, 1:])
+    before = np.zeros((len(d), len(pos) + 1), np.int64)
+    np.cumsum(rel, axis=1, out=before[:, 1:])
     r0 = np.take_along_axis(before, start, 1)
     return start, end - start, r0, np.take_along_axis(before, end, 1) - r0
 
-def _expected_rr(start, size, r0, r)->np.ndarray: # (B,)
+
+def _expected_rr(start, size, r0, r) -> np.ndarray:  # (B,)
     "Expected reciprocal rank of the first relevant candidate, over all orders of its tie group."
     rows, cols = np.nonzero((r0 == 0) & (r > 0))
     s, n, r = (x[rows, cols] for x in (start, size, r))
-    i = cols - s + 1                                             # place inside the group
+    i = cols - s + 1  # place inside the group
     ok = n - i >= r - 1
     rows, cols, n, r, i = rows[ok], cols[ok], n[ok], r[ok], i[ok]
     log_comb = lambda a, b: gammaln(a + 1) - gammaln(b + 1) - gammaln(a - b + 1)
-    first = np.exp(log_comb(n - i, r - 1) - log_comb(n, r))      # chance that the first relevant one stands at place i
-    return np.bincount(rows, first/(cols + 1), minlength=len(start))
+    first = np.exp(
+        log_comb(n - i, r - 1) - log_comb(n, r)
+    )  # chance that the first relevant one stands at place i
+    return np.bincount(rows, first / (cols + 1), minlength=len(start))
 
 # %% ../nbs/09_evaluate.ipynb #79bc6c34
 METRICS = ('ap', 'rr', 'p_at_1', 'p_at_3', 'p_at_10', 'r_precision')
 
-def _metrics_block(d, rel, left_out)->np.ndarray: # (B, 8): n_candidates, n_relevant, METRICS
+
+def _metrics_block(d, rel, left_out) -> np.ndarray:  # (B, 8): n_candidates, n_relevant, METRICS
     "The metrics of a block of queries; see `rank_metrics`."
     rel = rel & ~left_out
     n_cand, n_rel = (~left_out).sum(1), rel.sum(1)
-    start, size, r0, r = _tie_groups(np.where(left_out, np.inf, d), rel)   # what is left out comes last and is never relevant
-    place, share = np.arange(d.shape[1]), r/size
-    ap = (share*(r0 + 1 + (place - start)*(r - 1)/np.maximum(size - 1, 1))/(place + 1)).sum(1)
-    cum = np.concatenate([np.zeros((len(d), 1)), np.cumsum(share, axis=1)], axis=1)   # expected relevant ones among the first k
-    p_at = [cum[:, min(k, d.shape[1])]/np.maximum(np.minimum(k, n_cand), 1) for k in (1, 3, 10)]
+    start, size, r0, r = _tie_groups(
+        np.where(left_out, np.inf, d), rel
+    )  # what is left out comes last and is never relevant
+    place, share = np.arange(d.shape[1]), r / size
+    ap = (share * (r0 + 1 + (place - start) * (r - 1) / np.maximum(size - 1, 1)) / (place + 1)).sum(
+        1
+    )
+    cum = np.concatenate(
+        [np.zeros((len(d), 1)), np.cumsum(share, axis=1)], axis=1
+    )  # expected relevant ones among the first k
+    p_at = [cum[:, min(k, d.shape[1])] / np.maximum(np.minimum(k, n_cand), 1) for k in (1, 3, 10)]
     found = np.take_along_axis(cum, n_rel[:, None], 1)[:, 0]
-    with np.errstate(invalid='ignore'): ap, r_prec = ap/n_rel, found/n_rel   # no relevant candidate: 0/0 = NaN, on purpose
+    with np.errstate(invalid='ignore'):
+        ap, r_prec = ap / n_rel, found / n_rel  # no relevant candidate: 0/0 = NaN, on purpose
     scores = np.stack([ap, _expected_rr(start, size, r0, r), *p_at, r_prec], axis=1)
     scores[n_rel == 0] = np.nan
     return np.concatenate([np.stack([n_cand, n_rel], axis=1), scores], axis=1)
 
 # %% ../nbs/09_evaluate.ipynb #83f3ec97
-def _check_ranking(distances, q_labels, g_labels, left_out)->tuple: # distances, query codes, gallery codes, mask without unlabelled
+def _check_ranking(
+    distances, q_labels, g_labels, left_out
+) -> tuple:  # distances, query codes, gallery codes, mask without unlabelled
     "Shapes agree; candidates without a label can't be judged and are left out."
     distances = np.asarray(distances)
     shape = (len(q_labels), len(g_labels))
     if distances.shape != shape:
-        raise ValueError(f"expected distances of shape (queries, gallery) = {shape}, got {distances.shape}: one label per row and per column")
-    if left_out is None: left_out = np.zeros(shape, bool)
+        raise ValueError(
+            f"expected distances of shape (queries, gallery) = {shape}, got {distances.shape}: one label per row and per column"
+        )
+    if left_out is None:
+        left_out = np.zeros(shape, bool)
     left_out = np.asarray(left_out)
     if left_out.shape != shape or left_out.dtype != bool:
-        raise ValueError(f"expected left_out to be bool of shape {shape}, got {left_out.dtype} {left_out.shape}: use leave_out_mask")
+        raise ValueError(
+            f"expected left_out to be bool of shape {shape}, got {left_out.dtype} {left_out.shape}: use leave_out_mask"
+        )
     q, g = _codes(q_labels, g_labels)
     return distances, q, g, left_out
 
-def _blocks(n_rows, n_cols, cells=2_000_000): # yields slices over rows
+
+def _blocks(n_rows, n_cols, cells=2_000_000):  # yields slices over rows
     "Row blocks of about `cells` cells, so that memory does not grow with the number of queries."
-    step = max(1, cells//max(n_cols, 1))
+    step = max(1, cells // max(n_cols, 1))
     return (slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step))
 
+
 def rank_metrics(
-    distances:np.ndarray,     # (Q, G) finite where not left out; smaller is more alike
-    q_labels:Sequence,        # (Q,) classes of the queries, None or NaN where unknown
-    g_labels:Sequence,        # (G,) classes of the candidates
-    left_out:np.ndarray=None, # (Q, G) bool, True = not a candidate of that query (`leave_out_mask`)
-)->pd.DataFrame: # a row per query: label, n_candidates, n_relevant, ap, rr, p_at_1, p_at_3, p_at_10, r_precision (0 to 1)
+    distances: np.ndarray,  # (Q, G) finite where not left out; smaller is more alike
+    q_labels: Sequence,  # (Q,) classes of the queries, None or NaN where unknown
+    g_labels: Sequence,  # (G,) classes of the candidates
+    left_out: np.ndarray = None,  # (Q, G) bool, True = not a candidate of that query (`leave_out_mask`)
+) -> pd.DataFrame:  # a row per query: label, n_candidates, n_relevant, ap, rr, p_at_1, p_at_3, p_at_10, r_precision (0 to 1)
     """Retrieval metrics of every query, as expected values over the orders of tied candidates.
 
     A candidate is relevant if it has the query's label. Candidates without a label can't be judged and are left out; queries without
@@ -168,58 +219,85 @@ def rank_metrics(
         bad = ~(np.isfinite(d) | left)
         if bad.any():
             i, j = np.argwhere(bad)[0]
-            raise ValueError(f"expected finite distances, got {d[i, j]} at query {s.start + i}, candidate {j} ({bad.sum()} in this block): "
-                             "drop empty windows before embedding or leave them out")
+            raise ValueError(
+                f"expected finite distances, got {d[i, j]} at query {s.start + i}, candidate {j} ({bad.sum()} in this block): "
+                "drop empty windows before embedding or leave them out"
+            )
         out.append(_metrics_block(d, (q[s, None] == g[None]) & (q[s, None] >= 0), left))
-    table = pd.DataFrame(np.concatenate(out) if out else np.zeros((0, 8)), columns=['n_candidates', 'n_relevant', *METRICS])
+    table = pd.DataFrame(
+        np.concatenate(out) if out else np.zeros((0, 8)),
+        columns=['n_candidates', 'n_relevant', *METRICS],
+    )
     table = table.astype({'n_candidates': int, 'n_relevant': int})
     table.insert(0, 'label', np.asarray(q_labels, dtype=object))
     return table
 
 # %% ../nbs/09_evaluate.ipynb #e4a50c8f
 def expected_ap(
-    n_relevant:np.ndarray,   # relevant candidates, 0 to n_candidates
-    n_candidates:np.ndarray, # candidates
-)->np.ndarray: # float, NaN where nothing is relevant
+    n_relevant: np.ndarray,  # relevant candidates, 0 to n_candidates
+    n_candidates: np.ndarray,  # candidates
+) -> np.ndarray:  # float, NaN where nothing is relevant
     "Expected average precision of a random order: (H_N + (R-1)/(N-1) (N-H_N))/N."
     r, n = np.atleast_1d(n_relevant).astype(int), np.atleast_1d(n_candidates).astype(int)
-    if r.shape != n.shape or (r < 0).any() or (r > n).any(): raise ValueError(f"expected 0 <= n_relevant <= n_candidates, got {n_relevant} of {n_candidates}")
-    h = np.concatenate([[0.], np.cumsum(1/np.arange(1, n.max(initial=0) + 1))])[n]
-    value = (h + (r - 1)/np.maximum(n - 1, 1)*(n - h))/np.maximum(n, 1)
+    if r.shape != n.shape or (r < 0).any() or (r > n).any():
+        raise ValueError(
+            f"expected 0 <= n_relevant <= n_candidates, got {n_relevant} of {n_candidates}"
+        )
+    h = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n.max(initial=0) + 1))])[n]
+    value = (h + (r - 1) / np.maximum(n - 1, 1) * (n - h)) / np.maximum(n, 1)
     return np.where(r > 0, value, np.nan)
 
-def _macro(values, labels)->float|None:
+
+def _macro(values, labels) -> float | None:
     "Mean over classes of the class means; NaN values do not count."
-    means = pd.Series(np.asarray(values, float)).groupby(np.asarray(labels, dtype=object)).mean().dropna()
+    means = (
+        pd.Series(np.asarray(values, float))
+        .groupby(np.asarray(labels, dtype=object))
+        .mean()
+        .dropna()
+    )
     return float(means.mean()) if len(means) else None
 
-def _chance(per_query)->dict:
+
+def _chance(per_query) -> dict:
     "Chance level from the columns label, n_candidates, n_relevant of `rank_metrics`."
     ap = expected_ap(per_query['n_relevant'], per_query['n_candidates'])
-    return dict(macro_map=_macro(ap, per_query['label']), map=float(np.nanmean(ap)) if np.isfinite(ap).any() else None)
+    return dict(
+        macro_map=_macro(ap, per_query['label']),
+        map=float(np.nanmean(ap)) if np.isfinite(ap).any() else None,
+    )
+
 
 def chance_level(
-    q_labels:Sequence,        # (Q,) classes of the queries
-    g_labels:Sequence,        # (G,) classes of the candidates
-    left_out:np.ndarray=None, # (Q, G) bool, True = not a candidate
-)->dict: # {'macro_map', 'map'}: floats, None where no query has a relevant candidate
+    q_labels: Sequence,  # (Q,) classes of the queries
+    g_labels: Sequence,  # (G,) classes of the candidates
+    left_out: np.ndarray = None,  # (Q, G) bool, True = not a candidate
+) -> dict:  # {'macro_map', 'map'}: floats, None where no query has a relevant candidate
     "What a random ranking scores in expectation, with the same candidates left out."
     q, g = _codes(q_labels, g_labels)
-    if left_out is None: left_out = np.zeros((len(q), len(g)), bool)
-    _, q, g, left_out = _check_ranking(np.broadcast_to(0., (len(q), len(g))), q_labels, g_labels, left_out)
+    if left_out is None:
+        left_out = np.zeros((len(q), len(g)), bool)
+    _, q, g, left_out = _check_ranking(
+        np.broadcast_to(0.0, (len(q), len(g))), q_labels, g_labels, left_out
+    )
     counts = []
     for s in _blocks(*left_out.shape):
         cand = ~left_out[s] & (g >= 0)[None]
         counts.append(np.stack([cand.sum(1), (cand & (q[s, None] == g[None])).sum(1)], axis=1))
     n_cand, n_rel = np.concatenate(counts).T
-    return _chance(pd.DataFrame(dict(label=np.asarray(q_labels, dtype=object), n_candidates=n_cand, n_relevant=n_rel)))
+    return _chance(
+        pd.DataFrame(
+            dict(label=np.asarray(q_labels, dtype=object), n_candidates=n_cand, n_relevant=n_rel)
+        )
+    )
 
 # %% ../nbs/09_evaluate.ipynb #751c179d
 OVER = ('survey', 'section', 'window')
 
+
 def resampled_over(
-    per_query:pd.DataFrame, # a row per query, with the columns survey and section where they are known
-)->str: # one of `OVER`
+    per_query: pd.DataFrame,  # a row per query, with the columns survey and section where they are known
+) -> str:  # one of `OVER`
     """What a bootstrap has to draw first: the largest thing that is known and of which there are at least two.
 
     Surveys where every query's is known, else sections. Where some queries have neither, whichever is known of more;
@@ -228,192 +306,314 @@ def resampled_over(
     partial = [name for name in OVER[:2] if name in per_query and name not in complete]
     partial.sort(key=lambda name: per_query[name].isna().sum())
     for name in complete + partial:
-        if 2 <= len(set(_groups(per_query, name))) < len(per_query): return name
+        if 2 <= len(set(_groups(per_query, name))) < len(per_query):
+            return name
     return 'window'
 
-def _groups(per_query, over)->np.ndarray|None: # (n,) int, what each query belongs to; None: to nothing but itself
+
+def _groups(
+    per_query, over
+) -> np.ndarray | None:  # (n,) int, what each query belongs to; None: to nothing but itself
     "Groups that a bootstrap draws; a query of unknown survey or section is a group of its own."
-    if over == 'window': return None
+    if over == 'window':
+        return None
     groups, names = pd.factorize(per_query[over].to_numpy(object))
     unknown = groups < 0
     groups[unknown] = len(names) + np.arange(unknown.sum())
     return groups
 
+
 def _draws(
-    groups, # (n,) what each query belongs to; None: queries are drawn within their class
-    labels, # (n,) classes
-    n_boot:int,
+    groups,  # (n,) what each query belongs to; None: queries are drawn within their class
+    labels,  # (n,) classes
+    n_boot: int,
     rng,
-): # yields (b, n) int, how often each query was drawn
+):  # yields (b, n) int, how often each query was drawn
     "Bootstrap draws, in chunks of bounded memory: groups with replacement, then as many queries within each."
-    n, step = len(labels), max(1, 2_000_000//len(labels))
-    strata = [np.flatnonzero(codes == k) for codes in [pd.factorize(labels if groups is None else groups)[0]] for k in range(codes.max() + 1)]
+    n, step = len(labels), max(1, 2_000_000 // len(labels))
+    strata = [
+        np.flatnonzero(codes == k)
+        for codes in [pd.factorize(labels if groups is None else groups)[0]]
+        for k in range(codes.max() + 1)
+    ]
     for i in range(0, n_boot, step):
         b = min(step, n_boot - i)
         times = np.ones((b, len(strata)), int)
-        if groups is not None: times = rng.multinomial(len(strata), np.full(len(strata), 1/len(strata)), size=b)
+        if groups is not None:
+            times = rng.multinomial(len(strata), np.full(len(strata), 1 / len(strata)), size=b)
         out = np.empty((b, n), int)
-        for k, rows in enumerate(strata): out[:, rows] = rng.multinomial(times[:, k]*len(rows), np.full(len(rows), 1/len(rows)))
+        for k, rows in enumerate(strata):
+            out[:, rows] = rng.multinomial(
+                times[:, k] * len(rows), np.full(len(rows), 1 / len(rows))
+            )
         yield out
 
-def _means(weights, values)->np.ndarray: # (b, m) means of (n, m) values by (b, n) weights; NaN where nothing was drawn
+
+def _means(
+    weights, values
+) -> np.ndarray:  # (b, m) means of (n, m) values by (b, n) weights; NaN where nothing was drawn
     total = weights.sum(1, keepdims=True)
-    with np.errstate(invalid='ignore'): return np.where(total > 0, weights @ values/np.maximum(total, 1), np.nan)
+    with np.errstate(invalid='ignore'):
+        return np.where(total > 0, weights @ values / np.maximum(total, 1), np.nan)
+
 
 def _boot(
-    values, # (n, m) of n queries
-    labels, # (n,) classes
-    groups, # see `_draws`
-    n_boot:int,
+    values,  # (n, m) of n queries
+    labels,  # (n,) classes
+    groups,  # see `_draws`
+    n_boot: int,
     rng,
-)->tuple: # (n_boot, m) means; class -> (n_boot,) means of the first column; (n_boot,) mean over the classes drawn of these
+) -> tuple:  # (n_boot, m) means; class -> (n_boot,) means of the first column; (n_boot,) mean over the classes drawn of these
     "Bootstrap means of one sample of queries at a time: what is drawn is drawn for all classes together."
     classes = sorted(set(labels), key=str)
-    at, means, by_class = {c: np.flatnonzero(np.asarray(labels, dtype=object) == c) for c in classes}, [], []
+    at, means, by_class = (
+        {c: np.flatnonzero(np.asarray(labels, dtype=object) == c) for c in classes},
+        [],
+        [],
+    )
     for w in _draws(groups, labels, n_boot, rng):
         means.append(_means(w, values))
-        by_class.append(np.concatenate([_means(w[:, rows], values[rows, :1]) for rows in at.values()], 1))
+        by_class.append(
+            np.concatenate([_means(w[:, rows], values[rows, :1]) for rows in at.values()], 1)
+        )
     by_class = np.concatenate(by_class)
     return np.concatenate(means), dict(zip(classes, by_class.T)), np.nanmean(by_class, 1)
 
-def _interval(draws)->list: # [lo, hi]
+
+def _interval(draws) -> list:  # [lo, hi]
     "95 % percentile interval of the draws that have a value."
-    if not np.isfinite(draws).any(): return None
+    if not np.isfinite(draws).any():
+        return None
     return [float(x) for x in np.nanpercentile(draws, [2.5, 97.5])]
 
+
 def _check_boot(n_boot):
-    if n_boot < 1: raise ValueError(f"expected n_boot of at least 1, got {n_boot}: 1000 is enough for an interval")
+    if n_boot < 1:
+        raise ValueError(
+            f"expected n_boot of at least 1, got {n_boot}: 1000 is enough for an interval"
+        )
 
 # %% ../nbs/09_evaluate.ipynb #92e383e7
-_NAMES = dict(map='ap', p_at_1='p_at_1', p_at_3='p_at_3', p_at_10='p_at_10', mrr='rr', r_precision='r_precision')
+_NAMES = dict(
+    map='ap',
+    p_at_1='p_at_1',
+    p_at_3='p_at_3',
+    p_at_10='p_at_10',
+    mrr='rr',
+    r_precision='r_precision',
+)
+
 
 def summarise(
-    per_query:pd.DataFrame, # as from `rank_metrics`, with survey and section where they are known
-    n_boot:int=1000,        # bootstrap draws
-    seed:int=0,             # of the bootstrap
-)->dict: # macro_map, map, p_at_1, p_at_3, p_at_10, mrr, r_precision, each with <name>_ci [lo, hi]; per_class, per_survey; n_queries; n_skipped; intervals
+    per_query: pd.DataFrame,  # as from `rank_metrics`, with survey and section where they are known
+    n_boot: int = 1000,  # bootstrap draws
+    seed: int = 0,  # of the bootstrap
+) -> dict:  # macro_map, map, p_at_1, p_at_3, p_at_10, mrr, r_precision, each with <name>_ci [lo, hi]; per_class, per_survey; n_queries; n_skipped; intervals
     """Means over queries, each with its 95 % bootstrap interval; macro_map is the mean over classes of the class means.
 
     Windows of a survey are alike, so `intervals` are over surveys, or sections, where these are known ({'over': 'survey', 'n': 7}): they are drawn first,
     then windows within them. `n_queries` were scored, `n_skipped` had no label or nothing relevant to find. Plain floats and None: ready for JSON."""
     _check_boot(n_boot)
-    scored = per_query[per_query['ap'].notna()].sort_values('label', kind='stable', key=lambda c: c.astype(str))
+    scored = per_query[per_query['ap'].notna()].sort_values(
+        'label', kind='stable', key=lambda c: c.astype(str)
+    )
     over = resampled_over(scored)
     groups = _groups(scored, over)
-    out = dict(n_queries=len(scored), n_skipped=len(per_query) - len(scored), per_class={}, intervals=dict(over=over, n=len(scored) if groups is None else len(set(groups))))
-    if not len(scored): return dict.fromkeys(['macro_map', 'macro_map_ci', *(f'{k}{e}' for k in _NAMES for e in ('', '_ci'))]) | out
+    out = dict(
+        n_queries=len(scored),
+        n_skipped=len(per_query) - len(scored),
+        per_class={},
+        intervals=dict(over=over, n=len(scored) if groups is None else len(set(groups))),
+    )
+    if not len(scored):
+        return (
+            dict.fromkeys(
+                ['macro_map', 'macro_map_ci', *(f'{k}{e}' for k in _NAMES for e in ('', '_ci'))]
+            )
+            | out
+        )
     columns, labels = list(_NAMES.values()), scored['label'].to_numpy(object)
-    draws, class_draws, macro_draws = _boot(scored[columns].to_numpy(float), labels, groups, n_boot, np.random.default_rng(seed))
+    draws, class_draws, macro_draws = _boot(
+        scored[columns].to_numpy(float), labels, groups, n_boot, np.random.default_rng(seed)
+    )
     for label, rows in scored.groupby('label', sort=False):
-        out['per_class'][str(label)] = dict(map=float(rows.ap.mean()), p_at_1=float(rows.p_at_1.mean()), n=len(rows), map_ci=_interval(class_draws[label]))
-    if 'survey' in scored: out['per_survey'] = {str(s): dict(map=float(rows.ap.mean()), n=len(rows)) for s, rows in scored.groupby('survey')}
+        out['per_class'][str(label)] = dict(
+            map=float(rows.ap.mean()),
+            p_at_1=float(rows.p_at_1.mean()),
+            n=len(rows),
+            map_ci=_interval(class_draws[label]),
+        )
+    if 'survey' in scored:
+        out['per_survey'] = {
+            str(s): dict(map=float(rows.ap.mean()), n=len(rows))
+            for s, rows in scored.groupby('survey')
+        }
     figures = dict(macro_map=_macro(scored.ap, scored.label), macro_map_ci=_interval(macro_draws))
-    for (name, col), d in zip(_NAMES.items(), draws.T): figures |= {name: float(scored[col].mean()), f'{name}_ci': _interval(d)}
+    for (name, col), d in zip(_NAMES.items(), draws.T):
+        figures |= {name: float(scored[col].mean()), f'{name}_ci': _interval(d)}
     return figures | out
 
 # %% ../nbs/09_evaluate.ipynb #05159b10
 def paired_bootstrap(
-    per_query_a:pd.DataFrame, # as from `rank_metrics` or `evaluate_embeddings`
-    per_query_b:pd.DataFrame, # the same queries in the same order, another method
-    metric:str='ap',          # a column of both
-    n_boot:int=10000,         # bootstrap draws
-    seed:int=0,               # of the bootstrap
-    over:str=None,            # what is drawn first, one of `OVER`; default: `resampled_over`
-)->dict: # {'difference': a - b of the macro means, 'ci': [lo, hi] 95 %, 'p': two-sided, 'over': what was drawn}
+    per_query_a: pd.DataFrame,  # as from `rank_metrics` or `evaluate_embeddings`
+    per_query_b: pd.DataFrame,  # the same queries in the same order, another method
+    metric: str = 'ap',  # a column of both
+    n_boot: int = 10000,  # bootstrap draws
+    seed: int = 0,  # of the bootstrap
+    over: str = None,  # what is drawn first, one of `OVER`; default: `resampled_over`
+) -> dict:  # {'difference': a - b of the macro means, 'ci': [lo, hi] 95 %, 'p': two-sided, 'over': what was drawn}
     "Is the macro-averaged `metric` of `a` above that of `b`? Queries that are NaN in either are left out."
     _check_boot(n_boot)
     a, b = (p.reset_index(drop=True) for p in (per_query_a, per_query_b))
     for p in (a, b):
-        if metric not in p: raise ValueError(f"expected a metric among {[m for m in METRICS if m in p]}, got {metric!r}")
+        if metric not in p:
+            raise ValueError(
+                f"expected a metric among {[m for m in METRICS if m in p]}, got {metric!r}"
+            )
     for c in ('label', 'id'):
-        if c in a and c in b and (len(a) != len(b) or not (a[c].fillna('') == b[c].fillna('')).all()):
-            raise ValueError(f"the two tables differ in {c!r} ({len(a)} and {len(b)} queries): compare the same queries in the same order")
+        if (
+            c in a
+            and c in b
+            and (len(a) != len(b) or not (a[c].fillna('') == b[c].fillna('')).all())
+        ):
+            raise ValueError(
+                f"the two tables differ in {c!r} ({len(a)} and {len(b)} queries): compare the same queries in the same order"
+            )
     diff = (a[metric] - b[metric]).astype(float)
     keep = diff.notna() & a['label'].notna()
-    if not keep.any(): raise ValueError("no query is scored in both tables: nothing to compare")
+    if not keep.any():
+        raise ValueError("no query is scored in both tables: nothing to compare")
     rng, diff, label = np.random.default_rng(seed), diff[keep], a['label'][keep]
     over = over or resampled_over(a[keep])
-    if over not in OVER or (over != 'window' and over not in a): raise ValueError(f"over is {over!r}: expected one of {', '.join(o for o in OVER if o == 'window' or o in a)}")
+    if over not in OVER or (over != 'window' and over not in a):
+        raise ValueError(
+            f"over is {over!r}: expected one of {', '.join(o for o in OVER if o == 'window' or o in a)}"
+        )
     groups = _groups(a[keep], over)
     draws = _boot(diff.to_numpy()[:, None], label.to_numpy(object), groups, n_boot, rng)[2]
-    p = 2*(1 + min((draws <= 0).sum(), (draws >= 0).sum()))/(n_boot + 1)
+    p = 2 * (1 + min((draws <= 0).sum(), (draws >= 0).sum())) / (n_boot + 1)
     return dict(difference=_macro(diff, label), ci=_interval(draws), p=float(min(p, 1)), over=over)
 
 # %% ../nbs/09_evaluate.ipynb #7afecfa5
-def _check_pair(a, b)->tuple[np.ndarray, np.ndarray]:
+def _check_pair(a, b) -> tuple[np.ndarray, np.ndarray]:
     a, b = np.asarray(a), np.asarray(b)
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]: raise ValueError(f"expected embeddings (N, D) and (M, D), got {a.shape} and {b.shape}")
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
+        raise ValueError(f"expected embeddings (N, D) and (M, D), got {a.shape} and {b.shape}")
     for x in (a, b):
-        if not np.isfinite(x).all(): raise ValueError(f"embeddings {np.flatnonzero(~np.isfinite(x).all(1))[:5].tolist()} are NaN or infinite: "
-                                                      "drop empty windows before embedding")
+        if not np.isfinite(x).all():
+            raise ValueError(
+                f"embeddings {np.flatnonzero(~np.isfinite(x).all(1))[:5].tolist()} are NaN or infinite: "
+                "drop empty windows before embedding"
+            )
     return a, b
 
+
 def cosine_distances(
-    a:np.ndarray, # (N, D) float, unit length
-    b:np.ndarray, # (M, D) float, unit length
-)->np.ndarray: # (N, M) float32 in [0, 2], to 1e-6
+    a: np.ndarray,  # (N, D) float, unit length
+    b: np.ndarray,  # (M, D) float, unit length
+) -> np.ndarray:  # (N, M) float32 in [0, 2], to 1e-6
     "1 - a·b of unit-length embeddings. Raises ValueError where a length is not 1 (within 0.001)."
     a, b = _check_pair(a, b)
     for x in (a, b):
         norm = np.linalg.norm(x.astype(np.float64), axis=1)
         if (bad := np.abs(norm - 1) > 1e-3).any():
-            raise ValueError(f"cosine distance expects unit-length embeddings, got length {norm[bad][0]:.4g} ({bad.sum()} of {len(x)}): "
-                             "divide each by its length, or use euclidean_distances")
+            raise ValueError(
+                f"cosine distance expects unit-length embeddings, got length {norm[bad][0]:.4g} ({bad.sum()} of {len(x)}): "
+                "divide each by its length, or use euclidean_distances"
+            )
     return np.clip(np.round(1 - a.astype(np.float32) @ b.astype(np.float32).T, 6), 0, 2)
 
+
 def euclidean_distances(
-    a:np.ndarray, # (N, D) float
-    b:np.ndarray, # (M, D) float
-)->np.ndarray: # (N, M) float64, at least 0
+    a: np.ndarray,  # (N, D) float
+    b: np.ndarray,  # (M, D) float
+) -> np.ndarray:  # (N, M) float64, at least 0
     "Euclidean distance |a - b|, in the units of the embedding."
     return cdist(*_check_pair(a, b))
+
 
 DISTANCES = dict(cosine=cosine_distances, euclidean=euclidean_distances)
 
 # %% ../nbs/09_evaluate.ipynb #0dd320eb
-def _eval_rows(embeddings, frame, exclude_classes)->np.ndarray: # positions of the windows that take part
+def _eval_rows(
+    embeddings, frame, exclude_classes
+) -> np.ndarray:  # positions of the windows that take part
     "Windows with a label that is not excluded; the table and the embeddings must belong together."
     for c in ('id', 'label'):
-        if c not in frame: raise ValueError(f"expected a table of windows with the columns id and label, got {list(frame.columns)}")
+        if c not in frame:
+            raise ValueError(
+                f"expected a table of windows with the columns id and label, got {list(frame.columns)}"
+            )
     if np.ndim(embeddings) != 2 or len(embeddings) != len(frame):
-        raise ValueError(f"expected embeddings (N, D) with a row for each of the {len(frame)} windows, got {np.shape(embeddings)}")
-    if isinstance(exclude_classes, str): exclude_classes = (exclude_classes,)
-    rows = np.flatnonzero((frame['label'].notna() & ~frame['label'].isin(list(exclude_classes))).to_numpy(bool))
-    if len(rows) < 2: raise ValueError(f"expected at least two labelled windows, got {len(rows)} of {len(frame)} (excluded: {list(exclude_classes)})")
+        raise ValueError(
+            f"expected embeddings (N, D) with a row for each of the {len(frame)} windows, got {np.shape(embeddings)}"
+        )
+    if isinstance(exclude_classes, str):
+        exclude_classes = (exclude_classes,)
+    rows = np.flatnonzero(
+        (frame['label'].notna() & ~frame['label'].isin(list(exclude_classes))).to_numpy(bool)
+    )
+    if len(rows) < 2:
+        raise ValueError(
+            f"expected at least two labelled windows, got {len(rows)} of {len(frame)} (excluded: {list(exclude_classes)})"
+        )
     return rows
 
-def _unknown(per_query)->dict:
+
+def _unknown(per_query) -> dict:
     """How well the unknown-class score tells queries without any relevant candidate from the others.
 
     Beside it what knowing the survey alone would score: a class that one survey has is told by telling the survey."""
     from sklearn.metrics import roc_auc_score
-    unknown = (per_query['n_relevant'] == 0).to_numpy(); asked = np.isfinite(per_query['unknown_score']).to_numpy()
-    n = int((unknown & asked).sum()), int((~unknown & asked).sum())
-    out = dict(n_unknown=n[0], n_known=n[1], auroc=float(roc_auc_score(unknown[asked], per_query['unknown_score'][asked])) if all(n) else None)
-    if 'survey' not in per_query: return out
-    share = pd.Series(unknown).groupby(per_query['survey'].to_numpy(object), dropna=False).transform('mean')
-    return out | dict(surveys=int(per_query['survey'][unknown].nunique()), auroc_of_survey=float(roc_auc_score(unknown[asked], share[asked])) if all(n) else None)
 
-def _sections(frame)->pd.Series: # (N,) text, None where the source is not known
+    unknown = (per_query['n_relevant'] == 0).to_numpy()
+    asked = np.isfinite(per_query['unknown_score']).to_numpy()
+    n = int((unknown & asked).sum()), int((~unknown & asked).sum())
+    out = dict(
+        n_unknown=n[0],
+        n_known=n[1],
+        auroc=float(roc_auc_score(unknown[asked], per_query['unknown_score'][asked]))
+        if all(n)
+        else None,
+    )
+    if 'survey' not in per_query:
+        return out
+    share = (
+        pd.Series(unknown)
+        .groupby(per_query['survey'].to_numpy(object), dropna=False)
+        .transform('mean')
+    )
+    return out | dict(
+        surveys=int(per_query['survey'][unknown].nunique()),
+        auroc_of_survey=float(roc_auc_score(unknown[asked], share[asked])) if all(n) else None,
+    )
+
+
+def _sections(frame) -> pd.Series:  # (N,) text, None where the source is not known
     "Name of the section that each window lies on; an image is one by itself."
     name = frame['source'].astype(str)
-    for c in ('line_kind', 'line'): name = name + ' ' + (frame[c].astype(str) if c in frame else '')
+    for c in ('line_kind', 'line'):
+        name = name + ' ' + (frame[c].astype(str) if c in frame else '')
     return name.astype(object).where(frame['source'].notna(), None)
 
+
 def evaluate_embeddings(
-    embeddings:np.ndarray,   # (N, D) float; unit length for cosine
-    frame:pd.DataFrame,      # N windows in the same order: id, label, and what `leave_out` needs
-    leave_out:str=None,      # 'survey', 'section', 'overlapping', 'none'; by default `default_leave_out`
-    distance:str='cosine',   # 'cosine' or 'euclidean'
-    exclude_classes:Sequence[str]=(), # neither queries nor candidates
-    n_boot:int=1000,         # bootstrap draws
-    seed:int=0,              # of the bootstrap
-)->tuple[dict, pd.DataFrame]: # `summarise`'s dict with chance, leave_out, distance, unknown; a row per query with its id (and survey)
+    embeddings: np.ndarray,  # (N, D) float; unit length for cosine
+    frame: pd.DataFrame,  # N windows in the same order: id, label, and what `leave_out` needs
+    leave_out: str = None,  # 'survey', 'section', 'overlapping', 'none'; by default `default_leave_out`
+    distance: str = 'cosine',  # 'cosine' or 'euclidean'
+    exclude_classes: Sequence[str] = (),  # neither queries nor candidates
+    n_boot: int = 1000,  # bootstrap draws
+    seed: int = 0,  # of the bootstrap
+) -> tuple[
+    dict, pd.DataFrame
+]:  # `summarise`'s dict with chance, leave_out, distance, unknown; a row per query with its id (and survey)
     """Leave-one-out retrieval over a labelled table: each labelled window queries all others that `leave_out` allows.
 
     Queries whose class no candidate has cannot be right and are not in the means. They are scored apart: `unknown` holds their number and
     the area under the ROC curve of `confidence.unknown_score`, which should be larger for them than for the others."""
-    if distance not in DISTANCES: raise ValueError(f"expected a distance among {list(DISTANCES)}, got {distance!r}")
+    if distance not in DISTANCES:
+        raise ValueError(f"expected a distance among {list(DISTANCES)}, got {distance!r}")
     rows = _eval_rows(embeddings, frame, exclude_classes)
     emb, frame = np.asarray(embeddings)[rows], frame.iloc[rows].reset_index(drop=True)
     how = default_leave_out(frame) if leave_out is None else leave_out
@@ -424,381 +624,611 @@ def evaluate_embeddings(
         parts.append(rank_metrics(d, frame['label'].iloc[s], frame['label'], mask))
     per_query = pd.concat(parts, ignore_index=True)
     for c in ('survey', 'id'):
-        if c in frame: per_query.insert(0, c, frame[c])
-    if 'source' in frame: per_query['section'] = _sections(frame)
+        if c in frame:
+            per_query.insert(0, c, frame[c])
+    if 'source' in frame:
+        per_query['section'] = _sections(frame)
     if not per_query['ap'].notna().any():
-        raise ValueError(f"no window has another of its class to find with leave-out {how!r}: a survey or section holds a whole class; choose another of {LEAVE_OUT}")
+        raise ValueError(
+            f"no window has another of its class to find with leave-out {how!r}: a survey or section holds a whole class; choose another of {LEAVE_OUT}"
+        )
     per_query['unknown_score'] = np.concatenate(unknown)
-    return summarise(per_query, n_boot, seed) | dict(chance=_chance(per_query), leave_out=how, distance=distance, unknown=_unknown(per_query)), per_query
+    return summarise(per_query, n_boot, seed) | dict(
+        chance=_chance(per_query), leave_out=how, distance=distance, unknown=_unknown(per_query)
+    ), per_query
 
 # %% ../nbs/09_evaluate.ipynb #3172f0f1
 def neighbour_confusion(
-    distances:np.ndarray,     # (Q, G) finite where not left out; smaller is more alike
-    q_labels:Sequence,        # (Q,) classes of the queries
-    g_labels:Sequence,        # (G,) classes of the candidates
-    left_out:np.ndarray=None, # (Q, G) bool, True = not a candidate
-    k:int=5,                  # neighbours per query; all candidates where there are fewer
-    classes:Sequence=None,    # order of rows and columns; by default the sorted labels of both
-)->np.ndarray: # (C, C) float: row = class of the query, column = share of its neighbours; rows sum to 1, NaN without queries
+    distances: np.ndarray,  # (Q, G) finite where not left out; smaller is more alike
+    q_labels: Sequence,  # (Q,) classes of the queries
+    g_labels: Sequence,  # (G,) classes of the candidates
+    left_out: np.ndarray = None,  # (Q, G) bool, True = not a candidate
+    k: int = 5,  # neighbours per query; all candidates where there are fewer
+    classes: Sequence = None,  # order of rows and columns; by default the sorted labels of both
+) -> np.ndarray:  # (C, C) float: row = class of the query, column = share of its neighbours; rows sum to 1, NaN without queries
     "Which classes are retrieved for which; labels that are not in `classes` are not counted."
-    if k < 1: raise ValueError(f"expected k of at least 1, got {k}")
+    if k < 1:
+        raise ValueError(f"expected k of at least 1, got {k}")
     distances, _, g, left_out = _check_ranking(distances, q_labels, g_labels, left_out)
     q_labels, g_labels = np.asarray(q_labels, dtype=object), np.asarray(g_labels, dtype=object)
-    if classes is None: classes = sorted({x for x in [*q_labels, *g_labels] if not pd.isna(x)})
-    one_hot = np.stack([g_labels == c for c in classes], axis=1).astype(float)        # (G, C)
+    if classes is None:
+        classes = sorted({x for x in [*q_labels, *g_labels] if not pd.isna(x)})
+    one_hot = np.stack([g_labels == c for c in classes], axis=1).astype(float)  # (G, C)
     total = np.zeros((len(classes), len(classes)))
     for s in _blocks(*distances.shape):
         d = np.where(left_out[s] | (g == -1)[None], np.inf, distances[s])
         kth = np.partition(d, min(k, d.shape[1]) - 1, axis=1)[:, [min(k, d.shape[1]) - 1]]
         below, ties = d < kth, (d == kth) & np.isfinite(d)
-        weight = below + ties*((k - below.sum(1))/np.maximum(ties.sum(1), 1)).clip(0, 1)[:, None]
-        for i, c in enumerate(classes): total[i] += (weight[q_labels[s] == c] @ one_hot).sum(0)
-    with np.errstate(invalid='ignore'): return total/total.sum(1, keepdims=True)
+        weight = (
+            below + ties * ((k - below.sum(1)) / np.maximum(ties.sum(1), 1)).clip(0, 1)[:, None]
+        )
+        for i, c in enumerate(classes):
+            total[i] += (weight[q_labels[s] == c] @ one_hot).sum(0)
+    with np.errstate(invalid='ignore'):
+        return total / total.sum(1, keepdims=True)
 
 # %% ../nbs/09_evaluate.ipynb #6d1d85f0
 def few_shot_probe(
-    embeddings:np.ndarray,   # (N, D) unit length
-    frame:pd.DataFrame,      # N windows: label, survey
-    shots:Sequence=(1, 5, 20), # labelled windows of each class
-    repeats:int=5,           # draws of the labelled windows
-    seed:int=0,              # of the draws
-    folds:int=8,             # groups of surveys that are asked together; fewer surveys than that: one by one
-    exclude_classes:Sequence=(), # neither learned nor asked for
-)->dict: # shots -> {'accuracy': mean over classes, then over draws; 'std': over draws}; also 'chance' and 'classes'
+    embeddings: np.ndarray,  # (N, D) unit length
+    frame: pd.DataFrame,  # N windows: label, survey
+    shots: Sequence = (1, 5, 20),  # labelled windows of each class
+    repeats: int = 5,  # draws of the labelled windows
+    seed: int = 0,  # of the draws
+    folds: int = 8,  # groups of surveys that are asked together; fewer surveys than that: one by one
+    exclude_classes: Sequence = (),  # neither learned nor asked for
+) -> dict:  # shots -> {'accuracy': mean over classes, then over draws; 'std': over draws}; also 'chance' and 'classes'
     "Linear probe across surveys. Raises ValueError where no class occurs in two surveys."
     from sklearn.linear_model import LogisticRegression
-    y, s = frame['label'].astype(object).to_numpy(), _column(frame, 'survey', 'survey').astype(object).to_numpy()
-    keep = np.array([not pd.isna(a) and not pd.isna(b) and a not in exclude_classes for a, b in zip(y, s)])
-    z, y, s = np.asarray(embeddings, dtype=np.float64)[keep]*np.shape(embeddings)[1]**.5, y[keep], s[keep]
+
+    y, s = (
+        frame['label'].astype(object).to_numpy(),
+        _column(frame, 'survey', 'survey').astype(object).to_numpy(),
+    )
+    keep = np.array(
+        [not pd.isna(a) and not pd.isna(b) and a not in exclude_classes for a, b in zip(y, s)]
+    )
+    z, y, s = (
+        np.asarray(embeddings, dtype=np.float64)[keep] * np.shape(embeddings)[1] ** 0.5,
+        y[keep],
+        s[keep],
+    )
     shared = sorted(c for c in set(y) if len(set(s[y == c])) > 1)
-    if len(shared) < 2: raise ValueError(f"{len(shared)} classes occur in two surveys: a probe across surveys needs two such classes")
-    out = {'chance': 1/len(shared), 'classes': shared}
+    if len(shared) < 2:
+        raise ValueError(
+            f"{len(shared)} classes occur in two surveys: a probe across surveys needs two such classes"
+        )
+    out = {'chance': 1 / len(shared), 'classes': shared}
     for n in shots:
         scores = []
         for r in range(repeats):
-            right = {c: [] for c in shared}; rng = np.random.default_rng([seed, n, r])
+            right = {c: [] for c in shared}
+            rng = np.random.default_rng([seed, n, r])
             for part in np.array_split(rng.permutation(sorted(set(s))), min(folds, len(set(s)))):
-                asked = np.isin(s, part); pool = {c: np.flatnonzero((y == c) & ~asked) for c in shared}; some = np.concatenate([rng.permutation(p)[:n] for p in pool.values()])
+                asked = np.isin(s, part)
+                pool = {c: np.flatnonzero((y == c) & ~asked) for c in shared}
+                some = np.concatenate([rng.permutation(p)[:n] for p in pool.values()])
                 test = np.flatnonzero(asked & np.isin(y, shared))
-                if not len(test) or len(set(y[some])) < 2: continue
-                guess = LogisticRegression(C=1., max_iter=2000).fit(z[some], y[some]).predict(z[test])
-                for c, ok in zip(y[test], guess == y[test]): right[c].append(ok)
+                if not len(test) or len(set(y[some])) < 2:
+                    continue
+                guess = (
+                    LogisticRegression(C=1.0, max_iter=2000).fit(z[some], y[some]).predict(z[test])
+                )
+                for c, ok in zip(y[test], guess == y[test]):
+                    right[c].append(ok)
             scores.append(np.mean([np.mean(v) for v in right.values()]))
         out[n] = dict(accuracy=float(np.mean(scores)), std=float(np.std(scores)))
     return out
 
 # %% ../nbs/09_evaluate.ipynb #2c773b4f
-def _check_images(images)->list[np.ndarray]: # float64 (h, w) each
+def _check_images(images) -> list[np.ndarray]:  # float64 (h, w) each
     "A non-empty list of finite 2-D arrays."
     images = [np.asarray(im) for im in images]
-    if not images: raise ValueError("expected at least one image, got none")
+    if not images:
+        raise ValueError("expected at least one image, got none")
     for i, im in enumerate(images):
-        if im.ndim != 2 or min(im.shape) < 2: raise ValueError(f"expected 2-D images of at least 2 by 2 pixels, image {i} has shape {im.shape}: convert to grey first")
-        if not np.isfinite(im).all(): raise ValueError(f"image {i} has NaN or infinite pixels: fill dead traces first")
+        if im.ndim != 2 or min(im.shape) < 2:
+            raise ValueError(
+                f"expected 2-D images of at least 2 by 2 pixels, image {i} has shape {im.shape}: convert to grey first"
+            )
+        if not np.isfinite(im).all():
+            raise ValueError(f"image {i} has NaN or infinite pixels: fill dead traces first")
     return [im.astype(np.float64) for im in images]
 
-def _unit_rows(x)->np.ndarray: # (N, D) float32
+
+def _unit_rows(x) -> np.ndarray:  # (N, D) float32
     "Rows divided by their lengths."
     norm = np.linalg.norm(x, axis=1, keepdims=True)
-    if (norm == 0).any(): raise ValueError(f"rows {np.flatnonzero(norm == 0)[:5].tolist()} of the descriptor are all zero, they have no direction: "
-                                           "drop windows of zero variance, and describe at least two windows that differ")
-    return (x/norm).astype(np.float32)
+    if (norm == 0).any():
+        raise ValueError(
+            f"rows {np.flatnonzero(norm == 0)[:5].tolist()} of the descriptor are all zero, they have no direction: "
+            "drop windows of zero variance, and describe at least two windows that differ"
+        )
+    return (x / norm).astype(np.float32)
+
 
 def pixel_matrix(
-    images:Sequence[np.ndarray], # N arrays (h, w), any amplitude unit; sizes may differ
-    size:tuple[int, int]=(64, 64), # height and width to resize to, pixels
-)->np.ndarray: # (N, height*width) float32, each row of mean 0 and standard deviation 1; an image of one value gives zeros
+    images: Sequence[np.ndarray],  # N arrays (h, w), any amplitude unit; sizes may differ
+    size: tuple[int, int] = (64, 64),  # height and width to resize to, pixels
+) -> np.ndarray:  # (N, height*width) float32, each row of mean 0 and standard deviation 1; an image of one value gives zeros
     "Images resized (anti-aliased) and standardised one by one, as rows."
     from skimage.transform import resize
-    x = np.stack([resize(im/(np.abs(im).max() or 1), size, order=1, anti_aliasing=True).ravel() for im in _check_images(images)])
+
+    x = np.stack(
+        [
+            resize(im / (np.abs(im).max() or 1), size, order=1, anti_aliasing=True).ravel()
+            for im in _check_images(images)
+        ]
+    )
     x -= x.mean(1, keepdims=True)
     sd = x.std(1, keepdims=True)
-    return (x/np.where(sd > 1e-12, sd, np.inf)).astype(np.float32)
+    return (x / np.where(sd > 1e-12, sd, np.inf)).astype(np.float32)
 
 # %% ../nbs/09_evaluate.ipynb #f1c39a32
 class PCAPixels:
     "Principal components of standardised pixels, fitted on training images only (scikit-learn's PCA)."
-    def __init__(self,
-        n_components:int=64,         # at most; fewer where there are fewer training images
-        size:tuple[int, int]=(64, 64), # height and width to resize to, pixels
-        seed:int=0,                  # of the randomised solver
-    ): self.n_components, self.size, self.seed, self.pca = n_components, size, seed, None
 
-    def fit(self,
-        images:Sequence[np.ndarray], # training images (h, w)
-    )->PCAPixels: # itself
+    def __init__(
+        self,
+        n_components: int = 64,  # at most; fewer where there are fewer training images
+        size: tuple[int, int] = (64, 64),  # height and width to resize to, pixels
+        seed: int = 0,  # of the randomised solver
+    ):
+        self.n_components, self.size, self.seed, self.pca = n_components, size, seed, None
+
+    def fit(
+        self,
+        images: Sequence[np.ndarray],  # training images (h, w)
+    ) -> PCAPixels:  # itself
         "Learn mean and components."
         from sklearn.decomposition import PCA
+
         x = pixel_matrix(images, self.size)
-        if len(x) < 2: raise ValueError(f"PCA expects at least two training images, got {len(x)}")
-        self.pca = PCA(min(self.n_components, len(x) - 1, x.shape[1]), random_state=self.seed).fit(x)
+        if len(x) < 2:
+            raise ValueError(f"PCA expects at least two training images, got {len(x)}")
+        self.pca = PCA(min(self.n_components, len(x) - 1, x.shape[1]), random_state=self.seed).fit(
+            x
+        )
         return self
 
-    def embed(self,
-        images:Sequence[np.ndarray], # N images (h, w)
-    )->np.ndarray: # (N, n_components) float32, unit length
+    def embed(
+        self,
+        images: Sequence[np.ndarray],  # N images (h, w)
+    ) -> np.ndarray:  # (N, n_components) float32, unit length
         "Project onto the components; unit length."
-        if self.pca is None: raise ValueError("PCAPixels is not fitted: call fit with the training images first")
+        if self.pca is None:
+            raise ValueError("PCAPixels is not fitted: call fit with the training images first")
         return _unit_rows(self.pca.transform(pixel_matrix(images, self.size)))
 
+
 def random_embeddings(
-    n:int,        # how many
-    dim:int=64,   # dimensions
-    seed:int=0,
-)->np.ndarray: # (n, dim) float32, unit length
+    n: int,  # how many
+    dim: int = 64,  # dimensions
+    seed: int = 0,
+) -> np.ndarray:  # (n, dim) float32, unit length
     "Directions drawn uniformly from the sphere: what knowing nothing scores."
     return _unit_rows(np.random.default_rng(seed).normal(size=(n, dim)))
 
 # %% ../nbs/09_evaluate.ipynb #a6cad2a2
-def _zscore_unit(x)->np.ndarray: # (N, D) float32
+def _zscore_unit(x) -> np.ndarray:  # (N, D) float32
     "Z-score features over the rows (constant features become 0), then unit length."
     sd = x.std(0)
-    return _unit_rows((x - x.mean(0))/np.where(sd > 1e-12, sd, np.inf))
+    return _unit_rows((x - x.mean(0)) / np.where(sd > 1e-12, sd, np.inf))
 
-def _squares(images, side=128): # yields (side, side) float64, mean 0, standard deviation 1
+
+def _squares(images, side=128):  # yields (side, side) float64, mean 0, standard deviation 1
     "Images resized and standardised, one at a time: thousands of them would not fit in memory."
     for image in _check_images(images):
         yield pixel_matrix([image], (side, side)).reshape(side, side).astype(np.float64)
 
-def _grey(im, levels)->np.ndarray: # (h, w) uint8 in [0, levels)
+
+def _grey(im, levels) -> np.ndarray:  # (h, w) uint8 in [0, levels)
     "A standardised image in grey levels, clipped at 3 standard deviations about the middle grey."
-    return np.clip((im/6 + .5)*levels, 0, levels - 1).astype(np.uint8)
+    return np.clip((im / 6 + 0.5) * levels, 0, levels - 1).astype(np.uint8)
+
 
 def lbp(
-    images:Sequence[np.ndarray], # N images (h, w)
-    radii:Sequence=(1, 2, 3, 4), # pixels
-    points:int=8,                # neighbours on the circle
-)->np.ndarray: # (N, len(radii)*(points + 2)) float32, unit length
+    images: Sequence[np.ndarray],  # N images (h, w)
+    radii: Sequence = (1, 2, 3, 4),  # pixels
+    points: int = 8,  # neighbours on the circle
+) -> np.ndarray:  # (N, len(radii)*(points + 2)) float32, unit length
     "Histograms of uniform local binary patterns."
     from skimage.feature import local_binary_pattern
-    hist = lambda im, r: np.bincount(local_binary_pattern(_grey(im, 256), points, r, 'uniform').astype(int).ravel(), minlength=points + 2)/im.size
-    return _zscore_unit(np.stack([np.concatenate([hist(im, r) for r in radii]) for im in _squares(images)]))
+
+    hist = lambda im, r: (
+        np.bincount(
+            local_binary_pattern(_grey(im, 256), points, r, 'uniform').astype(int).ravel(),
+            minlength=points + 2,
+        )
+        / im.size
+    )
+    return _zscore_unit(
+        np.stack([np.concatenate([hist(im, r) for r in radii]) for im in _squares(images)])
+    )
+
 
 def glcm(
-    images:Sequence[np.ndarray], # N images (h, w)
-    distances:Sequence=(1, 2, 4, 8), # pixels
-    levels:int=32,               # grey levels
-)->np.ndarray: # (N, 24*len(distances)) float32, unit length
+    images: Sequence[np.ndarray],  # N images (h, w)
+    distances: Sequence = (1, 2, 4, 8),  # pixels
+    levels: int = 32,  # grey levels
+) -> np.ndarray:  # (N, 24*len(distances)) float32, unit length
     "Haralick statistics of grey-level co-occurrence in directions 0, 45, 90, 135 degrees."
     from skimage.feature import graycomatrix, graycoprops
-    names, angles, out = ('contrast', 'dissimilarity', 'homogeneity', 'energy', 'correlation', 'ASM'), np.arange(4)*np.pi/4, []
+
+    names, angles, out = (
+        ('contrast', 'dissimilarity', 'homogeneity', 'energy', 'correlation', 'ASM'),
+        np.arange(4) * np.pi / 4,
+        [],
+    )
     for im in _squares(images):
-        m = graycomatrix(_grey(im, levels), list(distances), angles, levels=levels, symmetric=True, normed=True)
+        m = graycomatrix(
+            _grey(im, levels), list(distances), angles, levels=levels, symmetric=True, normed=True
+        )
         out.append(np.concatenate([graycoprops(m, p).ravel() for p in names]))
     return _zscore_unit(np.stack(out))
 
 # %% ../nbs/09_evaluate.ipynb #774f8043
 def hog(
-    images:Sequence[np.ndarray], # N images (h, w)
-    cell:int=16,                 # pixels of a cell's side
-    orientations:int=9,
-)->np.ndarray: # (N, D) float32, unit length; 1764 with the defaults
+    images: Sequence[np.ndarray],  # N images (h, w)
+    cell: int = 16,  # pixels of a cell's side
+    orientations: int = 9,
+) -> np.ndarray:  # (N, D) float32, unit length; 1764 with the defaults
     "Histograms of oriented gradients in blocks of 2 by 2 cells."
     from skimage.feature import hog as skimage_hog
-    return _zscore_unit(np.stack([skimage_hog(im, orientations, (cell, cell), (2, 2)) for im in _squares(images)]))
+
+    return _zscore_unit(
+        np.stack([skimage_hog(im, orientations, (cell, cell), (2, 2)) for im in _squares(images)])
+    )
+
 
 def gabor(
-    images:Sequence[np.ndarray], # N images (h, w)
-    frequencies:Sequence=(.05, .1, .2, .4), # cycles a pixel
-    directions:int=6,
-)->np.ndarray: # (N, 2*len(frequencies)*directions) float32, unit length
+    images: Sequence[np.ndarray],  # N images (h, w)
+    frequencies: Sequence = (0.05, 0.1, 0.2, 0.4),  # cycles a pixel
+    directions: int = 6,
+) -> np.ndarray:  # (N, 2*len(frequencies)*directions) float32, unit length
     "Mean and deviation of Gabor magnitudes."
     from skimage.filters import gabor_kernel
-    kernels = [gabor_kernel(f, theta) for f in frequencies for theta in np.arange(directions)*np.pi/directions]
-    filters = [np.fft.fft2(k, (128, 128)) for k in kernels]                      # circular convolution: only magnitudes are used
-    magnitudes = lambda im: [np.abs(np.fft.ifft2(np.fft.fft2(im)*f)) for f in filters]
-    return _zscore_unit(np.stack([[s for m in magnitudes(im) for s in (m.mean(), m.std())] for im in _squares(images)]))
+
+    kernels = [
+        gabor_kernel(f, theta)
+        for f in frequencies
+        for theta in np.arange(directions) * np.pi / directions
+    ]
+    filters = [
+        np.fft.fft2(k, (128, 128)) for k in kernels
+    ]  # circular convolution: only magnitudes are used
+    magnitudes = lambda im: [np.abs(np.fft.ifft2(np.fft.fft2(im) * f)) for f in filters]
+    return _zscore_unit(
+        np.stack(
+            [[s for m in magnitudes(im) for s in (m.mean(), m.std())] for im in _squares(images)]
+        )
+    )
+
 
 def wavelet_energies(
-    images:Sequence[np.ndarray], # N images (h, w)
-    wavelet:str='db4',           # a discrete wavelet of PyWavelets
-    levels:int=4,
-)->np.ndarray: # (N, 2*(3*levels + 1)) float32, unit length
+    images: Sequence[np.ndarray],  # N images (h, w)
+    wavelet: str = 'db4',  # a discrete wavelet of PyWavelets
+    levels: int = 4,
+) -> np.ndarray:  # (N, 2*(3*levels + 1)) float32, unit length
     "Log energy and mean magnitude of the bands of a two-dimensional wavelet decomposition."
     import pywt
+
     def bands(im):
         first, *rest = pywt.wavedec2(im, wavelet, mode='periodization', level=levels)
         return [first, *(b for level in rest for b in level)]
-    return _zscore_unit(np.stack([[s for b in bands(im) for s in (np.log((b**2).mean() + 1e-9), np.abs(b).mean())] for im in _squares(images)]))
 
-BASELINES:dict[str, Callable] = dict( # name -> callable(images) -> (N, D) float32, unit length
+    return _zscore_unit(
+        np.stack(
+            [
+                [s for b in bands(im) for s in (np.log((b**2).mean() + 1e-9), np.abs(b).mean())]
+                for im in _squares(images)
+            ]
+        )
+    )
+
+
+BASELINES: dict[str, Callable] = dict(  # name -> callable(images) -> (N, D) float32, unit length
     random=lambda images: random_embeddings(len(images)),
-    pca=lambda images: PCAPixels().fit(images).embed(images),    # fitted on these very windows: give it training images where there are any
-    ncc=lambda images: _unit_rows(pixel_matrix(images)),         # cosine of standardised pixels = normalised cross-correlation at no shift
-    lbp=lbp, glcm=glcm, hog=hog, gabor=gabor, wavelet=wavelet_energies)
+    pca=lambda images: (
+        PCAPixels().fit(images).embed(images)
+    ),  # fitted on these very windows: give it training images where there are any
+    ncc=lambda images: _unit_rows(
+        pixel_matrix(images)
+    ),  # cosine of standardised pixels = normalised cross-correlation at no shift
+    lbp=lbp,
+    glcm=glcm,
+    hog=hog,
+    gabor=gabor,
+    wavelet=wavelet_energies,
+)
 
-GRIDS = dict( # name -> parameters that `tune_baseline` tries
+GRIDS = dict(  # name -> parameters that `tune_baseline` tries
     lbp=[dict(radii=r, points=p) for r in ((1,), (1, 2), (1, 2, 3, 4), (2, 4, 8)) for p in (8, 16)],
-    glcm=[dict(distances=d, levels=n) for d in ((1,), (1, 2, 4, 8), (4, 8, 16)) for n in (8, 32, 64)],
+    glcm=[
+        dict(distances=d, levels=n) for d in ((1,), (1, 2, 4, 8), (4, 8, 16)) for n in (8, 32, 64)
+    ],
     hog=[dict(cell=c, orientations=o) for c in (8, 16, 32, 64) for o in (6, 9, 18)],
-    gabor=[dict(frequencies=f, directions=n) for f in ((.05, .1, .2, .4), (.03, .06, .12, .25), (.02, .04, .08), (.1, .2, .4)) for n in (4, 6, 8)],
-    wavelet=[dict(wavelet=w, levels=n) for w in ('haar', 'db4', 'sym8', 'bior2.2') for n in (2, 3, 4) if (w, n) != ('sym8', 4)])
+    gabor=[
+        dict(frequencies=f, directions=n)
+        for f in (
+            (0.05, 0.1, 0.2, 0.4),
+            (0.03, 0.06, 0.12, 0.25),
+            (0.02, 0.04, 0.08),
+            (0.1, 0.2, 0.4),
+        )
+        for n in (4, 6, 8)
+    ],
+    wavelet=[
+        dict(wavelet=w, levels=n)
+        for w in ('haar', 'db4', 'sym8', 'bior2.2')
+        for n in (2, 3, 4)
+        if (w, n) != ('sym8', 4)
+    ],
+)
 
-TUNED = dict( # what `tune_baseline` found on 151 real windows of seven surveys, candidates from other surveys only
-    lbp=dict(radii=(1,)), glcm=dict(levels=64), hog=dict(cell=32, orientations=18), gabor=dict(frequencies=(.02, .04, .08)), wavelet=dict(wavelet='sym8', levels=2))
+TUNED = dict(  # what `tune_baseline` found on 151 real windows of seven surveys, candidates from other surveys only
+    lbp=dict(radii=(1,)),
+    glcm=dict(levels=64),
+    hog=dict(cell=32, orientations=18),
+    gabor=dict(frequencies=(0.02, 0.04, 0.08)),
+    wavelet=dict(wavelet='sym8', levels=2),
+)
 BASELINES |= {f'{name}_tuned': partial(BASELINES[name], **TUNED[name]) for name in TUNED}
 
+
 def tune_baseline(
-    name:str,                # a key of `GRIDS`
-    images:Sequence[np.ndarray], # N labelled windows
-    frame:pd.DataFrame,      # the N windows, see `evaluate_embeddings`
-    **how,                   # leave_out, exclude_classes
-)->tuple[dict, dict]: # the best parameters; the summary they reach on these very windows: a flattering figure
+    name: str,  # a key of `GRIDS`
+    images: Sequence[np.ndarray],  # N labelled windows
+    frame: pd.DataFrame,  # the N windows, see `evaluate_embeddings`
+    **how,  # leave_out, exclude_classes
+) -> tuple[
+    dict, dict
+]:  # the best parameters; the summary they reach on these very windows: a flattering figure
     "The descriptor's parameters with the highest macro mAP on labelled windows."
-    found = [(p, evaluate_embeddings(BASELINES[name](images, **p), frame, n_boot=1, **how)[0]) for p in GRIDS[name]]
+    found = [
+        (p, evaluate_embeddings(BASELINES[name](images, **p), frame, n_boot=1, **how)[0])
+        for p in GRIDS[name]
+    ]
     return max(found, key=lambda f: f[1]['macro_map'])
 
 # %% ../nbs/09_evaluate.ipynb #01f0512a
 def domain_auroc(
-    images:Sequence[np.ndarray], # N windows of both kinds
-    real:np.ndarray,         # (N,) bool
-    surveys:Sequence,        # (N,) survey of each
-    seed:int=0,              # of the folds
-)->float: # area under the ROC curve over windows of surveys left out
+    images: Sequence[np.ndarray],  # N windows of both kinds
+    real: np.ndarray,  # (N,) bool
+    surveys: Sequence,  # (N,) survey of each
+    seed: int = 0,  # of the folds
+) -> float:  # area under the ROC curve over windows of surveys left out
     "How well texture tells real windows from synthetic ones. Raises ValueError with fewer than two surveys of a kind."
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+
     real, groups = np.asarray(real, bool), pd.factorize(np.asarray(surveys, dtype=object))[0]
     n = min(len(np.unique(groups[real])), len(np.unique(groups[~real])))
-    if n < 2: raise ValueError(f"{n} survey of one kind: leaving surveys out needs at least two of each")
-    x = np.concatenate([f(images)*10 for f in (wavelet_energies, glcm, gabor, lbp)], axis=1)
+    if n < 2:
+        raise ValueError(f"{n} survey of one kind: leaving surveys out needs at least two of each")
+    x = np.concatenate([f(images) * 10 for f in (wavelet_energies, glcm, gabor, lbp)], axis=1)
     folds = StratifiedGroupKFold(min(5, n), shuffle=True, random_state=seed)
-    model = LogisticRegression(C=.1, max_iter=5000, class_weight='balanced')
-    return float(roc_auc_score(real, cross_val_predict(model, x, real, cv=folds, groups=groups, method='predict_proba')[:, 1]))
+    model = LogisticRegression(C=0.1, max_iter=5000, class_weight='balanced')
+    return float(
+        roc_auc_score(
+            real,
+            cross_val_predict(model, x, real, cv=folds, groups=groups, method='predict_proba')[
+                :, 1
+            ],
+        )
+    )
 
 # %% ../nbs/09_evaluate.ipynb #484e93e3
 def results_table(
-    summaries:Mapping[str, dict], # name of the method -> `summarise` or `evaluate_embeddings`' summary
-    columns:Sequence[str]=('macro_map', 'map', 'p_at_1', 'p_at_3', 'mrr'), # figures to show
-    numeric:bool=False,           # numbers (<name>, <name>_lo, <name>_hi) instead of text
-    digits:int=2,                 # after the point, as text
-)->pd.DataFrame: # a row per method
+    summaries: Mapping[
+        str, dict
+    ],  # name of the method -> `summarise` or `evaluate_embeddings`' summary
+    columns: Sequence[str] = ('macro_map', 'map', 'p_at_1', 'p_at_3', 'mrr'),  # figures to show
+    numeric: bool = False,  # numbers (<name>, <name>_lo, <name>_hi) instead of text
+    digits: int = 2,  # after the point, as text
+) -> pd.DataFrame:  # a row per method
     "A table of methods: text like '0.53 [0.47, 0.58]', or numbers to compute with."
-    if not summaries: raise ValueError("expected at least one summary, got none")
+    if not summaries:
+        raise ValueError("expected at least one summary, got none")
     for name, s in summaries.items():
-        if missing := [c for c in columns if c not in s]: raise ValueError(f"summary of {name!r} has no {missing}: it has {[k for k in s if f'{k}_ci' in s]}")
+        if missing := [c for c in columns if c not in s]:
+            raise ValueError(
+                f"summary of {name!r} has no {missing}: it has {[k for k in s if f'{k}_ci' in s]}"
+            )
+
     def text(s, c):
-        if s[c] is None: return '-'
+        if s[c] is None:
+            return '-'
         lo, hi = s.get(f'{c}_ci') or (None, None)
         return f'{s[c]:.{digits}f}' + ('' if lo is None else f' [{lo:.{digits}f}, {hi:.{digits}f}]')
+
     def numbers(s, c):
         lo, hi = s.get(f'{c}_ci') or (None, None)
         return {c: s[c], f'{c}_lo': lo, f'{c}_hi': hi}
-    rows = {name: {k: v for c in columns for k, v in (numbers(s, c) if numeric else {c: text(s, c)}).items()} for name, s in summaries.items()}
+
+    rows = {
+        name: {
+            k: v
+            for c in columns
+            for k, v in (numbers(s, c) if numeric else {c: text(s, c)}).items()
+        }
+        for name, s in summaries.items()
+    }
     table = pd.DataFrame.from_dict(rows, orient='index')
     return table.astype(float) if numeric else table
 
 # %% ../nbs/09_evaluate.ipynb #14b6fadb
-def _png_names(ids, what)->list[str]:
+def _png_names(ids, what) -> list[str]:
     "File names '<id>.png' of window ids; two windows must not share one."
     names = [PurePosixPath(str(i)).name for i in ids]
     names = [n if n.lower().endswith('.png') else f'{n}.png' for n in names]
     if len(set(names)) < len(names):
         twice = pd.Series(names)[pd.Series(names).duplicated()].iloc[0]
-        raise ValueError(f"{what} name {twice!r} occurs twice: a submission names windows by their file name, so make these unique")
+        raise ValueError(
+            f"{what} name {twice!r} occurs twice: a submission names windows by their file name, so make these unique"
+        )
     return names
 
-def _confidences(distances, probabilities)->np.ndarray: # (Q, k) in [0, 1], non-increasing along rows
+
+def _confidences(
+    distances, probabilities
+) -> np.ndarray:  # (Q, k) in [0, 1], non-increasing along rows
     "Confidences of hits at (Q, k) ascending distances."
     p = np.asarray(probabilities(distances), dtype=float)
-    if p.shape != distances.shape: raise ValueError(f"expected probabilities of shape {distances.shape}, got {p.shape}")
-    if not ((p >= 0) & (p <= 1)).all(): raise ValueError(f"expected probabilities in [0, 1], got {p[~((p >= 0) & (p <= 1))][0]}: calibrate, don't rescale")
-    return np.minimum.accumulate(p, axis=1)                     # the distance decides the order
+    if p.shape != distances.shape:
+        raise ValueError(f"expected probabilities of shape {distances.shape}, got {p.shape}")
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(
+            f"expected probabilities in [0, 1], got {p[~((p >= 0) & (p <= 1))][0]}: calibrate, don't rescale"
+        )
+    return np.minimum.accumulate(p, axis=1)  # the distance decides the order
 
 # %% ../nbs/09_evaluate.ipynb #221d24b9
 def make_submission(
-    query_ids:Sequence[str],   # (Q,) ids or file names
-    gallery_ids:Sequence[str], # (G,) ids or file names of the corpus
-    distances:np.ndarray,      # (Q, G) smaller is more alike; a NaN or infinite one is no candidate
-    probabilities:Callable|np.ndarray, # distance -> probability of the same class (arrays in, arrays out), or (Q, G) probabilities
-    k:int=3,                   # hits per query
-)->dict: # {'<query>.png': [{'label': '<corpus>.png', 'confidence': float} × k]}, best first
+    query_ids: Sequence[str],  # (Q,) ids or file names
+    gallery_ids: Sequence[str],  # (G,) ids or file names of the corpus
+    distances: np.ndarray,  # (Q, G) smaller is more alike; a NaN or infinite one is no candidate
+    probabilities: Callable
+    | np.ndarray,  # distance -> probability of the same class (arrays in, arrays out), or (Q, G) probabilities
+    k: int = 3,  # hits per query
+) -> dict:  # {'<query>.png': [{'label': '<corpus>.png', 'confidence': float} × k]}, best first
     """The challenge's submission. Confidences are the caller's calibrated probabilities, lowered where needed so that they never rise
     down the list: the distance decides the order. Raises ValueError where a query has fewer than `k` candidates."""
-    queries, corpus, distances = _png_names(query_ids, 'query'), _png_names(gallery_ids, 'corpus'), np.asarray(distances)
+    queries, corpus, distances = (
+        _png_names(query_ids, 'query'),
+        _png_names(gallery_ids, 'corpus'),
+        np.asarray(distances),
+    )
     if distances.shape != (len(queries), len(corpus)):
-        raise ValueError(f"expected distances of shape (queries, corpus) = {(len(queries), len(corpus))}, got {distances.shape}")
+        raise ValueError(
+            f"expected distances of shape (queries, corpus) = {(len(queries), len(corpus))}, got {distances.shape}"
+        )
     d = np.where(np.isfinite(distances), distances, np.inf)
     if len(short := np.flatnonzero(np.isfinite(d).sum(1) < k)):
-        raise ValueError(f"query {queries[short[0]]!r} has {np.isfinite(d[short[0]]).sum()} candidates, fewer than k = {k}: give a larger corpus")
-    order = np.concatenate([np.argsort(d[s], axis=1, kind='stable')[:, :k] for s in _blocks(*d.shape)]) if queries else np.zeros((0, k), int)
+        raise ValueError(
+            f"query {queries[short[0]]!r} has {np.isfinite(d[short[0]]).sum()} candidates, fewer than k = {k}: give a larger corpus"
+        )
+    order = (
+        np.concatenate([np.argsort(d[s], axis=1, kind='stable')[:, :k] for s in _blocks(*d.shape)])
+        if queries
+        else np.zeros((0, k), int)
+    )
     hits = np.take_along_axis(d, order, 1)
-    if callable(probabilities): p = _confidences(hits, probabilities)
-    else: p = _confidences(hits, lambda _: np.take_along_axis(np.asarray(probabilities), order, 1))
-    return {q: [dict(label=corpus[j], confidence=float(c)) for j, c in zip(o, row)] for q, o, row in zip(queries, order, p)}
+    if callable(probabilities):
+        p = _confidences(hits, probabilities)
+    else:
+        p = _confidences(hits, lambda _: np.take_along_axis(np.asarray(probabilities), order, 1))
+    return {
+        q: [dict(label=corpus[j], confidence=float(c)) for j, c in zip(o, row)]
+        for q, o, row in zip(queries, order, p)
+    }
 
 # %% ../nbs/09_evaluate.ipynb #1ae04f21
 def _check_entry(query, hits, k, corpus):
     "One query's list of hits; an error names it."
     where = f"submission entry {query!r}"
-    if not isinstance(query, str): raise ValueError(f"{where}: expected a file name as key, got {type(query).__name__}")
+    if not isinstance(query, str):
+        raise ValueError(f"{where}: expected a file name as key, got {type(query).__name__}")
     if not isinstance(hits, list) or len(hits) != k:
-        raise ValueError(f"{where}: expected a list of exactly {k} hits, got {len(hits) if isinstance(hits, list) else type(hits).__name__}")
+        raise ValueError(
+            f"{where}: expected a list of exactly {k} hits, got {len(hits) if isinstance(hits, list) else type(hits).__name__}"
+        )
     for i, h in enumerate(hits):
         if not isinstance(h, dict) or set(h) != {'label', 'confidence'}:
-            raise ValueError(f"{where}, hit {i + 1}: expected exactly the keys label and confidence, got {sorted(map(str, h)) if isinstance(h, dict) else h!r}")
-        if not isinstance(h['label'], str): raise ValueError(f"{where}, hit {i + 1}: expected label to be a file name, got {h['label']!r}")
+            raise ValueError(
+                f"{where}, hit {i + 1}: expected exactly the keys label and confidence, got {sorted(map(str, h)) if isinstance(h, dict) else h!r}"
+            )
+        if not isinstance(h['label'], str):
+            raise ValueError(
+                f"{where}, hit {i + 1}: expected label to be a file name, got {h['label']!r}"
+            )
         if not isinstance(h['confidence'], float) or not 0 <= h['confidence'] <= 1:
-            raise ValueError(f"{where}, hit {i + 1}: expected confidence to be a float in [0, 1], got {h['confidence']!r}")
-        if corpus is not None and h['label'] not in corpus: raise ValueError(f"{where}, hit {i + 1}: {h['label']!r} is not in the corpus")
+            raise ValueError(
+                f"{where}, hit {i + 1}: expected confidence to be a float in [0, 1], got {h['confidence']!r}"
+            )
+        if corpus is not None and h['label'] not in corpus:
+            raise ValueError(f"{where}, hit {i + 1}: {h['label']!r} is not in the corpus")
     conf, labels = [h['confidence'] for h in hits], [h['label'] for h in hits]
-    if conf != sorted(conf, reverse=True): raise ValueError(f"{where}: expected the best hit first, got confidences {conf}")
-    if len(set(labels)) < k: raise ValueError(f"{where}: a corpus image occurs twice in {labels}")
+    if conf != sorted(conf, reverse=True):
+        raise ValueError(f"{where}: expected the best hit first, got confidences {conf}")
+    if len(set(labels)) < k:
+        raise ValueError(f"{where}: a corpus image occurs twice in {labels}")
+
 
 def check_submission(
-    submission:dict|str|Path,           # as from `make_submission`, or the path of its JSON file
-    query_names:Sequence[str]=None,     # every query that must be answered, no other may be ('<query>.png')
-    corpus_names:Sequence[str]=None,    # the names that hits may have ('<corpus>.png')
-    k:int=3,                            # hits per query
-)->dict: # the submission
+    submission: dict | str | Path,  # as from `make_submission`, or the path of its JSON file
+    query_names: Sequence[
+        str
+    ] = None,  # every query that must be answered, no other may be ('<query>.png')
+    corpus_names: Sequence[str] = None,  # the names that hits may have ('<corpus>.png')
+    k: int = 3,  # hits per query
+) -> dict:  # the submission
     "Check a submission against the challenge's format; ValueError names the first entry that is wrong."
     if not isinstance(submission, dict):
-        try: submission = json.loads(Path(submission).read_text())
-        except (OSError, ValueError) as e: raise ValueError(f"can't read submission {submission}: {e}") from e
-    if not isinstance(submission, dict) or not submission: raise ValueError("expected a submission {'<query>.png': [hits]} with at least one query")
+        try:
+            submission = json.loads(Path(submission).read_text())
+        except (OSError, ValueError) as e:
+            raise ValueError(f"can't read submission {submission}: {e}") from e
+    if not isinstance(submission, dict) or not submission:
+        raise ValueError("expected a submission {'<query>.png': [hits]} with at least one query")
     if query_names is not None and (odd := set(query_names) ^ set(submission)):
         name = sorted(map(str, odd))[0]
-        raise ValueError(f"{len(odd)} queries differ from those expected, first {name!r}: {'not answered' if name in set(query_names) else 'not asked for'}")
+        raise ValueError(
+            f"{len(odd)} queries differ from those expected, first {name!r}: {'not answered' if name in set(query_names) else 'not asked for'}"
+        )
     corpus = None if corpus_names is None else set(corpus_names)
-    for query, hits in submission.items(): _check_entry(query, hits, k, corpus)
+    for query, hits in submission.items():
+        _check_entry(query, hits, k, corpus)
     return submission
 
+
 def write_submission(
-    path:str|Path,   # JSON file; its folder is made
-    submission:dict, # as from `make_submission`
-)->Path: # of the file
+    path: str | Path,  # JSON file; its folder is made
+    submission: dict,  # as from `make_submission`
+) -> Path:  # of the file
     "Check a submission and write it whole or not at all: through a temporary file in the same folder."
     path, k = Path(path), len(next(iter(submission.values()), []))
     check_submission(submission, k=k or 3)
-    with writing(path): path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, submission)
     return path
 
 # %% ../nbs/09_evaluate.ipynb #dd4c0303
 def confidence_weighted(
-    correct:np.ndarray,    # (k,) bool
-    confidence:np.ndarray, # (k,) in [0, 1]
-)->float: # in [0, 1]
+    correct: np.ndarray,  # (k,) bool
+    confidence: np.ndarray,  # (k,) in [0, 1]
+) -> float:  # in [0, 1]
     "Share of the confidence that went to correct hits; 0 where there is none."
     total = np.sum(confidence)
-    return float(np.sum(confidence*correct)/total) if total > 0 else 0.
+    return float(np.sum(confidence * correct) / total) if total > 0 else 0.0
+
 
 def absolute_confidence(
-    correct:np.ndarray,    # (k,) bool
-    confidence:np.ndarray, # (k,) in [0, 1]
-)->float: # in [0, 1]
+    correct: np.ndarray,  # (k,) bool
+    confidence: np.ndarray,  # (k,) in [0, 1]
+) -> float:  # in [0, 1]
     "Mean of the confidence of correct hits and of the doubt about wrong ones."
     return float(np.mean(np.where(correct, confidence, 1 - np.asarray(confidence))))
 
+
 def challenge_score(
-    submission:dict,               # as from `make_submission`
-    query_labels:Mapping[str, str],  # '<query>.png' -> class, for every query of the submission and no other
-    corpus_labels:Mapping[str, str], # '<corpus>.png' -> class, for every hit
-    rule:Callable=confidence_weighted, # (correct, confidence) -> score of one query
-)->float: # mean over queries
+    submission: dict,  # as from `make_submission`
+    query_labels: Mapping[
+        str, str
+    ],  # '<query>.png' -> class, for every query of the submission and no other
+    corpus_labels: Mapping[str, str],  # '<corpus>.png' -> class, for every hit
+    rule: Callable = confidence_weighted,  # (correct, confidence) -> score of one query
+) -> float:  # mean over queries
     "The challenge's score under `rule`; the published formula is not recoverable, so figures compare only with each other."
     k = len(next(iter(submission.values()), []))
     check_submission(submission, list(query_labels), list(corpus_labels), k=k or 3)
     correct = lambda q, hits: np.array([corpus_labels[h['label']] == query_labels[q] for h in hits])
-    return float(np.mean([rule(correct(q, hits), np.array([h['confidence'] for h in hits])) for q, hits in submission.items()]))
+    return float(
+        np.mean(
+            [
+                rule(correct(q, hits), np.array([h['confidence'] for h in hits]))
+                for q, hits in submission.items()
+            ]
+        )
+    )

@@ -15,7 +15,14 @@ from PIL import Image
 from .files import locked, loopback_direct, whole_file
 from .index import Index, weigher
 from .plot import DEAD, color_range
-from .search import HITS, MAPS, ClassQuestion, Question, Searcher, synthetic_references
+from reflection_connection.search import (
+    HITS,
+    MAPS,
+    ClassQuestion,
+    Question,
+    Searcher,
+    synthetic_references,
+)
 from .tables import WindowError, class_name, read_rows, whole_numbers
 from .windows import kind_of_line
 from .volume import as_openings
@@ -26,151 +33,333 @@ __all__ = ['LONGEST', 'LABEL_COLUMNS', 'CMAPS', 'ACTIONS', 'KEEP', 'MESSAGE', 'l
            'principal_axes', 'Explorer', 'serve']
 
 # %% ../nbs/12_explore.ipynb #dcfc6421
-LONGEST = 200 # characters of a label
-LABEL_COLUMNS = ('id', 'survey', 'source', 'line_kind', 'line', 'top', 'left', 'height', 'width', 'label')
+LONGEST = 200  # characters of a label
+LABEL_COLUMNS = (
+    'id',
+    'survey',
+    'source',
+    'line_kind',
+    'line',
+    'top',
+    'left',
+    'height',
+    'width',
+    'label',
+)
+
 
 def labels_beside(
-    index, # folder of an index
-)->Path: # INDEX_labels.csv beside it
+    index,  # folder of an index
+) -> Path:  # INDEX_labels.csv beside it
     "Where labels are kept when nothing else is said: not in the index, which is replaced whole."
     folder = Path(index).resolve()
     return folder.with_name(f'{folder.name}_labels.csv')
 
+
 class LabelTable:
     "Labelled windows in a CSV file, with undo. Several pages, and a person with a text editor, may change the same file: each change is made to what is there then."
-    def __init__(self,
-        path, # .csv; read when it is there
+
+    def __init__(
+        self,
+        path,  # .csv; read when it is there
     ):
         self.path, self._past = Path(path), []
-        if self.path.suffix.lower() != '.csv': raise WindowError(f"{self.path}: labels are kept in a .csv file")
+        if self.path.suffix.lower() != '.csv':
+            raise WindowError(f"{self.path}: labels are kept in a .csv file")
         self.frame = self._read()
 
     def _read(self):
-        frame = read_rows(self.path, LABEL_COLUMNS) if self.path.is_file() else pd.DataFrame(columns=list(LABEL_COLUMNS))
-        if missing := [c for c in LABEL_COLUMNS if c not in frame]: raise WindowError(f"{self.path}: not a table that the explorer can add to: {', '.join(missing)} missing")
-        self._form = frame.attrs                                                            # the file keeps its separator
-        frame = frame.assign(**{c: whole_numbers(frame, c, self.path) for c in ('line', 'top', 'left', 'height', 'width')})
-        frame = frame.assign(line_kind=frame.line_kind.map(kind_of_line, na_action='ignore'), label=frame.label.map(class_name, na_action='ignore'))
+        frame = (
+            read_rows(self.path, LABEL_COLUMNS)
+            if self.path.is_file()
+            else pd.DataFrame(columns=list(LABEL_COLUMNS))
+        )
+        if missing := [c for c in LABEL_COLUMNS if c not in frame]:
+            raise WindowError(
+                f"{self.path}: not a table that the explorer can add to: {', '.join(missing)} missing"
+            )
+        self._form = frame.attrs  # the file keeps its separator
+        frame = frame.assign(
+            **{
+                c: whole_numbers(frame, c, self.path)
+                for c in ('line', 'top', 'left', 'height', 'width')
+            }
+        )
+        frame = frame.assign(
+            line_kind=frame.line_kind.map(kind_of_line, na_action='ignore'),
+            label=frame.label.map(class_name, na_action='ignore'),
+        )
         return frame.astype({'id': str}).reset_index(drop=True)
 
-    def classes(self)->list: return sorted(self.frame.label.dropna().unique())
-    def of(self, id:str): return next(iter(self.frame.label[self.frame.id == id]), None)
+    def classes(self) -> list:
+        return sorted(self.frame.label.dropna().unique())
 
-    def add(self, row:dict, label:str):
+    def of(self, id: str):
+        return next(iter(self.frame.label[self.frame.id == id]), None)
+
+    def add(self, row: dict, label: str):
         "Label a window: a mapping with `LABEL_COLUMNS` but `label`."
-        label = class_name(' '.join(''.join(c for c in ' '.join(str(label).split()) if c.isprintable() or c in '\u200c\u200d').split()))       # no control characters; joiners are part of some scripts
-        if not label: raise WindowError("a label needs a name: write the class, or choose one")
-        if len(label) > LONGEST: raise WindowError(f"a label of {len(label)} characters: expected at most {LONGEST}")
-        if label[0] in '=+-@': raise WindowError(f"a label cannot begin with {label[0]}: a spreadsheet that opens the table would compute it")
-        new = pd.DataFrame([{c: row[c] for c in LABEL_COLUMNS if c != 'label'} | {'label': label}]); was = self._put(str(row['id']), new)
+        label = class_name(
+            ' '.join(
+                ''.join(
+                    c
+                    for c in ' '.join(str(label).split())
+                    if c.isprintable() or c in '\u200c\u200d'
+                ).split()
+            )
+        )  # no control characters; joiners are part of some scripts
+        if not label:
+            raise WindowError("a label needs a name: write the class, or choose one")
+        if len(label) > LONGEST:
+            raise WindowError(f"a label of {len(label)} characters: expected at most {LONGEST}")
+        if label[0] in '=+-@':
+            raise WindowError(
+                f"a label cannot begin with {label[0]}: a spreadsheet that opens the table would compute it"
+            )
+        new = pd.DataFrame([{c: row[c] for c in LABEL_COLUMNS if c != 'label'} | {'label': label}])
+        was = self._put(str(row['id']), new)
         self._past.append((str(row['id']), label, was))
 
     def undo(self):
         "Take back this session's last label."
-        if not self._past: raise WindowError("nothing to undo: this session has given no label")
-        id, label, was = self._past[-1]; self._put(id, was, label); self._past.pop()
+        if not self._past:
+            raise WindowError("nothing to undo: this session has given no label")
+        id, label, was = self._past[-1]
+        self._put(id, was, label)
+        self._past.pop()
 
     def _put(self, id, rows, expected=None):
         "Replace the rows of a window; returns those that were there."
-        with locked(self.path, WindowError, wait=10.):
-            frame = self._read(); mine = frame.id == id; was = frame[mine]
-            if expected is not None and was.label.astype(str).tolist() != [expected]: raise WindowError(f"{id} has got another label meanwhile, from another page or by hand: label it anew instead")
-            new = pd.concat([t for t in (frame[~mine], rows) if len(t)], ignore_index=True) if len(rows) or not mine.all() else frame[:0]
-            with whole_file(self.path, WindowError) as part: new.to_csv(part, index=False, sep=self._form.get('separator', ','), encoding='utf-8-sig' if self._form.get('encoding', 'utf-8') not in ('utf-8', 'cp1252') else 'utf-8')
+        with locked(self.path, WindowError, wait=10.0):
+            frame = self._read()
+            mine = frame.id == id
+            was = frame[mine]
+            if expected is not None and was.label.astype(str).tolist() != [expected]:
+                raise WindowError(
+                    f"{id} has got another label meanwhile, from another page or by hand: label it anew instead"
+                )
+            new = (
+                pd.concat([t for t in (frame[~mine], rows) if len(t)], ignore_index=True)
+                if len(rows) or not mine.all()
+                else frame[:0]
+            )
+            with whole_file(self.path, WindowError) as part:
+                new.to_csv(
+                    part,
+                    index=False,
+                    sep=self._form.get('separator', ','),
+                    encoding='utf-8-sig'
+                    if self._form.get('encoding', 'utf-8') not in ('utf-8', 'cp1252')
+                    else 'utf-8',
+                )
         self.frame = new
         return was
 
 # %% ../nbs/12_explore.ipynb #2a47bbe6
 CMAPS = ('gray', 'gray_r', 'seismic', 'RdBu', 'PuOr', 'viridis')
 
+
 def _palette(cmap, bad):
     "768 numbers: entry 0 is for what is not data."
-    return np.vstack([bad, (matplotlib.colormaps[cmap](np.linspace(0, 1, 255))[:, :3]*255)]).round().astype(np.uint8).ravel().tolist()
+    return (
+        np.vstack([bad, (matplotlib.colormaps[cmap](np.linspace(0, 1, 255))[:, :3] * 255)])
+        .round()
+        .astype(np.uint8)
+        .ravel()
+        .tolist()
+    )
+
 
 def _uri(image, **options):
-    out = io.BytesIO(); image.save(out, 'PNG', **options)
+    out = io.BytesIO()
+    image.save(out, 'PNG', **options)
     return 'data:image/png;base64,' + base64.b64encode(out.getvalue()).decode()
 
+
 def png(
-    values:np.ndarray, # (height, width); NaN: not data
-    lo:float, hi:float, # ends of the colour scale
-    cmap:str='gray', # of matplotlib
-    clear:bool=False, # not data is transparent, else sand
-)->str: # data: URI
+    values: np.ndarray,  # (height, width); NaN: not data
+    lo: float,
+    hi: float,  # ends of the colour scale
+    cmap: str = 'gray',  # of matplotlib
+    clear: bool = False,  # not data is transparent, else sand
+) -> str:  # data: URI
     "A picture as a browser takes it."
-    with np.errstate(invalid='ignore'): level = np.clip((values - lo)/max(hi - lo, 1e-30), 0, 1)*254 + 1
-    image = Image.fromarray(np.where(np.isfinite(values), level, 0).astype(np.uint8), mode='P'); image.putpalette(_palette(cmap, np.array(matplotlib.colors.to_rgb(DEAD))*255))
+    with np.errstate(invalid='ignore'):
+        level = np.clip((values - lo) / max(hi - lo, 1e-30), 0, 1) * 254 + 1
+    image = Image.fromarray(np.where(np.isfinite(values), level, 0).astype(np.uint8), mode='P')
+    image.putpalette(_palette(cmap, np.array(matplotlib.colors.to_rgb(DEAD)) * 255))
     return _uri(image, **({'transparency': 0} if clear else {}))
 
+
 def _thumb(pixels, side=84):
-    lo, hi = color_range(pixels, 99.); image = np.clip((np.nan_to_num(pixels) - lo)/(hi - lo), 0, 1)*255
+    lo, hi = color_range(pixels, 99.0)
+    image = np.clip((np.nan_to_num(pixels) - lo) / (hi - lo), 0, 1) * 255
     return _uri(Image.fromarray(image.astype(np.uint8)).resize((side, side), Image.BILINEAR))
 
+
 def principal_axes(
-    index:Index, # its embeddings are shown
-    most:int=20_000, # windows shown
-    seed:int=0,
-)->tuple: # ((M, 2) float32, rows (M,))
+    index: Index,  # its embeddings are shown
+    most: int = 20_000,  # windows shown
+    seed: int = 0,
+) -> tuple:  # ((M, 2) float32, rows (M,))
     "First two principal components of embeddings, of a random part where there are many."
-    n = len(index); rows = np.arange(n) if n <= most else np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
-    x = index.embeddings(rows); x -= x.mean(0); _, axes = np.linalg.eigh(x.T @ x)
+    n = len(index)
+    rows = (
+        np.arange(n)
+        if n <= most
+        else np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+    )
+    x = index.embeddings(rows)
+    x -= x.mean(0)
+    _, axes = np.linalg.eigh(x.T @ x)
     return (x @ axes[:, :-3:-1]).astype(np.float32), rows
 
 # %% ../nbs/12_explore.ipynb #a687647f
-_STATIC = Path(__file__).parent/'static' if '__file__' in globals() else Path('../reflection_connection/static')
+_STATIC = (
+    Path(__file__).parent / 'static'
+    if '__file__' in globals()
+    else Path('../reflection_connection/static')
+)
 _whole = lambda v: type(v) is int and abs(v) < 2**53
 _number = lambda v: type(v) in (int, float) and abs(v) < 2**53
 _text = lambda most: lambda v: isinstance(v, str) and len(v) <= most
 _wholes = lambda most: lambda v: isinstance(v, list) and len(v) <= most and all(map(_whole, v))
-ACTIONS = dict(show=dict(source=_text(4096), kind=_text(20), number=_number), look=dict(gain=_number, cmap=_text(40), heat=_text(LONGEST)), ask=dict(box=lambda v: _wholes(4)(v) and len(v) == 4),
-    refine=dict(place=_whole, sign=_whole), follow=dict(place=_whole), weigh=dict(look=_number), filter=dict(expression=_text(10_000)), lasso=dict(rows=_wholes(100_000)), clear={}, label=dict(name=_text(10_000), place=_whole), undo={},
-    export=dict(suffix=lambda v: v in ('.sgy', '.npy', '.zarr')), cancel={}) # what the page may ask for: arguments, and whether a value will do; everything else is for Python alone
+ACTIONS = dict(
+    show=dict(source=_text(4096), kind=_text(20), number=_number),
+    look=dict(gain=_number, cmap=_text(40), heat=_text(LONGEST)),
+    ask=dict(box=lambda v: _wholes(4)(v) and len(v) == 4),
+    refine=dict(place=_whole, sign=_whole),
+    follow=dict(place=_whole),
+    weigh=dict(look=_number),
+    filter=dict(expression=_text(10_000)),
+    lasso=dict(rows=_wholes(100_000)),
+    clear={},
+    label=dict(name=_text(10_000), place=_whole),
+    undo={},
+    export=dict(suffix=lambda v: v in ('.sgy', '.npy', '.zarr')),
+    cancel={},
+)  # what the page may ask for: arguments, and whether a value will do; everything else is for Python alone
+
 
 def _asked(content):
     "(action, arguments) of a message from the page; refuses what is not in `ACTIONS`."
-    given = {k: v for k, v in content.items() if v is not None} if isinstance(content, dict) else {}; action = given.pop('action', None)
-    if not isinstance(action, str) or action not in ACTIONS: raise WindowError(f"the page asks for {str(action)[:80]!r}: expected one of {', '.join(ACTIONS)}")
+    given = {k: v for k, v in content.items() if v is not None} if isinstance(content, dict) else {}
+    action = given.pop('action', None)
+    if not isinstance(action, str) or action not in ACTIONS:
+        raise WindowError(
+            f"the page asks for {str(action)[:80]!r}: expected one of {', '.join(ACTIONS)}"
+        )
     for name, v in given.items():
-        if name not in ACTIONS[action]: raise WindowError(f"{action} from the page with {str(name)[:80]!r}: expected {', '.join(ACTIONS[action]) or 'nothing'}")
-        if not ACTIONS[action][name](v): raise WindowError(f"{action} from the page: {name} is {repr(v)[:80]}, which is none or too much")
-    needs = {'ask': ['box'], 'refine': ['place', 'sign'], 'follow': ['place'], 'filter': ['expression'], 'lasso': ['rows'], 'label': ['name']}.get(action, [])
-    if missing := [n for n in needs if n not in given]: raise WindowError(f"{action} from the page without {missing[0]}")
+        if name not in ACTIONS[action]:
+            raise WindowError(
+                f"{action} from the page with {str(name)[:80]!r}: expected {', '.join(ACTIONS[action]) or 'nothing'}"
+            )
+        if not ACTIONS[action][name](v):
+            raise WindowError(
+                f"{action} from the page: {name} is {repr(v)[:80]}, which is none or too much"
+            )
+    needs = {
+        'ask': ['box'],
+        'refine': ['place', 'sign'],
+        'follow': ['place'],
+        'filter': ['expression'],
+        'lasso': ['rows'],
+        'label': ['name'],
+    }.get(action, [])
+    if missing := [n for n in needs if n not in given]:
+        raise WindowError(f"{action} from the page without {missing[0]}")
     return action, given
+
 
 class Explorer(anywidget.AnyWidget):
     "The page: sections, hits, maps, labels."
-    _esm, _css = _STATIC/'explore.js', _STATIC/'explore.css'
+
+    _esm, _css = _STATIC / 'explore.js', _STATIC / 'explore.css'
     info, section, heat, view, query = (traitlets.Dict().tag(sync=True) for _ in range(5))
     chart, cloud, status, labels = (traitlets.Dict().tag(sync=True) for _ in range(4))
     hits, shades = traitlets.List().tag(sync=True), traitlets.List().tag(sync=True)
 
-    def __init__(self,
-        index, # folder of an index over one or more volumes, or a `Searcher`
-        labels=None, # CSV of labels; INDEX_labels.csv beside the index when not given
-        allow_labels:bool=True, # False: nothing is written
-        encoder=None, # where the encoder lies now, see `Searcher.open`
-        k:int=20, # hits shown
-        separation=(8, 16), # lines and samples within which a worse hit is a near duplicate
-        opening=None, places=(), # see `Searcher`
+    def __init__(
+        self,
+        index,  # folder of an index over one or more volumes, or a `Searcher`
+        labels=None,  # CSV of labels; INDEX_labels.csv beside the index when not given
+        allow_labels: bool = True,  # False: nothing is written
+        encoder=None,  # where the encoder lies now, see `Searcher.open`
+        k: int = 20,  # hits shown
+        separation=(8, 16),  # lines and samples within which a worse hit is a near duplicate
+        opening=None,
+        places=(),  # see `Searcher`
     ):
-        self.searcher = index if isinstance(index, Searcher) else Searcher.open(index, encoder, opening, places)
-        if self.searcher.store: raise WindowError("the windows of this index are in Milvus, and the explorer colours all of them: it needs an index in memory")
-        if not self.searcher.sources: raise WindowError("the index has no volume: the explorer shows sections; search images with refcon search")
+        self.searcher = (
+            index if isinstance(index, Searcher) else Searcher.open(index, encoder, opening, places)
+        )
+        if self.searcher.store:
+            raise WindowError(
+                "the windows of this index are in Milvus, and the explorer colours all of them: it needs an index in memory"
+            )
+        if not self.searcher.sources:
+            raise WindowError(
+                "the index has no volume: the explorer shows sections; search images with refcon search"
+            )
         path = labels or (None if isinstance(index, Searcher) else labels_beside(index))
-        self.table, self.allow_labels = LabelTable(path) if path else None, allow_labels and path is not None
+        self.table, self.allow_labels = (
+            LabelTable(path) if path else None,
+            allow_labels and path is not None,
+        )
         self.k, self.separation, self._k = k, separation, 0
-        self._gain, self._cmap, self._heat, self._expression, self._rows, self._thread, self._stop = 1., 'gray', 'likeness', '', [], None, threading.Event()
-        self._look = None                                                # as the encoder weighs it
-        self._positives, self._negatives, self._signs, self._values, self._p, self._known, self._synthetic, self._taught = [], [], {}, None, None, None, None, {}
+        (
+            self._gain,
+            self._cmap,
+            self._heat,
+            self._expression,
+            self._rows,
+            self._thread,
+            self._stop,
+        ) = 1.0, 'gray', 'likeness', '', [], None, threading.Event()
+        self._look = None  # as the encoder weighs it
+        (
+            self._positives,
+            self._negatives,
+            self._signs,
+            self._values,
+            self._p,
+            self._known,
+            self._synthetic,
+            self._taught,
+        ) = [], [], {}, None, None, None, None, {}
         s = self.searcher
-        names = [s.volume(p).name for p in s.sources]                    # finds those that have moved
-        items = s.index.items; v = s.volume(s.sources[0]); kind = s.kinds(s.sources[0])[0]; sized = items[items.line_kind != 'image']
-        super().__init__(info=dict(sources=s.sources, names=names, problems=self._doubts(), lines={p: {k: s.volume(p).lines(k).tolist() for k in ('inline', 'crossline', 'line')} for p in s.sources},
-            allow_labels=self.allow_labels, cmaps=list(CMAPS), window=[int(sized.height.iloc[0]), int(sized.width.iloc[0])]))
-        xy, rows = principal_axes(s.index); self._cloud_rows = rows; span = np.abs(xy).max() or 1.
-        self.cloud = dict(points=(xy/span*1000).round().astype(int).tolist(), rows=rows.tolist())
-        self._where = s.sources[0], kind, int(v.lines(kind)[len(v.lines(kind))//2]); self._learn(); self._show(); self._tell_labels(); self._view(-1)
-        self.on_msg(lambda widget, content, buffers: self.act(content)); self.tell(f"{s.index}; drag a rectangle")
+        names = [s.volume(p).name for p in s.sources]  # finds those that have moved
+        items = s.index.items
+        v = s.volume(s.sources[0])
+        kind = s.kinds(s.sources[0])[0]
+        sized = items[items.line_kind != 'image']
+        super().__init__(
+            info=dict(
+                sources=s.sources,
+                names=names,
+                problems=self._doubts(),
+                lines={
+                    p: {k: s.volume(p).lines(k).tolist() for k in ('inline', 'crossline', 'line')}
+                    for p in s.sources
+                },
+                allow_labels=self.allow_labels,
+                cmaps=list(CMAPS),
+                window=[int(sized.height.iloc[0]), int(sized.width.iloc[0])],
+            )
+        )
+        xy, rows = principal_axes(s.index)
+        self._cloud_rows = rows
+        span = np.abs(xy).max() or 1.0
+        self.cloud = dict(
+            points=(xy / span * 1000).round().astype(int).tolist(), rows=rows.tolist()
+        )
+        self._where = s.sources[0], kind, int(v.lines(kind)[len(v.lines(kind)) // 2])
+        self._learn()
+        self._show()
+        self._tell_labels()
+        self._view(-1)
+        self.on_msg(lambda widget, content, buffers: self.act(content))
+        self.tell(f"{s.index}; drag a rectangle")
 
     def _doubts(self):
         "What the page says above all about the volumes: what is doubtful."
@@ -178,261 +367,592 @@ class Explorer(anywidget.AnyWidget):
         each = [f'{s.volume(p).name}: {problem}' for p in s.sources for problem in s.problems(p)]
         return each + list(map(spoken, s.meta.get('sizes', [])))
 
-    def tell(self, text:str, kind:str='info', progress:float=None):
+    def tell(self, text: str, kind: str = 'info', progress: float = None):
         "The status line."
-        self._k += 1; self.status = dict(text=text, kind=kind, progress=progress, n=self._k)
+        self._k += 1
+        self.status = dict(text=text, kind=kind, progress=progress, n=self._k)
 
-    def act(self, content:dict):
+    def act(self, content: dict):
         "Do what the page asks; say what went wrong where the user looks."
-        try: action, given = _asked(content); getattr(self, action)(**given)
-        except (ValueError, OSError) as e: self.tell(' '.join(str(e).split()), 'error')
+        try:
+            action, given = _asked(content)
+            getattr(self, action)(**given)
+        except (ValueError, OSError) as e:
+            self.tell(' '.join(str(e).split()), 'error')
         except Exception as e:
-            self.tell(f"{type(e).__name__}: {e} (a fault of the program: its traceback is in the log)", 'error'); raise
+            self.tell(
+                f"{type(e).__name__}: {e} (a fault of the program: its traceback is in the log)",
+                'error',
+            )
+            raise
 
 # %% ../nbs/12_explore.ipynb #6633c73d
 from fastcore.basics import patch
 
-@patch
-def show(self:Explorer, source:str=None, kind:str=None, number:int=None):
-    "Show another line; the nearest one where there is none of this number."
-    was, s = self._where, self.searcher; source = source or was[0]; v = s.volume(source)
-    have = [k for k in ('inline', 'crossline', 'line') if len(v.lines(k))]; kind = kind or (was[1] if was[1] in have else have[0]); lines = v.lines(kind)
-    if not len(lines): raise WindowError(f"{v.name} has no {kind}s")
-    number = int(lines[len(lines)//2]) if number is None and (source, kind) != was[:2] else int(lines[np.abs(lines - (was[2] if number is None else number)).argmin()])
-    self._where = source, kind, number; self._show(moved=(source, kind) != was[:2])
 
 @patch
-def _show(self:Explorer, moved=False):
-    source, kind, number = self._where; v = self.searcher.volume(source); section, live = v.section(kind, number), v.live(kind, number); top = v.scale()/self._gain
+def show(self: Explorer, source: str = None, kind: str = None, number: int = None):
+    "Show another line; the nearest one where there is none of this number."
+    was, s = self._where, self.searcher
+    source = source or was[0]
+    v = s.volume(source)
+    have = [k for k in ('inline', 'crossline', 'line') if len(v.lines(k))]
+    kind = kind or (was[1] if was[1] in have else have[0])
+    lines = v.lines(kind)
+    if not len(lines):
+        raise WindowError(f"{v.name} has no {kind}s")
+    number = (
+        int(lines[len(lines) // 2])
+        if number is None and (source, kind) != was[:2]
+        else int(lines[np.abs(lines - (was[2] if number is None else number)).argmin()])
+    )
+    self._where = source, kind, number
+    self._show(moved=(source, kind) != was[:2])
+
+
+@patch
+def _show(self: Explorer, moved=False):
+    source, kind, number = self._where
+    v = self.searcher.volume(source)
+    section, live = v.section(kind, number), v.live(kind, number)
+    top = v.scale() / self._gain
     names = {'inline': 'crossline', 'crossline': 'inline', 'line': 'trace'}
     cdp = v.cdp(kind, number) if kind == 'line' else None
-    self.section = dict(source=source, kind=kind, line=number, samples=v.n_samples, traces=section.shape[1], t0=v.t0, dt=v.dt, unit=v.unit, zname=f"{'two-way time' if v.domain == 'time' else 'depth'} ({v.unit})", xname=names[kind] if cdp is None else 'CDP',
-        across=(v.across(kind, number) if cdp is None else cdp).tolist(), png=png(np.where(live, section, np.nan), -top, top, self._cmap), moved=moved)
-    self._paint_heat(); self._chart()
+    self.section = dict(
+        source=source,
+        kind=kind,
+        line=number,
+        samples=v.n_samples,
+        traces=section.shape[1],
+        t0=v.t0,
+        dt=v.dt,
+        unit=v.unit,
+        zname=f"{'two-way time' if v.domain == 'time' else 'depth'} ({v.unit})",
+        xname=names[kind] if cdp is None else 'CDP',
+        across=(v.across(kind, number) if cdp is None else cdp).tolist(),
+        png=png(np.where(live, section, np.nan), -top, top, self._cmap),
+        moved=moved,
+    )
+    self._paint_heat()
+    self._chart()
+
 
 @patch
-def _paint_heat(self:Explorer):
-    source, kind, number = self._where; values = None
-    if self._heat == 'likeness': values = self._values
-    elif self._heat == 'probability': values = self._p
-    elif self._heat != 'none': values = self.searcher.score(ClassQuestion(self.searcher, *self._known, self._heat), MAPS)[1]
-    if values is None or source not in self.searcher.sources: self.heat = dict(png=None); return
-    picture = self.searcher.section_map(values, kind, number, source); lo, hi = (0, 1) if self._heat != 'likeness' else np.percentile(values, [50, 99.5])
+def _paint_heat(self: Explorer):
+    source, kind, number = self._where
+    values = None
+    if self._heat == 'likeness':
+        values = self._values
+    elif self._heat == 'probability':
+        values = self._p
+    elif self._heat != 'none':
+        values = self.searcher.score(ClassQuestion(self.searcher, *self._known, self._heat), MAPS)[
+            1
+        ]
+    if values is None or source not in self.searcher.sources:
+        self.heat = dict(png=None)
+        return
+    picture = self.searcher.section_map(values, kind, number, source)
+    lo, hi = (0, 1) if self._heat != 'likeness' else np.percentile(values, [50, 99.5])
     self.heat = dict(png=png(picture, lo, hi, 'viridis', clear=True))
 
+
 @patch
-def look(self:Explorer, gain:float=None, cmap:str=None, heat:str=None):
+def look(self: Explorer, gain: float = None, cmap: str = None, heat: str = None):
     "Change gain, colours, or what the map shows."
     if gain is not None:
-        if not 0 < float(gain) < 1e6: raise WindowError(f"gain is {gain}: expected a positive number")
+        if not 0 < float(gain) < 1e6:
+            raise WindowError(f"gain is {gain}: expected a positive number")
         self._gain = float(gain)
     if cmap is not None:
-        if cmap not in CMAPS: raise WindowError(f"colours {cmap!r}: expected one of {', '.join(CMAPS)}")
+        if cmap not in CMAPS:
+            raise WindowError(f"colours {cmap!r}: expected one of {', '.join(CMAPS)}")
         self._cmap = cmap
     if heat is not None:
-        if heat not in self._heats(): raise WindowError(f"map {heat!r}: expected one of {', '.join(self._heats())}")
+        if heat not in self._heats():
+            raise WindowError(f"map {heat!r}: expected one of {', '.join(self._heats())}")
         self._heat = heat
-    self._view(); self._show() if heat is None else self._paint_heat()
+    self._view()
+    self._show() if heat is None else self._paint_heat()
+
 
 @patch
-def _heats(self:Explorer): return ['likeness', *(['probability'] if self.searcher.calibration else []), 'none', *(sorted(set(self._known[1])) if self._known and self.searcher.calibration else [])]
+def _heats(self: Explorer):
+    return [
+        'likeness',
+        *(['probability'] if self.searcher.calibration else []),
+        'none',
+        *(sorted(set(self._known[1])) if self._known and self.searcher.calibration else []),
+    ]
+
 
 @patch
-def _weight(self:Explorer)->float: # None where the encoder has one part
+def _weight(self: Explorer) -> float:  # None where the encoder has one part
     "The share of look in the similarity that the page shows."
     encoder = self.searcher.encoder
-    if weigher(encoder) is None: return None
+    if weigher(encoder) is None:
+        return None
     return encoder.look if self._look is None else self._look
 
-@patch
-def _view(self:Explorer, current=None): self.view = dict(heats=self._heats(), heat=self._heat, cmap=self._cmap, expression=self._expression, look=self._weight(), current=self.view.get('current', -1) if current is None else current)
-
-def _with_unit(name, unit): return f'{name} ({unit})' if unit else name
 
 @patch
-def _chart(self:Explorer):
+def _view(self: Explorer, current=None):
+    self.view = dict(
+        heats=self._heats(),
+        heat=self._heat,
+        cmap=self._cmap,
+        expression=self._expression,
+        look=self._weight(),
+        current=self.view.get('current', -1) if current is None else current,
+    )
+
+
+def _with_unit(name, unit):
+    return f'{name} ({unit})' if unit else name
+
+
+@patch
+def _chart(self: Explorer):
     "The survey's outline, the line that is shown, and hits; in coordinates, or in line numbers where there are none."
-    source, kind, number = self._where; v = self.searcher.volume(source); xy = v.xy(kind, number); metric = bool(np.isfinite(xy).all()) and bool(np.ptp(xy, axis=0).any())
-    if metric and v.has_geometry: a, b = (v.xy('inline', int(v.inlines[i])) for i in (0, -1)); outline = [a[0], a[-1], b[-1], b[0]]; line = [xy[0], xy[-1]]
+    source, kind, number = self._where
+    v = self.searcher.volume(source)
+    xy = v.xy(kind, number)
+    metric = bool(np.isfinite(xy).all()) and bool(np.ptp(xy, axis=0).any())
+    if metric and v.has_geometry:
+        a, b = (v.xy('inline', int(v.inlines[i])) for i in (0, -1))
+        outline = [a[0], a[-1], b[-1], b[0]]
+        line = [xy[0], xy[-1]]
     elif v.has_geometry:
-        (i0, i1), (x0, x1) = ((int(n[0]), int(n[-1])) for n in (v.inlines, v.crosslines)); outline = [(x0, i0), (x1, i0), (x1, i1), (x0, i1)]; line = [(x0, number), (x1, number)] if kind == 'inline' else [(number, i0), (number, i1)]
-    else: metric = False; outline, line = [(0, v.t0), (v.n_traces - 1, v.t0), (v.n_traces - 1, v.axis[-1]), (0, v.axis[-1])], []
+        (i0, i1), (x0, x1) = ((int(n[0]), int(n[-1])) for n in (v.inlines, v.crosslines))
+        outline = [(x0, i0), (x1, i0), (x1, i1), (x0, i1)]
+        line = [(x0, number), (x1, number)] if kind == 'inline' else [(number, i0), (number, i1)]
+    else:
+        metric = False
+        outline, line = (
+            [(0, v.t0), (v.n_traces - 1, v.t0), (v.n_traces - 1, v.axis[-1]), (0, v.axis[-1])],
+            [],
+        )
     outline = [p for p in outline if np.isfinite(p).all()]
+
     def at(h):
-        if metric: return float(h['x']), float(h['y'])
-        return (float(h['xl0'] + h['xl1'])/2, float(h['il0'] + h['il1'])/2) if v.has_geometry else (h['left'] + h['width']/2, float(v.axis[min(int(h['top'] + h['height']//2), v.n_samples - 1)]))
+        if metric:
+            return float(h['x']), float(h['y'])
+        return (
+            (float(h['xl0'] + h['xl1']) / 2, float(h['il0'] + h['il1']) / 2)
+            if v.has_geometry
+            else (
+                h['left'] + h['width'] / 2,
+                float(v.axis[min(int(h['top'] + h['height'] // 2), v.n_samples - 1)]),
+            )
+        )
+
     here = [h for h in self._rows if h['source'] == source]
-    self.chart = dict(outline=[list(map(float, p)) for p in outline], line=[list(map(float, p)) for p in line], metric=metric or v.has_geometry, name=_with_unit('x, y', v.xy_unit) if metric else 'crossline, inline' if v.has_geometry else f'trace, {v.unit}',
-        hits=[dict(x=x, y=y, p=None if pd.isna(h['probability']) else float(h['probability']), rank=int(h['rank'])) for h in here for x, y in [at(h)]])
+    self.chart = dict(
+        outline=[list(map(float, p)) for p in outline],
+        line=[list(map(float, p)) for p in line],
+        metric=metric or v.has_geometry,
+        name=_with_unit('x, y', v.xy_unit)
+        if metric
+        else 'crossline, inline'
+        if v.has_geometry
+        else f'trace, {v.unit}',
+        hits=[
+            dict(
+                x=x,
+                y=y,
+                p=None if pd.isna(h['probability']) else float(h['probability']),
+                rank=int(h['rank']),
+            )
+            for h in here
+            for x, y in [at(h)]
+        ],
+    )
 
 # %% ../nbs/12_explore.ipynb #d94eac82
 @patch
-def ask(self:Explorer,
-    box, # [top, left, bottom, right] on the section that is shown
+def ask(
+    self: Explorer,
+    box,  # [top, left, bottom, right] on the section that is shown
 ):
     "Search for what a box shows. A new box is a new question; `refine` adds to it."
-    source, kind, number = self._where; self._positives, self._negatives, self._signs = [self.searcher.box(kind, number, box, source)], [], {}; self.search()
+    source, kind, number = self._where
+    self._positives, self._negatives, self._signs = (
+        [self.searcher.box(kind, number, box, source)],
+        [],
+        {},
+    )
+    self.search()
+
 
 @patch
-def refine(self:Explorer,
-    place:int, # of the hit, from 0
-    sign:int, # 1: this is meant too, -1: this is not meant
+def refine(
+    self: Explorer,
+    place: int,  # of the hit, from 0
+    sign: int,  # 1: this is meant too, -1: this is not meant
 ):
     "Add a hit to the question."
     hit = self._hit(place)
-    if sign not in (1, -1): raise WindowError(f"sign is {sign}: expected 1 or -1")
-    if not self._positives: raise WindowError("there is no question to refine: drag a rectangle first")
-    (self._positives if sign > 0 else self._negatives).append(self.searcher.indexed(hit['id'])); self._signs[hit['id']] = sign; self.search()
+    if sign not in (1, -1):
+        raise WindowError(f"sign is {sign}: expected 1 or -1")
+    if not self._positives:
+        raise WindowError("there is no question to refine: drag a rectangle first")
+    (self._positives if sign > 0 else self._negatives).append(self.searcher.indexed(hit['id']))
+    self._signs[hit['id']] = sign
+    self.search()
+
 
 @patch
-def _hit(self:Explorer, place):
-    if not isinstance(place, int) or not 0 <= place < len(self._rows): raise WindowError(f"there is no hit number {place}" if self._rows else "there are no hits yet: drag a rectangle first")
+def _hit(self: Explorer, place):
+    if not isinstance(place, int) or not 0 <= place < len(self._rows):
+        raise WindowError(
+            f"there is no hit number {place}"
+            if self._rows
+            else "there are no hits yet: drag a rectangle first"
+        )
     return self._rows[place]
 
+
 @patch
-def search(self:Explorer):
+def search(self: Explorer):
     "Answer the question."
-    guide, t0, s = self._guide(), time.perf_counter(), self.searcher; question = Question(s, self._positives, self._negatives, look=self._look); raw = s.score(question, None); scores, (self._values, self._p) = ([None if v is None else s.smoothed(v, how) for v in raw] for how in (HITS, MAPS))
-    found = s.hits(question, self.k, *self.separation, self._expression or None, guess=guide, scores=scores)
-    self.shades = (np.clip(scores[0][self._cloud_rows], 0, 1)*255).astype(int).tolist()
+    guide, t0, s = self._guide(), time.perf_counter(), self.searcher
+    question = Question(s, self._positives, self._negatives, look=self._look)
+    raw = s.score(question, None)
+    scores, (self._values, self._p) = (
+        [None if v is None else s.smoothed(v, how) for v in raw] for how in (HITS, MAPS)
+    )
+    found = s.hits(
+        question, self.k, *self.separation, self._expression or None, guess=guide, scores=scores
+    )
+    self.shades = (np.clip(scores[0][self._cloud_rows], 0, 1) * 255).astype(int).tolist()
     self._list(found, time.perf_counter() - t0)
+
 
 def _position(hit, volume):
     "Coordinates of a hit with their unit."
-    if pd.isna(hit['x']): return None
+    if pd.isna(hit['x']):
+        return None
     unit = volume.xy_unit if volume is not None else None
     digits = 5 if unit == 'degrees' else 0
     return f"{hit['x']:.{digits}f}, {hit['y']:.{digits}f}" + (f' {unit}' if unit else '')
 
+
 @patch
-def _list(self:Explorer, found, seconds=None):
+def _list(self: Explorer, found, seconds=None):
     "Put hits into the gallery."
-    v = {p: self.searcher.volume(p) for p in found.source.unique() if p in self.searcher.sources}; self._rows, cards = found.to_dict('records'), []
+    v = {p: self.searcher.volume(p) for p in found.source.unique() if p in self.searcher.sources}
+    self._rows, cards = found.to_dict('records'), []
     for h in self._rows:
-        z = f"{h['time_ms']:.0f} ms" if pd.notna(h['time_ms']) else f"{h['depth_m']:.0f} m" if pd.notna(h.get('depth_m')) else ''
-        if h['source'] in v: z = f"{v[h['source']].axis[int(h['top']) + int(h['height'])//2]:.0f} {v[h['source']].unit}"      # as the section's axis has it
-        cdp = f"CDP {h['cdp0']} to {h['cdp1']}" if pd.notna(h.get('cdp0')) and h['line_kind'] == 'line' else ''
-        cards.append(dict(id=h['id'], rank=int(h['rank']), thumb=_thumb(self.searcher.pixels(h)), label=self.table and self.table.of(h['id']), guess=h.get('guess'), guess_probability=None if pd.isna(h.get('guess_probability', np.nan)) else float(h['guess_probability']),
-            place=', '.join(filter(None, [f"{h['line_kind']} {h['line']}", cdp, z])), xy=_position(h, v.get(h['source'])), probability=None if pd.isna(h['probability']) else float(h['probability']), distance=float(h['distance']),
-            sign=self._signs.get(h['id'], 0), **{c: (h[c] if c in ('source', 'line_kind') else int(h[c])) for c in ('source', 'line_kind', 'line', 'top', 'left', 'height', 'width')}))
+        z = (
+            f"{h['time_ms']:.0f} ms"
+            if pd.notna(h['time_ms'])
+            else f"{h['depth_m']:.0f} m"
+            if pd.notna(h.get('depth_m'))
+            else ''
+        )
+        if h['source'] in v:
+            z = f"{v[h['source']].axis[int(h['top']) + int(h['height']) // 2]:.0f} {v[h['source']].unit}"  # as the section's axis has it
+        cdp = (
+            f"CDP {h['cdp0']} to {h['cdp1']}"
+            if pd.notna(h.get('cdp0')) and h['line_kind'] == 'line'
+            else ''
+        )
+        cards.append(
+            dict(
+                id=h['id'],
+                rank=int(h['rank']),
+                thumb=_thumb(self.searcher.pixels(h)),
+                label=self.table and self.table.of(h['id']),
+                guess=h.get('guess'),
+                guess_probability=None
+                if pd.isna(h.get('guess_probability', np.nan))
+                else float(h['guess_probability']),
+                place=', '.join(filter(None, [f"{h['line_kind']} {h['line']}", cdp, z])),
+                xy=_position(h, v.get(h['source'])),
+                probability=None if pd.isna(h['probability']) else float(h['probability']),
+                distance=float(h['distance']),
+                sign=self._signs.get(h['id'], 0),
+                **{
+                    c: (h[c] if c in ('source', 'line_kind') else int(h[c]))
+                    for c in ('source', 'line_kind', 'line', 'top', 'left', 'height', 'width')
+                },
+            )
+        )
     self.hits = cards
-    self.query = dict(boxes=[dict(source=e.place['source'], kind=e.place['line_kind'], line=e.place['line'], box=[e.place['top'], e.place['left'], e.place['top'] + e.place['height'], e.place['left'] + e.place['width']], sign=sign) for es, sign in ((self._positives, 1), (self._negatives, -1)) for e in es if e.place])
-    self._view(-1); self._paint_heat(); self._chart()
-    if not seconds: return
-    self.tell(f"{len(cards)} hits in {seconds:.2f} s among {len(self.searcher.index):,} windows" + (f"; {len(self._positives)} examples of what is meant, {len(self._negatives)} of what is not" if len(self._positives) + len(self._negatives) > 1 else '') if cards else "nothing found: a filter that lets nothing through?", 'info' if cards else 'error')
+    self.query = dict(
+        boxes=[
+            dict(
+                source=e.place['source'],
+                kind=e.place['line_kind'],
+                line=e.place['line'],
+                box=[
+                    e.place['top'],
+                    e.place['left'],
+                    e.place['top'] + e.place['height'],
+                    e.place['left'] + e.place['width'],
+                ],
+                sign=sign,
+            )
+            for es, sign in ((self._positives, 1), (self._negatives, -1))
+            for e in es
+            if e.place
+        ]
+    )
+    self._view(-1)
+    self._paint_heat()
+    self._chart()
+    if not seconds:
+        return
+    self.tell(
+        f"{len(cards)} hits in {seconds:.2f} s among {len(self.searcher.index):,} windows"
+        + (
+            f"; {len(self._positives)} examples of what is meant, {len(self._negatives)} of what is not"
+            if len(self._positives) + len(self._negatives) > 1
+            else ''
+        )
+        if cards
+        else "nothing found: a filter that lets nothing through?",
+        'info' if cards else 'error',
+    )
+
 
 @patch
-def follow(self:Explorer, place:int):
+def follow(self: Explorer, place: int):
     "Go to a hit."
-    h = self._hit(place); self._view(place)
-    if (h['source'], h['line_kind'], int(h['line'])) != self._where: self.show(h['source'], h['line_kind'], int(h['line']))
+    h = self._hit(place)
+    self._view(place)
+    if (h['source'], h['line_kind'], int(h['line'])) != self._where:
+        self.show(h['source'], h['line_kind'], int(h['line']))
+
 
 @patch
-def weigh(self:Explorer,
-    look:float=None, # 0: the same kind of structure, 1: the same look, see `search.Question`; None: as the encoder weighs them
+def weigh(
+    self: Explorer,
+    look: float = None,  # 0: the same kind of structure, 1: the same look, see `search.Question`; None: as the encoder weighs them
 ):
     "Ask the same again with another weight of look; nothing is embedded again."
-    self.searcher.encoder.weigh(np.zeros(self.searcher.encoder.dim), look)       # refuses what it cannot weigh
+    self.searcher.encoder.weigh(
+        np.zeros(self.searcher.encoder.dim), look
+    )  # refuses what it cannot weigh
     self._look = look
     self._view()
-    if self._positives: self.search()
+    if self._positives:
+        self.search()
+
 
 @patch
-def filter(self:Explorer, expression:str):
+def filter(self: Explorer, expression: str):
     "Search again, only where an expression holds, see `index.where`."
     from reflection_connection.index import where
-    if expression.strip(): where(self.searcher.index.items, expression)
-    self._expression = expression.strip(); self._view()
-    if self._positives: self.search()
+
+    if expression.strip():
+        where(self.searcher.index.items, expression)
+    self._expression = expression.strip()
+    self._view()
+    if self._positives:
+        self.search()
+
 
 @patch
-def lasso(self:Explorer, rows:list):
+def lasso(self: Explorer, rows: list):
     "List the windows that were drawn around on the embedding map, in the order of their distance to the middle."
-    rows = np.asarray(rows, dtype=int); s = self.searcher
-    if not len(rows) or rows.min() < 0 or rows.max() >= len(s.index): raise WindowError("no windows there")
-    z = s.index.embeddings(rows); middle = z.mean(0)/max(np.linalg.norm(z.mean(0)), 1e-12); far = np.full(len(s.index), np.inf, np.float32); far[rows] = 1 - z @ middle
-    found = s.index.hits(far, min(self.k, len(rows)), min_separation=self.separation[0], min_samples=self.separation[1], scored=True); found = found[np.isfinite(found.distance)]
-    if (known := self._guide()) is not None: found['guess'], found['guess_probability'] = s.guess(found.id, *known)
-    self._list(found); self.tell(f"{len(found)} of {len(rows)} windows drawn around, the middle first")
+    rows = np.asarray(rows, dtype=int)
+    s = self.searcher
+    if not len(rows) or rows.min() < 0 or rows.max() >= len(s.index):
+        raise WindowError("no windows there")
+    z = s.index.embeddings(rows)
+    middle = z.mean(0) / max(np.linalg.norm(z.mean(0)), 1e-12)
+    far = np.full(len(s.index), np.inf, np.float32)
+    far[rows] = 1 - z @ middle
+    found = s.index.hits(
+        far,
+        min(self.k, len(rows)),
+        min_separation=self.separation[0],
+        min_samples=self.separation[1],
+        scored=True,
+    )
+    found = found[np.isfinite(found.distance)]
+    if (known := self._guide()) is not None:
+        found['guess'], found['guess_probability'] = s.guess(found.id, *known)
+    self._list(found)
+    self.tell(f"{len(found)} of {len(rows)} windows drawn around, the middle first")
+
 
 @patch
-def clear(self:Explorer):
+def clear(self: Explorer):
     "Forget the question."
-    self._positives, self._negatives, self._signs, self._values, self._p, self._rows = [], [], {}, None, None, []
-    self.hits, self.shades, self.query = [], [], {}; self._view(-1); self._paint_heat(); self._chart(); self.tell("drag a rectangle")
+    self._positives, self._negatives, self._signs, self._values, self._p, self._rows = (
+        [],
+        [],
+        {},
+        None,
+        None,
+        [],
+    )
+    self.hits, self.shades, self.query = [], [], {}
+    self._view(-1)
+    self._paint_heat()
+    self._chart()
+    self.tell("drag a rectangle")
 
 # %% ../nbs/12_explore.ipynb #87de0e53
 @patch
-def _learn(self:Explorer):
+def _learn(self: Explorer):
     "What labels teach: embeddings of labelled windows that lie on a volume of the index."
-    frame = self.table.frame.assign(source=self.table.frame.source.replace(self.searcher.moved)) if self.table else None      # volumes may have moved since
-    mine = frame[frame.source.isin(self.searcher.sources) & frame.label.notna()] if self.table else ()
-    places = [(r.source, r.line_kind, int(r.line), (r.top, r.left, r.top + r.height, r.left + r.width)) for r in mine.itertuples()] if len(mine) else []
-    for source, kind, line, box in set(places) - set(self._taught): self._taught[source, kind, line, box] = self.searcher.box(kind, line, box, source, beside=0).z     # each once
-    self._known = (np.stack([self._taught[p] for p in places]), mine.label.to_numpy(str)) if places else None
+    frame = (
+        self.table.frame.assign(source=self.table.frame.source.replace(self.searcher.moved))
+        if self.table
+        else None
+    )  # volumes may have moved since
+    mine = (
+        frame[frame.source.isin(self.searcher.sources) & frame.label.notna()] if self.table else ()
+    )
+    places = (
+        [
+            (
+                r.source,
+                r.line_kind,
+                int(r.line),
+                (r.top, r.left, r.top + r.height, r.left + r.width),
+            )
+            for r in mine.itertuples()
+        ]
+        if len(mine)
+        else []
+    )
+    for source, kind, line, box in set(places) - set(self._taught):
+        self._taught[source, kind, line, box] = self.searcher.box(
+            kind, line, box, source, beside=0
+        ).z  # each once
+    self._known = (
+        (np.stack([self._taught[p] for p in places]), mine.label.to_numpy(str)) if places else None
+    )
+
 
 @patch
-def _guide(self:Explorer):
+def _guide(self: Explorer):
     "Windows by which a class is guessed: the user's labels once there are two classes of three, synthetic ones before; None without calibration."
-    if self.searcher.calibration is None: return None
-    if self._known and (pd.Series(self._known[1]).value_counts() >= 3).sum() >= 2: return self._known
-    if self._synthetic is None: self._synthetic = synthetic_references(self.searcher.encoder)
+    if self.searcher.calibration is None:
+        return None
+    if self._known and (pd.Series(self._known[1]).value_counts() >= 3).sum() >= 2:
+        return self._known
+    if self._synthetic is None:
+        self._synthetic = synthetic_references(self.searcher.encoder)
     return self._synthetic
 
+
 @patch
-def label(self:Explorer, name:str, place:int=None):
+def label(self: Explorer, name: str, place: int = None):
     "Label a hit, or the box that was asked last."
-    if not self.allow_labels: raise WindowError("labels are off: this explorer is read-only (refcon explore --allow-labels)")
+    if not self.allow_labels:
+        raise WindowError(
+            "labels are off: this explorer is read-only (refcon explore --allow-labels)"
+        )
     if place is None:
-        if not self._positives or not self._positives[0].place: raise WindowError("there is no box to label: drag a rectangle first")
-        p = self._positives[0].place; row = p | dict(id=f"{Path(p['source']).stem}:{p['line_kind']}{p['line']}:{p['top']}:{p['left']}:{p['height']}x{p['width']}", survey=self.searcher.volume(p['source']).name)
-    else: row = self._hit(place)
-    if row['line_kind'] == 'image': raise WindowError("this hit is an image: its label is the folder that it lies in")
-    self.table.add(row, name); self._relabelled(f"{row['id']} is {self.table.of(row['id'])}")
+        if not self._positives or not self._positives[0].place:
+            raise WindowError("there is no box to label: drag a rectangle first")
+        p = self._positives[0].place
+        row = p | dict(
+            id=f"{Path(p['source']).stem}:{p['line_kind']}{p['line']}:{p['top']}:{p['left']}:{p['height']}x{p['width']}",
+            survey=self.searcher.volume(p['source']).name,
+        )
+    else:
+        row = self._hit(place)
+    if row['line_kind'] == 'image':
+        raise WindowError("this hit is an image: its label is the folder that it lies in")
+    self.table.add(row, name)
+    self._relabelled(f"{row['id']} is {self.table.of(row['id'])}")
+
 
 @patch
-def undo(self:Explorer):
+def undo(self: Explorer):
     "Take back the last label."
-    if not self.allow_labels: raise WindowError("labels are off: this explorer is read-only (refcon explore --allow-labels)")
-    self.table.undo(); self._relabelled("the last label is taken back")
+    if not self.allow_labels:
+        raise WindowError(
+            "labels are off: this explorer is read-only (refcon explore --allow-labels)"
+        )
+    self.table.undo()
+    self._relabelled("the last label is taken back")
+
 
 @patch
-def _relabelled(self:Explorer, text):
-    self._learn(); self._tell_labels(); self.hits = [h | {'label': self.table.of(h['id'])} for h in self.hits]
-    if self._heat not in self._heats(): self._heat = 'likeness'
-    self._view(); self._paint_heat(); self.tell(text)
+def _relabelled(self: Explorer, text):
+    self._learn()
+    self._tell_labels()
+    self.hits = [h | {'label': self.table.of(h['id'])} for h in self.hits]
+    if self._heat not in self._heats():
+        self._heat = 'likeness'
+    self._view()
+    self._paint_heat()
+    self.tell(text)
+
 
 @patch
-def _tell_labels(self:Explorer):
+def _tell_labels(self: Explorer):
     from reflection_connection.synthetic import CLASSES
-    n = len(self.table.frame) if self.table else 0
-    self.labels = dict(n=n, classes=sorted({*CLASSES, *(self.table.classes() if self.table else ())}), text=f"{n} label{'' if n == 1 else 's'} in {self.table.path.name}" if self.table else '')
 
-class _Cancelled(Exception): "What ends a map that is not wanted any more."
+    n = len(self.table.frame) if self.table else 0
+    self.labels = dict(
+        n=n,
+        classes=sorted({*CLASSES, *(self.table.classes() if self.table else ())}),
+        text=f"{n} label{'' if n == 1 else 's'} in {self.table.path.name}" if self.table else '',
+    )
+
+
+class _Cancelled(Exception):
+    "What ends a map that is not wanted any more."
+
 
 @patch
-def export(self:Explorer,
-    suffix:str='.sgy', # .sgy, .npy or .zarr
-    path=None, # where to; beside the labels when not given, as for the page
+def export(
+    self: Explorer,
+    suffix: str = '.sgy',  # .sgy, .npy or .zarr
+    path=None,  # where to; beside the labels when not given, as for the page
 ):
     "Write the likeness of the whole volume, in the background."
-    if self._values is None: raise WindowError("there is no map to write: drag a rectangle first")
-    if not self.allow_labels and path is None: raise WindowError("this explorer is read-only (refcon explore --allow-labels)")
-    if self._thread and self._thread.is_alive(): raise WindowError("a map is being written: wait, or cancel it")
-    source, kind, _ = self._where; path = Path(path or self.table.path.with_name(f"{self.searcher.volume(source).name}_likeness_{time.strftime('%Y%m%d-%H%M%S')}{suffix}")); values, note = self._values, self._positives[0].name if self._positives else ''
-    if self._look is not None: note += f' look {self._look:g}'
-    self._stop.clear(); last = [0.]
+    if self._values is None:
+        raise WindowError("there is no map to write: drag a rectangle first")
+    if not self.allow_labels and path is None:
+        raise WindowError("this explorer is read-only (refcon explore --allow-labels)")
+    if self._thread and self._thread.is_alive():
+        raise WindowError("a map is being written: wait, or cancel it")
+    source, kind, _ = self._where
+    path = Path(
+        path
+        or self.table.path.with_name(
+            f"{self.searcher.volume(source).name}_likeness_{time.strftime('%Y%m%d-%H%M%S')}{suffix}"
+        )
+    )
+    values, note = self._values, self._positives[0].name if self._positives else ''
+    if self._look is not None:
+        note += f' look {self._look:g}'
+    self._stop.clear()
+    last = [0.0]
+
     def progress(done, total):
-        if self._stop.is_set(): raise _Cancelled
-        if time.monotonic() - last[0] > .2: last[0] = time.monotonic(); self.tell(f"writing {path.name}", progress=done/total)
+        if self._stop.is_set():
+            raise _Cancelled
+        if time.monotonic() - last[0] > 0.2:
+            last[0] = time.monotonic()
+            self.tell(f"writing {path.name}", progress=done / total)
+
     def work():
-        try: worker = self.searcher.another(); worker.write_map(values, path, source, kind, note, progress=progress); self.tell(f"written: {path}")
-        except _Cancelled: self.tell(f"cancelled: {path.name} is not written")
-        except (ValueError, OSError) as e: self.tell(' '.join(str(e).split()), 'error')
-    self._thread = threading.Thread(target=work, daemon=True); self.tell(f"writing {path.name}", progress=0.); self._thread.start()
+        try:
+            worker = self.searcher.another()
+            worker.write_map(values, path, source, kind, note, progress=progress)
+            self.tell(f"written: {path}")
+        except _Cancelled:
+            self.tell(f"cancelled: {path.name} is not written")
+        except (ValueError, OSError) as e:
+            self.tell(' '.join(str(e).split()), 'error')
+
+    self._thread = threading.Thread(target=work, daemon=True)
+    self.tell(f"writing {path.name}", progress=0.0)
+    self._thread.start()
+
 
 @patch
-def cancel(self:Explorer):
+def cancel(self: Explorer):
     "Stop what is being written."
     self._stop.set()
 
@@ -441,41 +961,52 @@ def _answers(url):
     "Whether anything is answered at `url`, on loopback; no token is sent."
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(url, timeout=2): return True
-    except urllib.error.HTTPError: return True
-    except OSError: return False
-
+        with direct.open(url, timeout=2):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
 
 # %% ../nbs/12_explore.ipynb #5ab1c0e1
-KEEP = 120 # seconds that the kernel of a closed page is kept
+KEEP = 120  # seconds that the kernel of a closed page is kept
+
 
 def _base_url(
-    path, # e.g. /user/ann/proxy/8866
-)->str: # with a slash at both ends
+    path,  # e.g. /user/ann/proxy/8866
+) -> str:  # with a slash at both ends
     "The path at which a proxy serves the page."
     base = f"/{str(path).strip('/')}/" if str(path).strip('/') else '/'
     if not re.fullmatch(r"(/[\w.~%@:+=,-]+)*/", base, re.ASCII) or '..' in base.split('/'):
         raise WindowError(f"base URL {path!r}: expected the path alone, e.g. /user/ann/proxy/8866/")
     return base
 
+
 def _voila_settings(
-    port:int, token:str, # where it listens, and what it asks for
-    base:str='/', # see `_base_url`
-    keep:int=KEEP, # seconds that the kernel of a closed page is kept
-)->dict: # Voila's configuration
+    port: int,
+    token: str,  # where it listens, and what it asks for
+    base: str = '/',  # see `_base_url`
+    keep: int = KEEP,  # seconds that the kernel of a closed page is kept
+) -> dict:  # Voila's configuration
     "How Voila serves the page."
     server = dict(ip='127.0.0.1', port=port, port_retries=0, token=token, open_browser=False)
     paths = dict(base_url=base, server_url='/')
     limits = dict(tornado_settings={'websocket_max_message_size': MESSAGE})
     page = dict(show_tracebacks=True, file_allowlist=[])
-    kernels = dict(cull_idle_timeout=keep, cull_interval=max(1, keep//4), cull_connected=False)
-    login = dict(cookie_name=f'refcon-explore-{port}') # the usual name is that of JupyterHub's own cookie, behind the same host
-    return {'Voila': server | paths | limits, 'VoilaConfiguration': page, 'MappingKernelManager': kernels, 'IdentityProvider': login}
-
+    kernels = dict(cull_idle_timeout=keep, cull_interval=max(1, keep // 4), cull_connected=False)
+    login = dict(
+        cookie_name=f'refcon-explore-{port}'
+    )  # the usual name is that of JupyterHub's own cookie, behind the same host
+    return {
+        'Voila': server | paths | limits,
+        'VoilaConfiguration': page,
+        'MappingKernelManager': kernels,
+        'IdentityProvider': login,
+    }
 
 # %% ../nbs/12_explore.ipynb #735dc97d
-MESSAGE = 1_000_000 # bytes that the page may send at once; its largest messages name the windows of a lasso
-_SERVER = fr"""
+MESSAGE = 1_000_000  # bytes that the page may send at once; its largest messages name the windows of a lasso
+_SERVER = rf"""
 import logging, re, sys
 from jupyter_server._tz import utcnow
 from jupyter_server.services.kernels.kernelmanager import MappingKernelManager
@@ -499,25 +1030,34 @@ MappingKernelManager.notify_disconnect = notify_disconnect
 Voila.launch_instance()
 """
 
+
 def _own_port(port):
     "A free port of the loopback address; refuses one that somebody else listens on, who would be sent the token."
     with socket.socket() as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try: s.bind(('127.0.0.1', port))
-        except OSError as e: raise WindowError(f"port {port} cannot be had ({e.strerror}): leave --port out for a free one") from e
+        try:
+            s.bind(('127.0.0.1', port))
+        except OSError as e:
+            raise WindowError(
+                f"port {port} cannot be had ({e.strerror}): leave --port out for a free one"
+            ) from e
         return s.getsockname()[1]
 
+
 def _page(
-    folder, # written to
-    **arguments, # of `Explorer`
-)->Path: # the notebook
+    folder,  # written to
+    **arguments,  # of `Explorer`
+) -> Path:  # the notebook
     "The notebook of one cell that Voila shows."
     given = ', '.join(f'{name}={value!r}' for name, value in arguments.items())
-    cell = nbformat.v4.new_code_cell(f'from reflection_connection.explore import Explorer\nExplorer({given})')
+    cell = nbformat.v4.new_code_cell(
+        f'from reflection_connection.explore import Explorer\nExplorer({given})'
+    )
     kernel = {'kernelspec': {'display_name': 'Python 3', 'language': 'python', 'name': 'python3'}}
-    path = Path(folder)/'explore.ipynb'
+    path = Path(folder) / 'explore.ipynb'
     nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=kernel), path)
     return path
+
 
 def _wait_until_up(server, url, log, patience):
     "Return when the server answers; raise what it said when it does not."
@@ -527,63 +1067,105 @@ def _wait_until_up(server, url, log, patience):
             log.seek(0)
             last = (log.read().strip().splitlines() or ['no message'])[-1]
             raise WindowError(f"the page's server did not start at {url}: {last[:200]}")
-        time.sleep(.2)
+        time.sleep(0.2)
+
 
 @contextmanager
 def _served(
-    folder, page, # where its files lie; notebook
-    settings:dict, # of `_voila_settings`
-    patience:float, # seconds to wait for the server
+    folder,
+    page,  # where its files lie; notebook
+    settings: dict,  # of `_voila_settings`
+    patience: float,  # seconds to wait for the server
 ):
     "Voila, while the block lasts."
-    base, port, config = settings['Voila']['base_url'], settings['Voila']['port'], folder/'voila.json'
+    base, port, config = (
+        settings['Voila']['base_url'],
+        settings['Voila']['port'],
+        folder / 'voila.json',
+    )
     config.touch(0o600)
     config.write_text(json.dumps(settings))
     command = [sys.executable, '-c', _SERVER, str(page), f'--config={config}', '--no-browser', base]
-    with open(folder/'log', 'w+') as log:
-        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder, env=os.environ | loopback_direct(os.environ) | ({'REFCON_DOOR': 'options'} if speaks_options() else {}))
+    with open(folder / 'log', 'w+') as log:
+        server = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=os.environ
+            | loopback_direct(os.environ)
+            | ({'REFCON_DOOR': 'options'} if speaks_options() else {}),
+        )
         try:
             _wait_until_up(server, f'http://127.0.0.1:{port}{base}', log, patience)
             yield server
         finally:
             server.terminate()
-            try: server.wait(10)
-            except subprocess.TimeoutExpired: server.kill(); server.wait()
+            try:
+                server.wait(10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
 
 def _explorable(index, labels, allow_labels, encoder, opening, places):
     "Refuse what the page could not show, before a server is started."
     searcher = Searcher.open(index, encoder, opening, places)
-    if searcher.store: raise WindowError("the windows of this index are in Milvus, and the explorer colours all of them: it needs an index in memory")
-    if not searcher.sources: raise WindowError("the index has no volume: the explorer shows sections; search images with refcon search")
-    for source in searcher.sources: searcher.volume(source)
-    if labels or allow_labels: LabelTable(labels or labels_beside(index))
+    if searcher.store:
+        raise WindowError(
+            "the windows of this index are in Milvus, and the explorer colours all of them: it needs an index in memory"
+        )
+    if not searcher.sources:
+        raise WindowError(
+            "the index has no volume: the explorer shows sections; search images with refcon search"
+        )
+    for source in searcher.sources:
+        searcher.volume(source)
+    if labels or allow_labels:
+        LabelTable(labels or labels_beside(index))
+
 
 def _absolute_place(place):
     "OLD=NEW, a file or a folder, for a process that works elsewhere."
     old, equals, new = str(place).rpartition('=')
-    if not equals or os.path.exists(place): return os.path.abspath(place)
+    if not equals or os.path.exists(place):
+        return os.path.abspath(place)
     return f'{old}={os.path.abspath(new)}'
 
+
 def serve(
-    index, # folder of an index over volumes
-    port:int=0, # 0: a free one
-    labels=None, allow_labels:bool=False, encoder=None, # see `Explorer`
-    ready=print, # called with the page's address when it can be opened
-    patience:float=60., # seconds to wait for the server
-    base_url:str='/', # path at which a reverse proxy or JupyterHub serves the page
-    keep:int=KEEP, # seconds that the kernel of a closed page is kept
-    opening=None, places=(), # see `Explorer`
+    index,  # folder of an index over volumes
+    port: int = 0,  # 0: a free one
+    labels=None,
+    allow_labels: bool = False,
+    encoder=None,  # see `Explorer`
+    ready=print,  # called with the page's address when it can be opened
+    patience: float = 60.0,  # seconds to wait for the server
+    base_url: str = '/',  # path at which a reverse proxy or JupyterHub serves the page
+    keep: int = KEEP,  # seconds that the kernel of a closed page is kept
+    opening=None,
+    places=(),  # see `Explorer`
 ):
     "Serve the explorer on loopback until interrupted or terminated. Raises `SearchError` for an index that cannot be opened, `WindowError` when the server does not start."
     base = _base_url(base_url)
     _explorable(index, labels, allow_labels, encoder, opening, places)
     absolute = lambda p: str(Path(p).resolve()) if p and Path(p).exists() else p
-    if threading.current_thread() is threading.main_thread(): signal.signal(signal.SIGTERM, signal.default_int_handler)     # so that the server goes too
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server goes too
     with tempfile.TemporaryDirectory(prefix='refcon-explore-') as folder:
         token, port = secrets.token_urlsafe(24), _own_port(port)
-        page = _page(folder, index=absolute(index), labels=labels and str(Path(labels).resolve()), allow_labels=allow_labels, encoder=absolute(encoder),
-                     opening=as_openings(opening).to_dict(), places=list(map(_absolute_place, places)))
-        with _served(Path(folder), page, _voila_settings(port, token, base, keep), patience) as server:
+        page = _page(
+            folder,
+            index=absolute(index),
+            labels=labels and str(Path(labels).resolve()),
+            allow_labels=allow_labels,
+            encoder=absolute(encoder),
+            opening=as_openings(opening).to_dict(),
+            places=list(map(_absolute_place, places)),
+        )
+        with _served(
+            Path(folder), page, _voila_settings(port, token, base, keep), patience
+        ) as server:
             ready(f'http://127.0.0.1:{port}{base}?token={token}')
             server.wait()
             raise WindowError("the page's server has stopped by itself")

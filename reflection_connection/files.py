@@ -24,317 +24,497 @@ __all__ = ['STALE', 'MANIFEST', 'log', 'LOOPBACK', 'FileError', 'reason', 'writi
 class FileError(ValueError):
     "A file or folder that cannot be written, is in use, or is not what its checksum says; the message says which, why, and the remedy."
 
-STALE = 600. # seconds after which a half-written file of another machine's process is removed
+
+STALE = 600.0  # seconds after which a half-written file of another machine's process is removed
+
 
 def reason(
-    error:BaseException,
-    path='', # what the line is about already: only its name is kept
-    most:int=120, # characters
-)->str:
+    error: BaseException,
+    path='',  # what the line is about already: only its name is kept
+    most: int = 120,  # characters
+) -> str:
     "Why something failed, in a line."
-    if getattr(error, 'strerror', None): return error.strerror
-    return ' '.join(str(error).split()).replace(str(path) or '\0', Path(path).name)[:most] or type(error).__name__
+    if getattr(error, 'strerror', None):
+        return error.strerror
+    return (
+        ' '.join(str(error).split()).replace(str(path) or '\0', Path(path).name)[:most]
+        or type(error).__name__
+    )
+
 
 def _sync(path):
-    with open(path, 'rb') as f: os.fsync(f.fileno())
+    with open(path, 'rb') as f:
+        os.fsync(f.fileno())
+
 
 @contextmanager
 def writing(
-    path, # what is written
-    error:type=FileError, # raised when it cannot be
-    also=(), # exceptions by which a library says so, beside OSError
+    path,  # what is written
+    error: type = FileError,  # raised when it cannot be
+    also=(),  # exceptions by which a library says so, beside OSError
 ):
     "What the system, or a library, says against writing, as `error`."
-    try: yield
+    try:
+        yield
     except (OSError, *also) as e:
-        why = getattr(e, 'strerror', None) or f'{(str(e).splitlines() or [type(e).__name__])[0][:120]}; no room?'
-        raise error(f"{path} cannot be written ({why}): make room on the disk, or check who may write there; what was there is untouched") from e
+        why = (
+            getattr(e, 'strerror', None)
+            or f'{(str(e).splitlines() or [type(e).__name__])[0][:120]}; no room?'
+        )
+        raise error(
+            f"{path} cannot be written ({why}): make room on the disk, or check who may write there; what was there is untouched"
+        ) from e
 
-def _beside(path, mark): return path.with_name(f'.{path.name}.{mark}{path.suffix}')
 
-def _here(): return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
+def _beside(path, mark):
+    return path.with_name(f'.{path.name}.{mark}{path.suffix}')
+
+
+def _here():
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
+
 
 def _orphan(part, suffix):
     "Whether who wrote a half-written file is gone; of other machines only the file's age tells."
     host, _, pid = part.name.removesuffix(suffix).rpartition('.')[2].partition('-')
-    if len(host) != 6 or not pid.isdecimal(): return False
+    if len(host) != 6 or not pid.isdecimal():
+        return False
     return not _alive(int(pid)) if host == _here() else time.time() - part.stat().st_mtime > STALE
 
+
 def _alive(pid):
-    try: os.kill(pid, 0)
-    except ProcessLookupError: return False
-    except PermissionError: return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
     return True
+
 
 @contextmanager
 def whole_file(
-    path, # the file to write; what is there is replaced
-    error:type=FileError, # raised when it cannot be written
+    path,  # the file to write; what is there is replaced
+    error: type = FileError,  # raised when it cannot be written
 ):
     "Yield a path beside `path`, with the same ending, that takes its place when the block ends well, and vanishes when it does not."
-    path = Path(path); new = _beside(path, f'{_here()}-{os.getpid()}')
+    path = Path(path)
+    new = _beside(path, f'{_here()}-{os.getpid()}')
     try:
         with writing(path, error):
-            tidy_file(path); yield new; _sync(new); os.replace(new, path)
+            tidy_file(path)
+            yield new
+            _sync(new)
+            os.replace(new, path)
     finally:
-        if new.exists(): new.unlink()
+        if new.exists():
+            new.unlink()
+
 
 def tidy_file(
-    path, # that `whole_file` writes
+    path,  # that `whole_file` writes
 ):
     "Remove what a process that was killed had half written."
     for p in path.parent.glob(_beside(Path(glob.escape(path.name)), '*').name):
         try:
-            if _orphan(p, path.suffix): p.unlink()
-        except FileNotFoundError: continue                                                                 # another process tidied
+            if _orphan(p, path.suffix):
+                p.unlink()
+        except FileNotFoundError:
+            continue  # another process tidied
 
 # %% ../nbs/00_files.ipynb #e644cf98
 def permit(
-    path, # a file or folder made for its owner alone
+    path,  # a file or folder made for its owner alone
 ):
     "Give it the permissions that things newly made have: what the user's umask leaves."
-    mask = os.umask(0o077); os.umask(mask); os.chmod(path, (0o777 if os.path.isdir(path) else 0o666) & ~mask)
+    mask = os.umask(0o077)
+    os.umask(mask)
+    os.chmod(path, (0o777 if os.path.isdir(path) else 0o666) & ~mask)
 
 # %% ../nbs/00_files.ipynb #9b7e09fe
-def _exchange(a, b)->bool:
+def _exchange(a, b) -> bool:
     "Let two names change places in one step; False where the system cannot."
-    try: call = ctypes.CDLL(None, use_errno=True).renameat2
-    except (AttributeError, OSError, TypeError): return False
+    try:
+        call = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
     return call(-100, os.fsencode(a), -100, os.fsencode(b), 2) == 0
 
+
 def settle(
-    folder, # that `whole_folder` writes
-)->Path: # it
+    folder,  # that `whole_folder` writes
+) -> Path:  # it
     "Put back what a replacement that was cut off had set aside."
     folder = Path(folder)
     if not folder.exists() and folder.parent.is_dir():
-        for aside in _left(folder, '.old'): os.rename(aside, folder); break
+        for aside in _left(folder, '.old'):
+            os.rename(aside, folder)
+            break
     return folder
 
+
 def tidy(
-    folder, # that `whole_folder` writes
+    folder,  # that `whole_folder` writes
 ):
     "Remove what a replacement that was cut off left behind; only for who holds the lock."
     settle(folder)
-    for p in _left(Path(folder), '.new') + _left(Path(folder), '.old'): _clear(p)
+    for p in _left(Path(folder), '.new') + _left(Path(folder), '.old'):
+        _clear(p)
+
 
 def _clear(folder):
     "Remove a folder that threads of a library that gave up may still be writing to, or tidying themselves."
-    for wait in (.01, .1, 1., None):
-        try: shutil.rmtree(folder)
+    for wait in (0.01, 0.1, 1.0, None):
+        try:
+            shutil.rmtree(folder)
         except OSError as e:
-            if wait is None or e.errno not in (errno.ENOENT, errno.ENOTEMPTY): raise
-        if not os.path.lexists(folder): return
+            if wait is None or e.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+                raise
+        if not os.path.lexists(folder):
+            return
         time.sleep(wait or 0)
 
-def _left(folder, suffix): return list(folder.parent.glob(f'.{glob.escape(folder.name)}.????????{suffix}'))
+
+def _left(folder, suffix):
+    return list(folder.parent.glob(f'.{glob.escape(folder.name)}.????????{suffix}'))
+
 
 @contextmanager
 def whole_folder(
-    folder, # the folder to write; what is there is replaced if it holds `marker`
-    marker:str, # a file that only such folders have
-    error:type=FileError, # raised when `folder` is something else, in use, or cannot be written
+    folder,  # the folder to write; what is there is replaced if it holds `marker`
+    marker: str,  # a file that only such folders have
+    error: type = FileError,  # raised when `folder` is something else, in use, or cannot be written
 ):
     "Yield an empty folder that takes the place of `folder` when the block ends well, and vanishes when it does not."
-    folder = Path(folder); new = None
+    folder = Path(folder)
+    new = None
     empty = folder.is_dir() and not any(folder.iterdir())
-    if folder.exists() and not empty and not (folder/marker).is_file(): raise error(f"{folder} exists and has no {marker}: choose another name")
+    if folder.exists() and not empty and not (folder / marker).is_file():
+        raise error(f"{folder} exists and has no {marker}: choose another name")
     with locked(folder, error):
         try:
             with writing(folder, error):
-                folder.parent.mkdir(parents=True, exist_ok=True); tidy(folder)
-                new = Path(tempfile.mkdtemp(prefix=f'.{folder.name}.', suffix='.new', dir=folder.parent))
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                tidy(folder)
+                new = Path(
+                    tempfile.mkdtemp(prefix=f'.{folder.name}.', suffix='.new', dir=folder.parent)
+                )
                 yield new
                 permit(new)
                 for p in new.rglob('*'):
-                    if p.is_file(): permit(p); _sync(p)
-                if not folder.exists(): os.rename(new, folder)
-                elif not _exchange(new, folder): aside = new.with_suffix('.old'); os.rename(folder, aside); os.rename(new, folder); _clear(aside)
+                    if p.is_file():
+                        permit(p)
+                        _sync(p)
+                if not folder.exists():
+                    os.rename(new, folder)
+                elif not _exchange(new, folder):
+                    aside = new.with_suffix('.old')
+                    os.rename(folder, aside)
+                    os.rename(new, folder)
+                    _clear(aside)
         finally:
-            if new is not None and new.exists(): _clear(new)
+            if new is not None and new.exists():
+                _clear(new)
 
 # %% ../nbs/00_files.ipynb #b86c5883
 @contextmanager
 def locked(
-    path, # what is to be written
-    error:type=FileError, # raised when another process holds it
-    wait:float=0., # seconds to wait for it
+    path,  # what is to be written
+    error: type = FileError,  # raised when another process holds it
+    wait: float = 0.0,  # seconds to wait for it
 ):
     "While it lasts, no other process may write `path`."
-    path = Path(path).absolute(); name = path.with_name(f'.{path.name}.lock')
-    with writing(path, error): path.parent.mkdir(parents=True, exist_ok=True); lock = FileLock(name, is_singleton=True, fallback_to_soft=False)
+    path = Path(path).absolute()
+    name = path.with_name(f'.{path.name}.lock')
     with writing(path, error):
-        try: lock.acquire(timeout=wait, poll_interval=.02)
-        except Timeout as e: raise error(f"{path} is being written by another process ({name.read_text().strip() or 'unknown'}): wait until it has ended, or choose another name") from e
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(name, is_singleton=True, fallback_to_soft=False)
+    with writing(path, error):
+        try:
+            lock.acquire(timeout=wait, poll_interval=0.02)
+        except Timeout as e:
+            raise error(
+                f"{path} is being written by another process ({name.read_text().strip() or 'unknown'}): wait until it has ended, or choose another name"
+            ) from e
     try:
         if lock.lock_counter == 1:
-            with writing(path, error): name.write_text(f'process {os.getpid()} on {socket.gethostname()}')
+            with writing(path, error):
+                name.write_text(f'process {os.getpid()} on {socket.gethostname()}')
         yield
-    finally: lock.release()
+    finally:
+        lock.release()
 
 # %% ../nbs/00_files.ipynb #5a69c945
-def file_sha256(path)->str:
+def file_sha256(path) -> str:
     "Checksum of a file."
-    with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest()
+    with open(path, 'rb') as f:
+        return hashlib.file_digest(f, 'sha256').hexdigest()
+
 
 def as_json(v):
     "Arrays, sets and paths as JSON can hold them."
-    if isinstance(v, np.generic): return v.item()
-    if isinstance(v, (np.ndarray, tuple, set)): return list(v)
-    if isinstance(v, Path): return str(v)
+    if isinstance(v, np.generic):
+        return v.item()
+    if isinstance(v, (np.ndarray, tuple, set)):
+        return list(v)
+    if isinstance(v, Path):
+        return str(v)
     raise TypeError(f"{type(v).__name__} cannot be written as JSON")
 
-_OWN, _BLANK = 'sha256_of_this_file', 64*'0'
 
-def _own(text, digest): return hashlib.sha256(text.replace('\r\n', '\n').replace(digest, _BLANK).encode()).hexdigest()
+_OWN, _BLANK = 'sha256_of_this_file', 64 * '0'
+
+
+def _own(text, digest):
+    return hashlib.sha256(text.replace('\r\n', '\n').replace(digest, _BLANK).encode()).hexdigest()
+
 
 def write_json(
-    path, # file
-    value, # a dict where it is checked
-    error:type=FileError, # raised when it cannot be written
-    checked:bool=False, # with a checksum of its own
+    path,  # file
+    value,  # a dict where it is checked
+    error: type = FileError,  # raised when it cannot be written
+    checked: bool = False,  # with a checksum of its own
 ):
     "Write JSON whole or not at all."
-    text = json.dumps(value | {_OWN: _BLANK} if checked else value, indent=1, default=as_json, allow_nan=False)
-    if checked: head, _, tail = text.rpartition(_BLANK); text = head + hashlib.sha256(text.encode()).hexdigest() + tail
-    with whole_file(path, error) as new: new.write_text(text, encoding='utf-8')
+    text = json.dumps(
+        value | {_OWN: _BLANK} if checked else value, indent=1, default=as_json, allow_nan=False
+    )
+    if checked:
+        head, _, tail = text.rpartition(_BLANK)
+        text = head + hashlib.sha256(text.encode()).hexdigest() + tail
+    with whole_file(path, error) as new:
+        new.write_text(text, encoding='utf-8')
+
 
 def read_json(
-    path, # file
-    error:type=FileError, # raised when it is missing, damaged, or no record
-    since:int=0, # its `format` (1 when it has none) from which on it has a checksum of its own; None: it needs none
-    remedy:str='copy it again, or make it anew',
-)->dict:
+    path,  # file
+    error: type = FileError,  # raised when it is missing, damaged, or no record
+    since: int = 0,  # its `format` (1 when it has none) from which on it has a checksum of its own; None: it needs none
+    remedy: str = 'copy it again, or make it anew',
+) -> dict:
     "Read JSON that `write_json` wrote."
-    try: text = Path(path).read_text(encoding='utf-8'); value = json.loads(text)
-    except FileNotFoundError as e: raise error(f"{path}: no such file") from e
-    except (OSError, ValueError, RecursionError) as e: raise error(f"{path} is damaged ({reason(e, path)}): {remedy}") from e
-    if not isinstance(value, dict): raise error(f"{path} is damaged (a {type(value).__name__}, not a record): {remedy}")
+    try:
+        text = Path(path).read_text(encoding='utf-8')
+        value = json.loads(text)
+    except FileNotFoundError as e:
+        raise error(f"{path}: no such file") from e
+    except (OSError, ValueError, RecursionError) as e:
+        raise error(f"{path} is damaged ({reason(e, path)}): {remedy}") from e
+    if not isinstance(value, dict):
+        raise error(f"{path} is damaged (a {type(value).__name__}, not a record): {remedy}")
     own, form = value.pop(_OWN, None), value.get('format', 1)
-    if own is None and (since is None or (type(form) is int and form < since)): return value
-    if not isinstance(own, str) or len(own) != 64 or _own(text, own) != own: raise error(f"{path} is damaged or was changed (its checksum differs): {remedy}")
+    if own is None and (since is None or (type(form) is int and form < since)):
+        return value
+    if not isinstance(own, str) or len(own) != 64 or _own(text, own) != own:
+        raise error(f"{path} is damaged or was changed (its checksum differs): {remedy}")
     return value
 
 # %% ../nbs/00_files.ipynb #c82c9131
 def write_table(
-    path, # Parquet file
-    frame:pd.DataFrame,
-    error:type=FileError, # raised when it cannot be written
+    path,  # Parquet file
+    frame: pd.DataFrame,
+    error: type = FileError,  # raised when it cannot be written
 ):
     "Write a table with a checksum of its own, whole or not at all."
-    table = pa.Table.from_pandas(frame, preserve_index=False); out = pa.BufferOutputStream()
-    pq.write_table(table.replace_schema_metadata((table.schema.metadata or {}) | {_OWN: _BLANK}), out); raw = out.getvalue().to_pybytes()
-    head, _, tail = raw.rpartition(_BLANK.encode())                                                        # in the footer, as plain text
-    with whole_file(path, error) as new: new.write_bytes(head + hashlib.sha256(raw).hexdigest().encode() + tail)
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    out = pa.BufferOutputStream()
+    pq.write_table(
+        table.replace_schema_metadata((table.schema.metadata or {}) | {_OWN: _BLANK}), out
+    )
+    raw = out.getvalue().to_pybytes()
+    head, _, tail = raw.rpartition(_BLANK.encode())  # in the footer, as plain text
+    with whole_file(path, error) as new:
+        new.write_bytes(head + hashlib.sha256(raw).hexdigest().encode() + tail)
+
 
 def read_table(
-    path, # Parquet file
-    error:type=FileError, # raised when it is missing or damaged
-    remedy:str='copy it again, or make it anew',
-)->pd.DataFrame:
+    path,  # Parquet file
+    error: type = FileError,  # raised when it is missing or damaged
+    remedy: str = 'copy it again, or make it anew',
+) -> pd.DataFrame:
     "Read a table that `write_table` wrote."
-    try: raw = Path(path).read_bytes(); file = pq.ParquetFile(pa.BufferReader(raw)); own = (file.metadata.metadata or {}).get(_OWN.encode(), b'')
-    except FileNotFoundError as e: raise error(f"{path}: no such file") from e
-    except (OSError, ValueError, pa.ArrowException) as e: raise error(f"{path} is damaged or no Parquet table ({reason(e, path)}): {remedy}") from e
+    try:
+        raw = Path(path).read_bytes()
+        file = pq.ParquetFile(pa.BufferReader(raw))
+        own = (file.metadata.metadata or {}).get(_OWN.encode(), b'')
+    except FileNotFoundError as e:
+        raise error(f"{path}: no such file") from e
+    except (OSError, ValueError, pa.ArrowException) as e:
+        raise error(f"{path} is damaged or no Parquet table ({reason(e, path)}): {remedy}") from e
     head, _, tail = raw.rpartition(own) if len(own) == 64 else (b'', b'', b'')
-    if hashlib.sha256(head + _BLANK.encode() + tail).hexdigest().encode() != own: raise error(f"{path} is damaged or was changed (its checksum differs): {remedy}")
+    if hashlib.sha256(head + _BLANK.encode() + tail).hexdigest().encode() != own:
+        raise error(f"{path} is damaged or was changed (its checksum differs): {remedy}")
     return file.read().to_pandas()
+
 
 @contextmanager
 def read_arrays(
-    path, # .npz, as numpy.savez writes it
-    error:type=FileError, # raised when it is damaged
+    path,  # .npz, as numpy.savez writes it
+    error: type = FileError,  # raised when it is damaged
 ):
     "Its arrays, whose checksums are those of zip; pickles are refused."
     try:
-        with np.load(path, allow_pickle=False) as arrays: yield arrays
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as e: raise error(f"{path} is damaged ({reason(e, path)}): remove it and start again, it is made anew") from e
+        with np.load(path, allow_pickle=False) as arrays:
+            yield arrays
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as e:
+        raise error(
+            f"{path} is damaged ({reason(e, path)}): remove it and start again, it is made anew"
+        ) from e
 
 # %% ../nbs/00_files.ipynb #7e27e7b6
 MANIFEST = 'sha256.json'
 
+
 def manifest(
-    folder, # whose files, in sub-folders too, are listed
-    leave_out=(), # names of files or sub-folders at its top
-    error:type=FileError,
+    folder,  # whose files, in sub-folders too, are listed
+    leave_out=(),  # names of files or sub-folders at its top
+    error: type = FileError,
 ):
     "Write sha256.json: the checksum of every file."
-    folder = Path(folder); files = sorted(p for p in folder.rglob('*') if p.is_file() and not p.is_symlink() and p.relative_to(folder).parts[0] not in (MANIFEST, *leave_out) and not p.name.startswith('.'))
-    write_json(folder/MANIFEST, {p.relative_to(folder).as_posix(): file_sha256(p) for p in files}, error, checked=True)
+    folder = Path(folder)
+    files = sorted(
+        p
+        for p in folder.rglob('*')
+        if p.is_file()
+        and not p.is_symlink()
+        and p.relative_to(folder).parts[0] not in (MANIFEST, *leave_out)
+        and not p.name.startswith('.')
+    )
+    write_json(
+        folder / MANIFEST,
+        {p.relative_to(folder).as_posix(): file_sha256(p) for p in files},
+        error,
+        checked=True,
+    )
+
 
 def check_manifest(
-    folder, # with a sha256.json
-    error:type=FileError, # raised when that is missing or damaged
-)->list: # names of files that are missing or differ
+    folder,  # with a sha256.json
+    error: type = FileError,  # raised when that is missing or damaged
+) -> list:  # names of files that are missing or differ
     "Compare the files of a folder with its sha256.json."
-    folder = Path(folder); listed = read_json(folder/MANIFEST, error)
-    if odd := [n for n in listed if Path(n).is_absolute() or '..' in Path(n).parts]: raise error(f"{folder/MANIFEST} names {odd[0]}, which is not in the folder")
-    return [n for n, want in listed.items() if not (folder/n).is_file() or file_sha256(folder/n) != want]
+    folder = Path(folder)
+    listed = read_json(folder / MANIFEST, error)
+    if odd := [n for n in listed if Path(n).is_absolute() or '..' in Path(n).parts]:
+        raise error(f"{folder / MANIFEST} names {odd[0]}, which is not in the folder")
+    return [
+        n
+        for n, want in listed.items()
+        if not (folder / n).is_file() or file_sha256(folder / n) != want
+    ]
 
 # %% ../nbs/00_files.ipynb #f49d97ec
 def read_steadily(
-    folder, # that `whole_folder` writes
-    read, # callable without arguments that reads it
+    folder,  # that `whole_folder` writes
+    read,  # callable without arguments that reads it
 ):
     "What `read` gives, all of it from one state of the folder: where it was replaced meanwhile, it is read again."
+
     def state():
-        try: s = os.stat(settle(folder)); return s.st_ino, s.st_mtime_ns
-        except (FileNotFoundError, NotADirectoryError): return None
+        try:
+            s = os.stat(settle(folder))
+            return s.st_ino, s.st_mtime_ns
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
     while True:
         before = state()
-        try: found = read()
-        except Exception:                                                                                  # whatever a mixture of old and new gives rise to
-            if state() == before: raise
+        try:
+            found = read()
+        except Exception:  # whatever a mixture of old and new gives rise to
+            if state() == before:
+                raise
         else:
-            if state() == before: return found
+            if state() == before:
+                return found
 
 # %% ../nbs/00_files.ipynb #5f0bc35e
 log = logging.getLogger('reflection_connection')
 
+
 def event(
-    what:str, # module and thing, e.g. 'index.written'
-    **facts, # names, counts, seconds
+    what: str,  # module and thing, e.g. 'index.written'
+    **facts,  # names, counts, seconds
 ):
     "Tell those who listen that something happened."
     log.info(what, extra={'facts': facts})
 
+
 @contextmanager
-def timed(what:str, **facts):
+def timed(what: str, **facts):
     "An event with its seconds when the block ends, and with its error when it fails. Yields a dict for facts that are known later."
     t0, more = time.perf_counter(), {}
-    try: yield more
-    except BaseException as e: more |= {'error': type(e).__name__}; raise
-    finally: event(what, **facts, **more, seconds=round(time.perf_counter() - t0, 3))
+    try:
+        yield more
+    except BaseException as e:
+        more |= {'error': type(e).__name__}
+        raise
+    finally:
+        event(what, **facts, **more, seconds=round(time.perf_counter() - t0, 3))
+
 
 class Lines(logging.Formatter):
     "Events as lines: for people, or JSON for programs."
-    def __init__(self, machine:bool=False): super().__init__(); self.machine = machine
+
+    def __init__(self, machine: bool = False):
+        super().__init__()
+        self.machine = machine
+
     def format(self, record):
-        when, facts = datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec='milliseconds'), getattr(record, 'facts', {})
-        if self.machine: return json.dumps({'time': when, 'event': record.getMessage(), 'process': record.process} | facts, default=str)
-        return ' '.join([when[11:23], record.getMessage(), *(f"{k}={json.dumps(v) if isinstance(v, str) and not v.isalnum() else v}" for k, v in facts.items())])
+        when, facts = (
+            datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec='milliseconds'),
+            getattr(record, 'facts', {}),
+        )
+        if self.machine:
+            return json.dumps(
+                {'time': when, 'event': record.getMessage(), 'process': record.process} | facts,
+                default=str,
+            )
+        return ' '.join(
+            [
+                when[11:23],
+                record.getMessage(),
+                *(
+                    f"{k}={json.dumps(v) if isinstance(v, str) and not v.isalnum() else v}"
+                    for k, v in facts.items()
+                ),
+            ]
+        )
+
 
 @contextmanager
 def listen(
-    where, # a stream, or the path of a file that lines are added to
-    machine:bool=False, # as JSON
+    where,  # a stream, or the path of a file that lines are added to
+    machine: bool = False,  # as JSON
 ):
     "Write events down while it lasts."
-    handler = logging.StreamHandler(where) if hasattr(where, 'write') else logging.FileHandler(where, encoding='utf-8'); handler.setFormatter(Lines(machine)); was = log.level
-    log.addHandler(handler); log.setLevel(logging.INFO)
-    try: yield
-    finally: log.removeHandler(handler); log.setLevel(was) if not log.handlers else None; handler.flush() if hasattr(where, 'write') else handler.close()
+    handler = (
+        logging.StreamHandler(where)
+        if hasattr(where, 'write')
+        else logging.FileHandler(where, encoding='utf-8')
+    )
+    handler.setFormatter(Lines(machine))
+    was = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(was) if not log.handlers else None
+        handler.flush() if hasattr(where, 'write') else handler.close()
 
 # %% ../nbs/00_files.ipynb #5ab1c0f1
 LOOPBACK = ('127.0.0.1', 'localhost', '::1')
 
+
 def loopback_direct(
-    environment, # of a process, e.g. `os.environ`
-)->dict: # no_proxy and NO_PROXY; empty where no proxy is set
+    environment,  # of a process, e.g. `os.environ`
+) -> dict:  # no_proxy and NO_PROXY; empty where no proxy is set
     "The variables with which loopback is asked without a proxy, the world outside as before."
-    if not any(name.lower().endswith('_proxy') and value for name, value in environment.items()): return {}
+    if not any(name.lower().endswith('_proxy') and value for name, value in environment.items()):
+        return {}
     given = environment.get('no_proxy') or environment.get('NO_PROXY') or ''
     hosts = [h.strip() for h in given.split(',') if h.strip()]
     direct = ','.join(dict.fromkeys([*hosts, *LOOPBACK]))
     return {'no_proxy': direct, 'NO_PROXY': direct}
-

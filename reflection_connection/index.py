@@ -13,9 +13,29 @@ import pandas as pd
 import psutil
 from fastcore.basics import patch
 from matplotlib.path import Path as Outline
-from .embed import Kept, Shards, embed_sources, embed_table, part_key, plan_windows, source_facts, unlike_sources, work_key
+from reflection_connection.embed import (
+    Kept,
+    Shards,
+    embed_sources,
+    embed_table,
+    part_key,
+    plan_windows,
+    source_facts,
+    unlike_sources,
+    work_key,
+)
 from .encoder import MOST, Encoder, calibrates
-from .files import event, file_sha256, locked, read_json, read_steadily, settle, tidy, whole_folder, write_json
+from reflection_connection.files import (
+    event,
+    file_sha256,
+    locked,
+    read_json,
+    read_steadily,
+    settle,
+    tidy,
+    whole_folder,
+    write_json,
+)
 from .volume import as_openings, in_words, say, sentences
 from .volume.errors import OPENING, spoken
 from .windows import Grid, window_table
@@ -29,301 +49,561 @@ __all__ = ['METRICS', 'KINDS', 'FLOOR', 'FLAT_UP_TO', 'SCAN', 'FORMAT', 'EXACT',
 class SearchError(ValueError):
     "An index that cannot be read, or a question that it cannot answer; the message says why and what to do."
 
+
 METRICS = ('cosine', 'euclidean')
 
 KINDS = ('auto', 'flat', 'fp16', 'hnsw', 'ivf', 'ivfpq')
-FLOOR = .95 # share of the ten nearest that an approximate index must find
-FLAT_UP_TO = 1_000_000 # windows; an exact search through them takes a fraction of a second
-SCAN = 65_536 # embeddings that are decompressed at a time
+FLOOR = 0.95  # share of the ten nearest that an approximate index must find
+FLAT_UP_TO = 1_000_000  # windows; an exact search through them takes a fraction of a second
+SCAN = 65_536  # embeddings that are decompressed at a time
 
-def free_memory()->int: return psutil.virtual_memory().available
+
+def free_memory() -> int:
+    return psutil.virtual_memory().available
+
 
 def choose_kind(
-    n:int, dim:int, # windows, and numbers of an embedding
-    memory:int=None, # bytes that may be used; default: what is free
-)->str: # 'flat', 'hnsw' or 'ivfpq'
+    n: int,
+    dim: int,  # windows, and numbers of an embedding
+    memory: int = None,  # bytes that may be used; default: what is free
+) -> str:  # 'flat', 'hnsw' or 'ivfpq'
     "The kind of index for so many windows."
     memory = free_memory() if memory is None else memory
-    if n <= FLAT_UP_TO and 4*n*dim <= memory/4: return 'flat'
-    return 'hnsw' if n*(4*dim + 256) <= memory/2 else 'ivfpq'
+    if n <= FLAT_UP_TO and 4 * n * dim <= memory / 4:
+        return 'flat'
+    return 'hnsw' if n * (4 * dim + 256) <= memory / 2 else 'ivfpq'
+
 
 def _codes(dim, n):
     "FAISS names of compressed lists, coarse ones first; product quantisers need 39 windows for each of their 256 centres."
-    return [f'PQ{dim//k}np' for k in (4, 2) if dim % k == 0 and n >= 39*256] + ['SQ8', 'SQfp16']
+    return [f'PQ{dim // k}np' for k in (4, 2) if dim % k == 0 and n >= 39 * 256] + ['SQ8', 'SQfp16']
+
 
 def _make(kind, dim, n, codes='SQ8'):
-    lists = max(1, min(2**round(np.log2(2*max(n, 1)**.5)), n//39))
-    name = {'flat': 'Flat', 'fp16': 'SQfp16', 'hnsw': 'HNSW32', 'ivf': f'IVF{lists},Flat', 'ivfpq': f'IVF{lists},{codes}'}[kind]
+    lists = max(1, min(2 ** round(np.log2(2 * max(n, 1) ** 0.5)), n // 39))
+    name = {
+        'flat': 'Flat',
+        'fp16': 'SQfp16',
+        'hnsw': 'HNSW32',
+        'ivf': f'IVF{lists},Flat',
+        'ivfpq': f'IVF{lists},{codes}',
+    }[kind]
     index = faiss.index_factory(dim, name, faiss.METRIC_INNER_PRODUCT)
-    if kind == 'hnsw': index.hnsw.efConstruction = 80
+    if kind == 'hnsw':
+        index.hnsw.efConstruction = 80
     return index
+
 
 class _Held:
     "An array that keeps alive whose memory it looks at."
-    def __init__(self, owner, array): self.owner = owner; self.__array_interface__ = array.__array_interface__ | {'data': (array.__array_interface__['data'][0], True)}
+
+    def __init__(self, owner, array):
+        self.owner = owner
+        self.__array_interface__ = array.__array_interface__ | {
+            'data': (array.__array_interface__['data'][0], True)
+        }
+
 
 class Index:
     "Nearest-neighbour search over unit-length embeddings, with a table of where each comes from."
-    def __init__(self,
-        dim:int, # length of the embeddings
-        metric:str='cosine', # 'cosine' or 'euclidean'
-        kind:str='flat', # one of `KINDS` but 'auto': how embeddings are stored
-        encoder:str='', # fingerprint of the encoder
-        recipe:dict=None, # amplitude recipe of the encoder
-        calibration:dict=None, # distance -> probability
-        n:int=100_000, # windows expected, for kinds with lists
-        codes:str='SQ8', # of kind 'ivfpq', as FAISS calls them
+
+    def __init__(
+        self,
+        dim: int,  # length of the embeddings
+        metric: str = 'cosine',  # 'cosine' or 'euclidean'
+        kind: str = 'flat',  # one of `KINDS` but 'auto': how embeddings are stored
+        encoder: str = '',  # fingerprint of the encoder
+        recipe: dict = None,  # amplitude recipe of the encoder
+        calibration: dict = None,  # distance -> probability
+        n: int = 100_000,  # windows expected, for kinds with lists
+        codes: str = 'SQ8',  # of kind 'ivfpq', as FAISS calls them
     ):
-        if metric not in METRICS: raise SearchError(f"metric is {metric!r}: expected one of {METRICS}")
-        if kind not in KINDS[1:]: raise SearchError(f"kind is {kind!r}: expected one of {', '.join(KINDS[1:])}")
-        self.metric, self.kind, self.encoder, self.recipe, self.calibration = metric, kind, encoder, recipe or {}, calibration
+        if metric not in METRICS:
+            raise SearchError(f"metric is {metric!r}: expected one of {METRICS}")
+        if kind not in KINDS[1:]:
+            raise SearchError(f"kind is {kind!r}: expected one of {', '.join(KINDS[1:])}")
+        self.metric, self.kind, self.encoder, self.recipe, self.calibration = (
+            metric,
+            kind,
+            encoder,
+            recipe or {},
+            calibration,
+        )
         self.faiss, self.items, self.settings = _make(kind, dim, n, codes), window_table([]), {}
 
     @classmethod
-    def for_encoder(cls, encoder:Encoder, kind:str='flat', **options):
+    def for_encoder(cls, encoder: Encoder, kind: str = 'flat', **options):
         "An empty index for the embeddings of `encoder`."
-        return cls(encoder.dim, encoder.metric, kind, encoder.fingerprint(), encoder.recipe.to_dict(), encoder.calibration, **options)
+        return cls(
+            encoder.dim,
+            encoder.metric,
+            kind,
+            encoder.fingerprint(),
+            encoder.recipe.to_dict(),
+            encoder.calibration,
+            **options,
+        )
 
     @property
-    def exact(self): return self.kind in ('flat', 'fp16')
+    def exact(self):
+        return self.kind in ('flat', 'fp16')
 
-    def __len__(self): return self.faiss.ntotal
+    def __len__(self):
+        return self.faiss.ntotal
+
     def __repr__(self):
-        recall = f", recall@10 {self.settings['recall_at_10']:.3f}" if 'recall_at_10' in self.settings else ''
+        recall = (
+            f", recall@10 {self.settings['recall_at_10']:.3f}"
+            if 'recall_at_10' in self.settings
+            else ''
+        )
         return f"Index of {len(self):,} windows x {self.faiss.d} ({self.kind}{recall}, {self.metric}, encoder {self.encoder or 'unknown'})"
 
-    def add(self,
-        embeddings:np.ndarray, # (N, D) float32, rows of unit length
-        items:pd.DataFrame, # N rows of a table of windows
+    def add(
+        self,
+        embeddings: np.ndarray,  # (N, D) float32, rows of unit length
+        items: pd.DataFrame,  # N rows of a table of windows
     ):
         "Add embeddings with their provenance."
         z = _unit(embeddings, self.faiss.d)
-        if len(z) != len(items): raise SearchError(f"{len(z)} embeddings for {len(items)} windows: expected one each")
-        table = window_table(pd.concat([self.items, items]) if len(self.items) else items)   # refuses ids that occur twice
+        if len(z) != len(items):
+            raise SearchError(f"{len(z)} embeddings for {len(items)} windows: expected one each")
+        table = window_table(
+            pd.concat([self.items, items]) if len(self.items) else items
+        )  # refuses ids that occur twice
         if not self.faiss.is_trained:
-            if isinstance(self.faiss, faiss.IndexIVF) and len(z) < 39*self.faiss.nlist: raise SearchError(f"{len(z)} embeddings are too few to train {self.faiss.nlist} lists: give at least {39*self.faiss.nlist} at first, or say how many windows there will be (n)")
+            if isinstance(self.faiss, faiss.IndexIVF) and len(z) < 39 * self.faiss.nlist:
+                raise SearchError(
+                    f"{len(z)} embeddings are too few to train {self.faiss.nlist} lists: give at least {39 * self.faiss.nlist} at first, or say how many windows there will be (n)"
+                )
             self.faiss.train(z)
-        self.faiss.add(z); self.items = table
+        self.faiss.add(z)
+        self.items = table
 
-    def view(self)->np.ndarray: # (N, D) float32, read-only
+    def view(self) -> np.ndarray:  # (N, D) float32, read-only
         "All embeddings without a copy; good until more are added. For kind 'flat', `similarity` is for all."
-        if self.kind != 'flat': raise SearchError(f"embeddings of an index of kind {self.kind!r} are compressed or apart: take embeddings() or similarity()")
-        if not len(self): return self.embeddings()
-        return np.asarray(_Held(self.faiss, faiss.rev_swig_ptr(self.faiss.get_xb(), len(self)*self.faiss.d).reshape(-1, self.faiss.d)))
+        if self.kind != 'flat':
+            raise SearchError(
+                f"embeddings of an index of kind {self.kind!r} are compressed or apart: take embeddings() or similarity()"
+            )
+        if not len(self):
+            return self.embeddings()
+        return np.asarray(
+            _Held(
+                self.faiss,
+                faiss.rev_swig_ptr(self.faiss.get_xb(), len(self) * self.faiss.d).reshape(
+                    -1, self.faiss.d
+                ),
+            )
+        )
 
-    def embeddings(self, rows=None)->np.ndarray:
+    def embeddings(self, rows=None) -> np.ndarray:
         "Stored embeddings, (N, D) float32, of all items or of `rows`; a copy."
         self._direct()
-        if rows is None: return self.faiss.reconstruct_n(0, len(self))
-        return self.faiss.reconstruct_batch(np.asarray(rows, np.int64)) if len(rows) else np.empty((0, self.faiss.d), np.float32)
+        if rows is None:
+            return self.faiss.reconstruct_n(0, len(self))
+        return (
+            self.faiss.reconstruct_batch(np.asarray(rows, np.int64))
+            if len(rows)
+            else np.empty((0, self.faiss.d), np.float32)
+        )
 
     def _set(self, settings):
         "Take over search settings."
-        self.settings = dict(settings); space = faiss.ParameterSpace()
+        self.settings = dict(settings)
+        space = faiss.ParameterSpace()
         for name in ('nprobe', 'efSearch'):
-            if name in settings: space.set_index_parameter(self.faiss, name, settings[name])
+            if name in settings:
+                space.set_index_parameter(self.faiss, name, settings[name])
 
     def _direct(self):
         "Lists learn where each window is."
-        if isinstance(self.faiss, faiss.IndexIVF) and self.faiss.direct_map.type == faiss.DirectMap.NoMap: self.faiss.make_direct_map()
+        if (
+            isinstance(self.faiss, faiss.IndexIVF)
+            and self.faiss.direct_map.type == faiss.DirectMap.NoMap
+        ):
+            self.faiss.make_direct_map()
 
-    def similarity(self,
-        vectors:np.ndarray, # (Q, D) float32
-        rows=None, # of these items; of all when not given
-    )->np.ndarray: # (N, Q) float32, -1 to 1
+    def similarity(
+        self,
+        vectors: np.ndarray,  # (Q, D) float32
+        rows=None,  # of these items; of all when not given
+    ) -> np.ndarray:  # (N, Q) float32, -1 to 1
         "Dot products with all embeddings, as they are stored; in blocks, so that only results take memory."
         v = np.atleast_2d(vectors).astype(np.float32)
-        if self.kind == 'flat' and rows is None: return self.view() @ v.T
-        rows = np.arange(len(self)) if rows is None else np.asarray(rows); out = np.empty((len(rows), len(v)), np.float32)
-        for k in range(0, len(rows), SCAN): out[k:k + SCAN] = self.embeddings(rows[k:k + SCAN]) @ v.T
+        if self.kind == 'flat' and rows is None:
+            return self.view() @ v.T
+        rows = np.arange(len(self)) if rows is None else np.asarray(rows)
+        out = np.empty((len(rows), len(v)), np.float32)
+        for k in range(0, len(rows), SCAN):
+            out[k : k + SCAN] = self.embeddings(rows[k : k + SCAN]) @ v.T
         return out
+
 
 def _rows(z, dim):
     z = np.ascontiguousarray(np.atleast_2d(z), dtype=np.float32)
-    if z.ndim != 2 or z.shape[1] != dim: raise SearchError(f"embeddings have shape {z.shape}: expected (N, {dim})")
+    if z.ndim != 2 or z.shape[1] != dim:
+        raise SearchError(f"embeddings have shape {z.shape}: expected (N, {dim})")
     return z
+
 
 def _unit(z, dim):
     "Embeddings (N, D) float32; refuses those that are not of unit length."
     z = _rows(z, dim)
-    if len(z) and not np.allclose(np.linalg.norm(z, axis=1), 1, atol=1e-2): raise SearchError("embeddings must be finite and have unit length: take them from Encoder.embed")
+    if len(z) and not np.allclose(np.linalg.norm(z, axis=1), 1, atol=1e-2):
+        raise SearchError(
+            "embeddings must be finite and have unit length: take them from Encoder.embed"
+        )
     return z
+
 
 def _asked(z, dim, metric):
     "Question vectors (Q, D) float32: embeddings, or longer ones as `Encoder.weigh` makes them; refuses others."
-    if metric != 'cosine': return _unit(z, dim)
+    if metric != 'cosine':
+        return _unit(z, dim)
     z = _rows(z, dim)
     length = np.linalg.norm(z, axis=1)
-    if not (np.isfinite(length) & (length > .99)).all():
-        raise SearchError("questions must be finite and of unit length, or longer where Encoder.weigh made them")
+    if not (np.isfinite(length) & (length > 0.99)).all():
+        raise SearchError(
+            "questions must be finite and of unit length, or longer where Encoder.weigh made them"
+        )
     return z
 
+
 def weigher(
-    encoder:Encoder,
-): # its `weigh`, or None where it has one part alone
+    encoder: Encoder,
+):  # its `weigh`, or None where it has one part alone
     "How questions to an encoder's embeddings are weighed."
     return encoder.weigh if encoder.parts and 0 < encoder.look < 1 else None
 
+
 def _as_distance(similarity, metric):
     "Distances of inner products, in [0, 2]; refuses questions to which windows are more similar than they can be."
-    if similarity.size and similarity.max() > 1.2:              # product quantisation rounds by less
-        raise SearchError(f"a similarity of {similarity.max():.2f}: questions must have unit length, or come from Encoder.weigh")
+    if similarity.size and similarity.max() > 1.2:  # product quantisation rounds by less
+        raise SearchError(
+            f"a similarity of {similarity.max():.2f}: questions must have unit length, or come from Encoder.weigh"
+        )
     cosine = np.maximum(1 - similarity, 0)
-    return cosine if metric == 'cosine' else np.sqrt(2*cosine)
+    return cosine if metric == 'cosine' else np.sqrt(2 * cosine)
 
 # %% ../nbs/07_index.ipynb #5174235e
 @patch
-def search(self:Index,
-    queries:np.ndarray, # (Q, D) float32, embeddings, or questions that `Encoder.weigh` weighed
-    k:int=10, # neighbours wanted; more than there are is fine
-    rows=None, # search only among these item rows (integer array or boolean mask)
-    use_gpu:bool=True, # search on a GPU when faiss-gpu and a device are there and nothing is filtered
-)->tuple: # (distances (Q, k) float32, item rows (Q, k) int64); places without a neighbour hold inf and -1
+def search(
+    self: Index,
+    queries: np.ndarray,  # (Q, D) float32, embeddings, or questions that `Encoder.weigh` weighed
+    k: int = 10,  # neighbours wanted; more than there are is fine
+    rows=None,  # search only among these item rows (integer array or boolean mask)
+    use_gpu: bool = True,  # search on a GPU when faiss-gpu and a device are there and nothing is filtered
+) -> (
+    tuple
+):  # (distances (Q, k) float32, item rows (Q, k) int64); places without a neighbour hold inf and -1
     "Nearest items of every query, nearest first."
     q = _asked(queries, self.faiss.d, self.metric)
-    if k < 1: raise SearchError(f"k is {k}: expected at least 1")
-    if rows is not None: rows = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, np.int64)
-    found = min(k, len(self) if rows is None else len(rows)); d, i = np.full((len(q), k), np.inf, np.float32), np.full((len(q), k), -1, np.int64)
-    if not found: return d, i
-    if not self.exact and rows is not None and len(rows) <= SCAN: like, i[:, :found] = self._exactly(q, found, rows)              # few: look at each
+    if k < 1:
+        raise SearchError(f"k is {k}: expected at least 1")
+    if rows is not None:
+        rows = (
+            np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, np.int64)
+        )
+    found = min(k, len(self) if rows is None else len(rows))
+    d, i = np.full((len(q), k), np.inf, np.float32), np.full((len(q), k), -1, np.int64)
+    if not found:
+        return d, i
+    if not self.exact and rows is not None and len(rows) <= SCAN:
+        like, i[:, :found] = self._exactly(q, found, rows)  # few: look at each
     else:
         params = self._parameters(q, rows)
-        like, i[:, :found] = (self._on_gpu() if use_gpu and params is None and k <= 2048 else self.faiss).search(q, found, params=params)
-        short = (i[:, :found] < 0).any(1)                                                     # a graph or lists ended before there were enough
-        if short.any(): like[short], i[short, :found] = self._exactly(q[short], found, rows)
+        like, i[:, :found] = (
+            self._on_gpu() if use_gpu and params is None and k <= 2048 else self.faiss
+        ).search(q, found, params=params)
+        short = (i[:, :found] < 0).any(1)  # a graph or lists ended before there were enough
+        if short.any():
+            like[short], i[short, :found] = self._exactly(q[short], found, rows)
     d[:, :found] = _as_distance(like, self.metric)
     return d, i
 
-@patch
-def _parameters(self:Index, q, rows):
-    "FAISS parameters that leave only some rows, and look farther for weighed questions; None where neither is asked."
-    weighed = bool(len(q)) and bool(np.linalg.norm(q, axis=1).max() > 1.01)
-    far = {n: self.settings.get(f'weighed_{n}') if weighed else None for n in ('nprobe', 'efSearch')}
-    if rows is None and not any(far.values()): return None
-    some = {} if rows is None else {'sel': faiss.IDSelectorBatch(rows)}
-    if isinstance(self.faiss, faiss.IndexIVF): return faiss.SearchParametersIVF(**some, nprobe=far['nprobe'] or self.faiss.nprobe)
-    if isinstance(self.faiss, faiss.IndexHNSW): return faiss.SearchParametersHNSW(**some, efSearch=far['efSearch'] or self.faiss.hnsw.efSearch)
-    return faiss.SearchParameters(**some)
 
 @patch
-def _exactly(self:Index, q, k, rows=None):
+def _parameters(self: Index, q, rows):
+    "FAISS parameters that leave only some rows, and look farther for weighed questions; None where neither is asked."
+    weighed = bool(len(q)) and bool(np.linalg.norm(q, axis=1).max() > 1.01)
+    far = {
+        n: self.settings.get(f'weighed_{n}') if weighed else None for n in ('nprobe', 'efSearch')
+    }
+    if rows is None and not any(far.values()):
+        return None
+    some = {} if rows is None else {'sel': faiss.IDSelectorBatch(rows)}
+    if isinstance(self.faiss, faiss.IndexIVF):
+        return faiss.SearchParametersIVF(**some, nprobe=far['nprobe'] or self.faiss.nprobe)
+    if isinstance(self.faiss, faiss.IndexHNSW):
+        return faiss.SearchParametersHNSW(
+            **some, efSearch=far['efSearch'] or self.faiss.hnsw.efSearch
+        )
+    return faiss.SearchParameters(**some)
+
+
+@patch
+def _exactly(self: Index, q, k, rows=None):
     "(similarities, rows) of the k nearest, by looking at all."
-    rows = np.arange(len(self)) if rows is None else rows; best = np.full((len(q), k), -np.inf, np.float32), np.full((len(q), k), -1, np.int64)
+    rows = np.arange(len(self)) if rows is None else rows
+    best = np.full((len(q), k), -np.inf, np.float32), np.full((len(q), k), -1, np.int64)
     for at in range(0, len(rows), SCAN):
-        some = rows[at:at + SCAN]; best = _merge(best, self.embeddings(some), some, q, k)
+        some = rows[at : at + SCAN]
+        best = _merge(best, self.embeddings(some), some, q, k)
     return best
+
 
 def _merge(best, z, ids, q, k):
     "The k best of those so far and of some embeddings more."
-    like = np.concatenate([best[0], q @ z.T], 1); ids = np.concatenate([best[1], np.broadcast_to(ids, (len(q), len(z)))], 1)
-    top = np.argpartition(-like, k - 1, 1)[:, :k]; top = np.take_along_axis(top, np.argsort(-np.take_along_axis(like, top, 1), 1, kind='stable'), 1)
+    like = np.concatenate([best[0], q @ z.T], 1)
+    ids = np.concatenate([best[1], np.broadcast_to(ids, (len(q), len(z)))], 1)
+    top = np.argpartition(-like, k - 1, 1)[:, :k]
+    top = np.take_along_axis(
+        top, np.argsort(-np.take_along_axis(like, top, 1), 1, kind='stable'), 1
+    )
     return np.take_along_axis(like, top, 1), np.take_along_axis(ids, top, 1)
 
+
 @patch
-def _on_gpu(self:Index):
+def _on_gpu(self: Index):
     "The FAISS index on the first GPU, or the one on the CPU when there is none, or none for this kind."
-    if self.kind not in ('flat', 'ivf') or not hasattr(faiss, 'StandardGpuResources') or faiss.get_num_gpus() == 0: return self.faiss
+    if (
+        self.kind not in ('flat', 'ivf')
+        or not hasattr(faiss, 'StandardGpuResources')
+        or faiss.get_num_gpus() == 0
+    ):
+        return self.faiss
     if getattr(self, '_gpu', (None, -1))[1] != len(self):
         resources = faiss.StandardGpuResources()
         self._gpu = faiss.index_cpu_to_gpu(resources, 0, self.faiss), len(self), resources
     return self._gpu[0]
 
 # %% ../nbs/07_index.ipynb #b89d7d4e
-FORMAT = 4 # 1 knew flat indexes only, 2 had no checksum of meta.json, 3 did not say how volumes are opened; all are read
+FORMAT = 4  # 1 knew flat indexes only, 2 had no checksum of meta.json, 3 did not say how volumes are opened; all are read
+
 
 def _head(kind, dim, n):
     "(first bytes, bytes of a window) of the file of an exact index of n windows: what FAISS writes for one, with other counts."
-    one = _make(kind, dim, 1); probe = np.zeros((1, dim), np.float32); one.train(probe); one.add(probe); size = one.sa_code_size(); head = faiss.serialize_index(one).tobytes()[:-size]
-    count = lambda b: (n*int.from_bytes(b, 'little')).to_bytes(8, 'little')
+    one = _make(kind, dim, 1)
+    probe = np.zeros((1, dim), np.float32)
+    one.train(probe)
+    one.add(probe)
+    size = one.sa_code_size()
+    head = faiss.serialize_index(one).tobytes()[:-size]
+    count = lambda b: (n * int.from_bytes(b, 'little')).to_bytes(8, 'little')
     return head[:8] + count(head[8:16]) + head[16:-8] + count(head[-8:]), size
+
 
 def _believable(path, kind, dim, n):
     "Refuse a file that does not say it holds n windows of `dim` numbers, before FAISS makes room for what it says."
-    if kind in ('flat', 'fp16'): first, size = _head(kind, dim, n); fits = path.stat().st_size == len(first) + n*size; at = 0
-    else: first, fits, at = dim.to_bytes(4, 'little') + n.to_bytes(8, 'little'), True, 4
-    with open(path, 'rb') as f: f.seek(at); fits = fits and f.read(len(first)) == first
-    if not fits: raise SearchError(f"{path} does not hold {n} windows of {dim} numbers ({kind}), as meta.json and items.parquet say: build the index again")
+    if kind in ('flat', 'fp16'):
+        first, size = _head(kind, dim, n)
+        fits = path.stat().st_size == len(first) + n * size
+        at = 0
+    else:
+        first, fits, at = dim.to_bytes(4, 'little') + n.to_bytes(8, 'little'), True, 4
+    with open(path, 'rb') as f:
+        f.seek(at)
+        fits = fits and f.read(len(first)) == first
+    if not fits:
+        raise SearchError(
+            f"{path} does not hold {n} windows of {dim} numbers ({kind}), as meta.json and items.parquet say: build the index again"
+        )
+
 
 def _complete(new, folder, index, n, items, encoder_source, volumes, facts):
     "Write what stands beside index.faiss into a folder that will be called `folder`."
-    items.to_parquet(new/'items.parquet')
-    checksums = {f: file_sha256(new/f) for f in ('index.faiss', 'items.parquet')}
-    meta = dict(format=FORMAT, n=n, dim=index.faiss.d, metric=index.metric, kind=index.kind, settings=index.settings, encoder=index.encoder,
-                recipe=index.recipe, calibration=index.calibration, encoder_source=encoder_source, **about_sources(volumes, folder), **facts, sha256=checksums)
-    write_json(new/'meta.json', meta, SearchError, checked=True)
+    items.to_parquet(new / 'items.parquet')
+    checksums = {f: file_sha256(new / f) for f in ('index.faiss', 'items.parquet')}
+    meta = dict(
+        format=FORMAT,
+        n=n,
+        dim=index.faiss.d,
+        metric=index.metric,
+        kind=index.kind,
+        settings=index.settings,
+        encoder=index.encoder,
+        recipe=index.recipe,
+        calibration=index.calibration,
+        encoder_source=encoder_source,
+        **about_sources(volumes, folder),
+        **facts,
+        sha256=checksums,
+    )
+    write_json(new / 'meta.json', meta, SearchError, checked=True)
     return meta
 
+
 def about_sources(
-    volumes:dict, # path -> `embed.volume_facts`
-    folder, # of the index
-)->dict: # sources: path -> fingerprint; volumes: path -> facts, and `relative`: the path from the index's folder
+    volumes: dict,  # path -> `embed.volume_facts`
+    folder,  # of the index
+) -> dict:  # sources: path -> fingerprint; volumes: path -> facts, and `relative`: the path from the index's folder
     "What an index keeps of its volumes."
+
     def relative(path):
-        try: return os.path.relpath(path, Path(folder).resolve())
-        except ValueError: return ''                                     # on another drive
+        try:
+            return os.path.relpath(path, Path(folder).resolve())
+        except ValueError:
+            return ''  # on another drive
+
     keep = {path: facts | {'relative': relative(path)} for path, facts in volumes.items()}
-    return dict(sources={path: facts['fingerprint'] for path, facts in volumes.items()}, volumes=keep)
+    return dict(
+        sources={path: facts['fingerprint'] for path, facts in volumes.items()}, volumes=keep
+    )
+
 
 def _write_faiss(index, path):
-    with open(path, 'wb') as f: faiss.write_index(index, faiss.PyCallbackIOWriter(f.write))            # a full disk is an OSError then
+    with open(path, 'wb') as f:
+        faiss.write_index(
+            index, faiss.PyCallbackIOWriter(f.write)
+        )  # a full disk is an OSError then
+
 
 @patch
-def save(self:Index,
-    folder, # where to write; an index that is there is replaced
-    encoder_source:str='', # name or folder from which the encoder was loaded, so that a search finds it again
-    opening=None, # what volumes' headers leave open, see `volume.as_openings`; default: as the index remembers
-    **facts, # more about how it was made, for meta.json
-)->Path:
+def save(
+    self: Index,
+    folder,  # where to write; an index that is there is replaced
+    encoder_source: str = '',  # name or folder from which the encoder was loaded, so that a search finds it again
+    opening=None,  # what volumes' headers leave open, see `volume.as_openings`; default: as the index remembers
+    **facts,  # more about how it was made, for meta.json
+) -> Path:
     "Write the index as a folder, with the fingerprints of its volumes."
     volumes = source_facts(self.items, as_openings(opening).besides(self.openings()))
     with whole_folder(folder, 'meta.json', SearchError) as new:
-        _write_faiss(self.faiss, new/'index.faiss')
-        self.meta = _complete(new, folder, self, len(self), self.items, encoder_source, volumes, facts)
+        _write_faiss(self.faiss, new / 'index.faiss')
+        self.meta = _complete(
+            new, folder, self, len(self), self.items, encoder_source, volumes, facts
+        )
     return Path(folder)
 
+
 @patch
-def openings(self:Index)->dict: # path -> options
+def openings(self: Index) -> dict:  # path -> options
     "How the index's volumes are opened."
-    return {path: facts['opening'] for path, facts in getattr(self, 'meta', {}).get('volumes', {}).items()}
+    return {
+        path: facts['opening']
+        for path, facts in getattr(self, 'meta', {}).get('volumes', {}).items()
+    }
 
-def _is_texts(v): return isinstance(v, list) and all(isinstance(t, str) for t in v)
 
-def _is_problem(v): return isinstance(v, dict) and set(v) == {'problem', 'remedy'} and _is_texts(list(v.values()))
+def _is_texts(v):
+    return isinstance(v, list) and all(isinstance(t, str) for t in v)
+
+
+def _is_problem(v):
+    return isinstance(v, dict) and set(v) == {'problem', 'remedy'} and _is_texts(list(v.values()))
+
 
 def _is_facts(v):
     "Whether this can be what `about_sources` wrote of a volume."
-    if not isinstance(v, dict): return False
+    if not isinstance(v, dict):
+        return False
     options, steps, problems = v.get('opening'), v.get('steps'), v.get('problems')
-    plain = isinstance(options, dict) and set(options) <= set(OPENING) and all(type(o) in (int, float, str) for o in options.values())
-    whole = isinstance(steps, dict) and set(steps) <= {'inline', 'crossline'} and all(type(s) is int and s > 0 for s in steps.values())
-    told = _is_texts(v.get('notes')) and isinstance(problems, list) and all(map(_is_problem, problems))
+    plain = (
+        isinstance(options, dict)
+        and set(options) <= set(OPENING)
+        and all(type(o) in (int, float, str) for o in options.values())
+    )
+    whole = (
+        isinstance(steps, dict)
+        and set(steps) <= {'inline', 'crossline'}
+        and all(type(s) is int and s > 0 for s in steps.values())
+    )
+    told = (
+        _is_texts(v.get('notes')) and isinstance(problems, list) and all(map(_is_problem, problems))
+    )
     return plain and whole and told and _is_texts([v.get('fingerprint'), v.get('relative')])
+
 
 def _is_part(v):
     counts = lambda: all(type(v.get(name)) is int and v[name] >= 0 for name in ('n', 'left_out'))
     return isinstance(v, dict) and isinstance(v.get('key'), str) and counts()
 
+
 def read_meta(
-    folder, # of an index
-)->dict:
+    folder,  # of an index
+) -> dict:
     "The meta.json of an index, checked."
-    meta = read_json(Path(folder)/'meta.json', SearchError, since=3, remedy='build the index again (refcon index)')
-    if meta.get('format') not in range(1, FORMAT + 1): raise SearchError(f"{folder}: index format {meta.get('format')}, this version reads 1 to {FORMAT}: update it (pip install --upgrade reflection_connection), or build the index again (refcon index)")
-    meta = {'settings': {}, 'volumes': {}, 'parts': [], 'sizes': [], 'unlike': {}} | meta | ({'kind': {'float32': 'flat', 'float16': 'fp16'}.get(str(meta.get('precision')), f"of precision {meta.get('precision', 'missing')}")} if meta['format'] == 1 else {}); record = lambda v: isinstance(v, dict); text = lambda v: isinstance(v, str)
-    for name, ok in (('dim', lambda v: type(v) is int and 0 < v <= MOST), ('metric', lambda v: v in METRICS), ('encoder', text), ('recipe', record), ('calibration', lambda v: calibrates(v, meta['metric'])), ('encoder_source', text), ('sources', lambda v: record(v) and all(map(text, v.values()))),
-        ('volumes', lambda v: record(v) and all(map(_is_facts, v.values()))), ('parts', lambda v: isinstance(v, list) and all(map(_is_part, v))), ('sizes', lambda v: isinstance(v, list) and all(map(text, v))), ('unlike', lambda v: record(v) and all(map(_is_problem, v.values()))), *([('milvus', lambda v: record(v) and set(v) == {'uri', 'collection'} and all(map(text, v.values())))] if 'milvus' in meta else
-        [('kind', lambda v: v in KINDS[1:]), ('sha256', record), ('settings', lambda v: record(v) and all(type(v.get(k, 1)) is int and 0 < v.get(k, 1) <= MOST for k in ('nprobe', 'efSearch', 'weighed_nprobe', 'weighed_efSearch')))])):
-        if name not in meta or not ok(meta[name]): raise SearchError(f"{folder}/meta.json: {name} is {str(meta.get(name, 'missing'))[:60]}, which it cannot be: build the index again (refcon index)")
+    meta = read_json(
+        Path(folder) / 'meta.json',
+        SearchError,
+        since=3,
+        remedy='build the index again (refcon index)',
+    )
+    if meta.get('format') not in range(1, FORMAT + 1):
+        raise SearchError(
+            f"{folder}: index format {meta.get('format')}, this version reads 1 to {FORMAT}: update it (pip install --upgrade reflection_connection), or build the index again (refcon index)"
+        )
+    meta = (
+        {'settings': {}, 'volumes': {}, 'parts': [], 'sizes': [], 'unlike': {}}
+        | meta
+        | (
+            {
+                'kind': {'float32': 'flat', 'float16': 'fp16'}.get(
+                    str(meta.get('precision')), f"of precision {meta.get('precision', 'missing')}"
+                )
+            }
+            if meta['format'] == 1
+            else {}
+        )
+    )
+    record = lambda v: isinstance(v, dict)
+    text = lambda v: isinstance(v, str)
+    for name, ok in (
+        ('dim', lambda v: type(v) is int and 0 < v <= MOST),
+        ('metric', lambda v: v in METRICS),
+        ('encoder', text),
+        ('recipe', record),
+        ('calibration', lambda v: calibrates(v, meta['metric'])),
+        ('encoder_source', text),
+        ('sources', lambda v: record(v) and all(map(text, v.values()))),
+        ('volumes', lambda v: record(v) and all(map(_is_facts, v.values()))),
+        ('parts', lambda v: isinstance(v, list) and all(map(_is_part, v))),
+        ('sizes', lambda v: isinstance(v, list) and all(map(text, v))),
+        ('unlike', lambda v: record(v) and all(map(_is_problem, v.values()))),
+        *(
+            [
+                (
+                    'milvus',
+                    lambda v: (
+                        record(v) and set(v) == {'uri', 'collection'} and all(map(text, v.values()))
+                    ),
+                )
+            ]
+            if 'milvus' in meta
+            else [
+                ('kind', lambda v: v in KINDS[1:]),
+                ('sha256', record),
+                (
+                    'settings',
+                    lambda v: (
+                        record(v)
+                        and all(
+                            type(v.get(k, 1)) is int and 0 < v.get(k, 1) <= MOST
+                            for k in ('nprobe', 'efSearch', 'weighed_nprobe', 'weighed_efSearch')
+                        )
+                    ),
+                ),
+            ]
+        ),
+    ):
+        if name not in meta or not ok(meta[name]):
+            raise SearchError(
+                f"{folder}/meta.json: {name} is {str(meta.get(name, 'missing'))[:60]}, which it cannot be: build the index again (refcon index)"
+            )
     return meta
 
+
 @patch(cls_method=True)
-def load(cls:Index,
-    folder, # an index folder
-    encoder:Encoder=None, # when given, it must be the one that made the index
-    memory:int=None, # bytes that may be used, see below; default: what is free
-)->Index:
+def load(
+    cls: Index,
+    folder,  # an index folder
+    encoder: Encoder = None,  # when given, it must be the one that made the index
+    memory: int = None,  # bytes that may be used, see below; default: what is free
+) -> Index:
     "Read an index; refuse damaged files and another encoder's index. One that would take half of the memory stays on disk and is read where a search looks."
     return read_steadily(folder, lambda: _load(cls, settle(folder), encoder, memory))
+
 
 def _no_positions(items):
     "Without the trace positions that earlier versions gave as line numbers of 2-D lines."
@@ -331,54 +611,114 @@ def _no_positions(items):
     items.loc[items.line_kind == 'line', numbers] = pd.NA
     return items
 
+
 def _load(cls, folder, encoder, memory):
-    if not (folder/'meta.json').is_file(): raise SearchError(f"{folder}: no index there (index.faiss, items.parquet and meta.json expected)")
+    if not (folder / 'meta.json').is_file():
+        raise SearchError(
+            f"{folder}: no index there (index.faiss, items.parquet and meta.json expected)"
+        )
     meta = read_meta(folder)
-    if 'milvus' in meta: raise SearchError(f"{folder} points to Milvus: search it with refcon search or open it with milvus.open_milvus")
-    if set(meta['sha256']) != {'index.faiss', 'items.parquet'}: raise SearchError(f"{folder}/meta.json names other files than index.faiss and items.parquet: build the index again")
+    if 'milvus' in meta:
+        raise SearchError(
+            f"{folder} points to Milvus: search it with refcon search or open it with milvus.open_milvus"
+        )
+    if set(meta['sha256']) != {'index.faiss', 'items.parquet'}:
+        raise SearchError(
+            f"{folder}/meta.json names other files than index.faiss and items.parquet: build the index again"
+        )
     for name in ('index.faiss', 'items.parquet'):
-        if not (folder/name).is_file() or file_sha256(folder/name) != meta['sha256'].get(name): raise SearchError(f"{folder}/{name}: missing, or its checksum differs from meta.json's: build the index again")
+        if not (folder / name).is_file() or file_sha256(folder / name) != meta['sha256'].get(name):
+            raise SearchError(
+                f"{folder}/{name}: missing, or its checksum differs from meta.json's: build the index again"
+            )
     if encoder is not None and encoder.fingerprint() != meta['encoder']:
-        raise SearchError(f"{folder} was made by encoder {meta['encoder']}, not by {encoder.fingerprint()} ({encoder.name}): search with that encoder, or build the index again")
+        raise SearchError(
+            f"{folder} was made by encoder {meta['encoder']}, not by {encoder.fingerprint()} ({encoder.name}): search with that encoder, or build the index again"
+        )
     kind = meta['kind']
-    index = cls(meta['dim'], meta['metric'], kind, meta['encoder'], meta['recipe'], meta['calibration']); large = (folder/'index.faiss').stat().st_size > (free_memory() if memory is None else memory)/2
-    try: index.items, index.meta = window_table(pd.read_parquet(folder/'items.parquet')), meta
-    except Exception as e: # pandas and pyarrow fail in as many ways as tables are damaged
-        raise SearchError(f"{folder}/items.parquet: not a table of windows ({' '.join(str(e).split())[:120]}): build the index again") from e
-    if meta['format'] < 4: index.items = _no_positions(index.items)
-    _believable(folder/'index.faiss', kind, meta['dim'], len(index.items))
-    try: index.faiss = faiss.read_index(str(folder/'index.faiss'), (faiss.IO_FLAG_MMAP_IFC if index.exact else faiss.IO_FLAG_MMAP) if large and kind != 'hnsw' else 0)
-    except (RuntimeError, MemoryError) as e: raise SearchError(f"{folder}/index.faiss: not a readable FAISS index ({' '.join(str(e).split())[-120:]}): build the index again") from e
-    if index.faiss.d != meta['dim'] or not isinstance(index.faiss, {'flat': faiss.IndexFlat, 'fp16': faiss.IndexScalarQuantizer, 'hnsw': faiss.IndexHNSW}.get(kind, faiss.IndexIVF)): raise SearchError(f"{folder}/index.faiss is a {type(index.faiss).__name__} of dim {index.faiss.d}, and meta.json says kind {kind}, dim {meta['dim']}: build the index again")
+    index = cls(
+        meta['dim'], meta['metric'], kind, meta['encoder'], meta['recipe'], meta['calibration']
+    )
+    large = (folder / 'index.faiss').stat().st_size > (
+        free_memory() if memory is None else memory
+    ) / 2
+    try:
+        index.items, index.meta = window_table(pd.read_parquet(folder / 'items.parquet')), meta
+    except Exception as e:  # pandas and pyarrow fail in as many ways as tables are damaged
+        raise SearchError(
+            f"{folder}/items.parquet: not a table of windows ({' '.join(str(e).split())[:120]}): build the index again"
+        ) from e
+    if meta['format'] < 4:
+        index.items = _no_positions(index.items)
+    _believable(folder / 'index.faiss', kind, meta['dim'], len(index.items))
+    try:
+        index.faiss = faiss.read_index(
+            str(folder / 'index.faiss'),
+            (faiss.IO_FLAG_MMAP_IFC if index.exact else faiss.IO_FLAG_MMAP)
+            if large and kind != 'hnsw'
+            else 0,
+        )
+    except (RuntimeError, MemoryError) as e:
+        raise SearchError(
+            f"{folder}/index.faiss: not a readable FAISS index ({' '.join(str(e).split())[-120:]}): build the index again"
+        ) from e
+    if index.faiss.d != meta['dim'] or not isinstance(
+        index.faiss,
+        {'flat': faiss.IndexFlat, 'fp16': faiss.IndexScalarQuantizer, 'hnsw': faiss.IndexHNSW}.get(
+            kind, faiss.IndexIVF
+        ),
+    ):
+        raise SearchError(
+            f"{folder}/index.faiss is a {type(index.faiss).__name__} of dim {index.faiss.d}, and meta.json says kind {kind}, dim {meta['dim']}: build the index again"
+        )
     index._set(meta['settings'])
-    if index.faiss.ntotal != len(index.items): raise SearchError(f"{folder}: {index.faiss.ntotal} embeddings but {len(index.items)} items: build the index again")
-    event('index.loaded', folder=str(folder), windows=len(index), kind=kind, on_disk=large and kind != 'hnsw')
+    if index.faiss.ntotal != len(index.items):
+        raise SearchError(
+            f"{folder}: {index.faiss.ntotal} embeddings but {len(index.items)} items: build the index again"
+        )
+    event(
+        'index.loaded',
+        folder=str(folder),
+        windows=len(index),
+        kind=kind,
+        on_disk=large and kind != 'hnsw',
+    )
     return index
 
 # %% ../nbs/07_index.ipynb #e3a6391a
-def index_table(encoder:Encoder, windows, kind:str='flat', **options)->tuple:
+def index_table(encoder: Encoder, windows, kind: str = 'flat', **options) -> tuple:
     "Index the windows of a table or a reader: (index, report of the windows left out). `options` go to `embed_table`."
     z, items, report = embed_table(encoder, windows, **options)
-    index = Index.for_encoder(encoder, kind, n=len(z)); index.add(z, items)
+    index = Index.for_encoder(encoder, kind, n=len(z))
+    index.add(z, items)
     return index, report
 
 # %% ../nbs/07_index.ipynb #88f5a388
 def _write_flat(index, shards, path):
     "The file of an exact index, shard by shard."
-    one = _make(index.kind, index.faiss.d, 1); one.train(np.zeros((1, index.faiss.d), np.float32))
+    one = _make(index.kind, index.faiss.d, 1)
+    one.train(np.zeros((1, index.faiss.d), np.float32))
     with open(path, 'wb') as f:
         f.write(_head(index.kind, index.faiss.d, len(shards))[0])
-        for z in shards.embeddings(): f.write(one.sa_encode(_unit(z, index.faiss.d)).tobytes() if len(z) else b'')
+        for z in shards.embeddings():
+            f.write(one.sa_encode(_unit(z, index.faiss.d)).tobytes() if len(z) else b'')
+
 
 def _sample(shards, most, seed=0):
     "At most so many embeddings, spread over all shards, and their rows."
-    rows = np.sort(np.random.default_rng(seed).permutation(len(shards))[:most]); out, at = [], 0
-    for z in shards.embeddings(): mine = rows[(rows >= at) & (rows < at + len(z))]; out.append(z[mine - at]); at += len(z)
+    rows = np.sort(np.random.default_rng(seed).permutation(len(shards))[:most])
+    out, at = [], 0
+    for z in shards.embeddings():
+        mine = rows[(rows >= at) & (rows < at + len(z))]
+        out.append(z[mine - at])
+        at += len(z)
     return np.concatenate(out), rows
+
 
 def _ten_others(rows, own):
     "The first ten of each row of neighbours that are not the window itself."
     return [set(r[r != o][:10]) - {-1} for r, o in zip(rows, own)]
+
 
 def _nearest_in(shards, q, k):
     "(Q, k) rows of the exact nearest neighbours, in one pass over the shards."
@@ -389,124 +729,191 @@ def _nearest_in(shards, q, k):
         at += len(z)
     return best[1]
 
+
 def _recall(found, truth):
     "(recall, recall less two standard errors)."
-    each = np.array([len(f & t)/max(len(t), 1) for f, t in zip(found, truth)])
-    return float(each.mean()), float(each.mean() - 2*each.std()/len(each)**.5)
+    each = np.array([len(f & t) / max(len(t), 1) for f, t in zip(found, truth)])
+    return float(each.mean()), float(each.mean() - 2 * each.std() / len(each) ** 0.5)
+
 
 @patch
-def _enough(self:Index, shards, own, asked, floor):
+def _enough(self: Index, shards, own, asked, floor):
     "Raise the search setting until all of several sets of questions find enough: (its name, its value, (recall, recall less two standard errors) of the worst set)."
     k = min(11, len(shards))
-    name, level, most = ('efSearch', 32, 2048) if self.kind == 'hnsw' else ('nprobe', min(8, self.faiss.nlist), self.faiss.nlist)
-    truth = [_ten_others(rows, own) for rows in np.split(_nearest_in(shards, np.concatenate(asked), k), len(asked))]
+    name, level, most = (
+        ('efSearch', 32, 2048)
+        if self.kind == 'hnsw'
+        else ('nprobe', min(8, self.faiss.nlist), self.faiss.nlist)
+    )
+    truth = [
+        _ten_others(rows, own)
+        for rows in np.split(_nearest_in(shards, np.concatenate(asked), k), len(asked))
+    ]
     while True:
         self._set(self.settings | {name: level})
-        worst = min((_recall(_ten_others(self.faiss.search(q, k)[1], own), t) for q, t in zip(asked, truth)), key=lambda r: r[1])
-        if worst[1] >= floor or level == most: return name, level, worst
-        level = min(2*level, most)
+        worst = min(
+            (
+                _recall(_ten_others(self.faiss.search(q, k)[1], own), t)
+                for q, t in zip(asked, truth)
+            ),
+            key=lambda r: r[1],
+        )
+        if worst[1] >= floor or level == most:
+            return name, level, worst
+        level = min(2 * level, most)
+
 
 @patch
-def tune(self:Index,
-    shards:Shards, # the embeddings of the index, exact
-    queries:int=200, # windows that are asked
-    floor:float=FLOOR, # share of the ten nearest that is to be found
-    weigh=None, # `Encoder.weigh` of an encoder of two parts: kind alone and look alone are asked too, and get a setting of their own
-)->float: # recall@10, less two standard errors; the worst one
+def tune(
+    self: Index,
+    shards: Shards,  # the embeddings of the index, exact
+    queries: int = 200,  # windows that are asked
+    floor: float = FLOOR,  # share of the ten nearest that is to be found
+    weigh=None,  # `Encoder.weigh` of an encoder of two parts: kind alone and look alone are asked too, and get a setting of their own
+) -> float:  # recall@10, less two standard errors; the worst one
     "Raise the search settings of an approximate index until it finds enough; the settings and their recall are in `settings`."
     z, own = _sample(shards, queries, 1)
     settings = self.settings | {'floor': floor, 'queries': len(z)}
     name, level, (recall, sure) = self._enough(shards, own, [z], floor)
     settings |= {name: level, 'recall_at_10': round(recall, 4), 'at_least': round(sure, 4)}
     if weigh is not None:
-        _, level, (recall, least) = self._enough(shards, own, [weigh(z, 0.), weigh(z, 1.)], floor)
+        _, level, (recall, least) = self._enough(shards, own, [weigh(z, 0.0), weigh(z, 1.0)], floor)
         settings |= {f'weighed_{name}': level, 'weighed_recall_at_10': round(recall, 4)}
         sure = min(sure, least)
     self._set(settings)
     return sure
 
+
 def _fill(index, shards, path, weigh=None):
     "Put an index together from shards and write it; returns its settings. For `weigh` see `Index.tune`."
-    if index.exact: _write_flat(index, shards, path); return {}
+    if index.exact:
+        _write_flat(index, shards, path)
+        return {}
     for codes in _codes(index.faiss.d, len(shards)) if index.kind == 'ivfpq' else [None]:
-        index.faiss = _make(index.kind, index.faiss.d, len(shards), codes); index.settings = {} if codes is None else {'codes': codes}
-        if index.kind != 'hnsw': z, _ = _sample(shards, max(64*index.faiss.nlist, 39*256)); index.faiss.train(z); index.settings |= {'lists': index.faiss.nlist, 'trained_on': len(z)}
-        for z in shards.embeddings(): index.faiss.add(_unit(z, index.faiss.d))
-        if (sure := index.tune(shards, weigh=weigh)) >= FLOOR: break
+        index.faiss = _make(index.kind, index.faiss.d, len(shards), codes)
+        index.settings = {} if codes is None else {'codes': codes}
+        if index.kind != 'hnsw':
+            z, _ = _sample(shards, max(64 * index.faiss.nlist, 39 * 256))
+            index.faiss.train(z)
+            index.settings |= {'lists': index.faiss.nlist, 'trained_on': len(z)}
+        for z in shards.embeddings():
+            index.faiss.add(_unit(z, index.faiss.d))
+        if (sure := index.tune(shards, weigh=weigh)) >= FLOOR:
+            break
     if sure < FLOOR:
         recall = min(v for k, v in index.settings.items() if k.endswith('recall_at_10'))
-        print(f"recall@10 is {recall:.3f}, not surely {FLOOR}: take kind 'flat' if that matters", flush=True)
-    _write_faiss(index.faiss, path); return index.settings
+        print(
+            f"recall@10 is {recall:.3f}, not surely {FLOOR}: take kind 'flat' if that matters",
+            flush=True,
+        )
+    _write_faiss(index.faiss, path)
+    return index.settings
+
 
 def _there(folder):
     "The index in a folder; None where there is none, or a damaged or older one that is to be made anew. Refuses a folder of other things."
-    if not (folder/'meta.json').is_file():
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())): raise SearchError(f"{folder} holds something else than an index: choose another folder")
+    if not (folder / 'meta.json').is_file():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise SearchError(f"{folder} holds something else than an index: choose another folder")
         return None
-    try: return Index.load(folder)
-    except SearchError as e: print(f'made anew: {str(e).replace(str(folder), folder.name)}', flush=True)
+    try:
+        return Index.load(folder)
+    except SearchError as e:
+        print(f'made anew: {str(e).replace(str(folder), folder.name)}', flush=True)
 
 # %% ../nbs/07_index.ipynb #c73db649
 def remembered(
-    opening, # what was asked for, see `volume.as_openings`
-    made:Index, # the index that is there, or None
-    folder, # of it
-): # `volume.Openings`
+    opening,  # what was asked for, see `volume.as_openings`
+    made: Index,  # the index that is there, or None
+    folder,  # of it
+):  # `volume.Openings`
     "Options that were asked for, or else those by which the index's volumes were opened."
     asked = as_openings(opening)
-    known = {} if made is None else {str(present_path(path, facts, folder)): facts['opening'] for path, facts in made.meta['volumes'].items()}
+    known = (
+        {}
+        if made is None
+        else {
+            str(present_path(path, facts, folder)): facts['opening']
+            for path, facts in made.meta['volumes'].items()
+        }
+    )
     openings = asked.besides(known)
     for path, options in known.items():
         if options and openings.of(path) == options and asked.of(path) != options:
-            say(path, [f'opened with {in_words(options)}, as {Path(folder).name} remembers; name other options, or another index, to open it otherwise'])
+            say(
+                path,
+                [
+                    f'opened with {in_words(options)}, as {Path(folder).name} remembers; name other options, or another index, to open it otherwise'
+                ],
+            )
     return openings
 
-def present_path(
-    path:str, # of a volume when it was indexed
-    facts:dict, # what the index keeps of it
-    folder, # of the index
-)->Path:
-    "Where a volume lies: where it was, else where it was seen from the index."
-    beside = Path(folder).resolve()/facts['relative']
-    return Path(path) if os.path.exists(path) or not facts['relative'] or not beside.exists() else beside.resolve()
 
-EXACT = ('flat', 'hnsw', 'ivf') # kinds that keep embeddings as they are
+def present_path(
+    path: str,  # of a volume when it was indexed
+    facts: dict,  # what the index keeps of it
+    folder,  # of the index
+) -> Path:
+    "Where a volume lies: where it was, else where it was seen from the index."
+    beside = Path(folder).resolve() / facts['relative']
+    return (
+        Path(path)
+        if os.path.exists(path) or not facts['relative'] or not beside.exists()
+        else beside.resolve()
+    )
+
+
+EXACT = ('flat', 'hnsw', 'ivf')  # kinds that keep embeddings as they are
+
 
 def _kept(made, plan, encoder, grid, kind, precision):
     "What an index has already of a plan: key of a part -> `Kept`."
-    if made.kind not in EXACT and not made.kind == kind == 'fp16': return {}
+    if made.kind not in EXACT and not made.kind == kind == 'fp16':
+        return {}
     ends = np.cumsum([part['n'] for part in made.meta['parts']], dtype=int)
-    if not len(ends) or ends[-1] != len(made): return {}
+    if not len(ends) or ends[-1] != len(made):
+        return {}
     has = {part['key']: (int(end) - part['n'], part) for part, end in zip(made.meta['parts'], ends)}
     out = {}
     for part in plan.parts:
         key = part_key(encoder, part, grid, precision)
-        if key not in has: continue
+        if key not in has:
+            continue
         first, facts = has[key]
-        table = made.items.iloc[first:first + facts['n']].reset_index(drop=True)
-        if part.name != 'table': table['source'] = pd.array([next(iter(part.volumes))]*len(table), dtype='string')      # it may have moved
+        table = made.items.iloc[first : first + facts['n']].reset_index(drop=True)
+        if part.name != 'table':
+            table['source'] = pd.array(
+                [next(iter(part.volumes))] * len(table), dtype='string'
+            )  # it may have moved
         out[key] = Kept(made.embeddings, range(first, first + facts['n']), table, facts['left_out'])
     return out
 
 # %% ../nbs/07_index.ipynb #b611a548
 def build_index(
-    encoder:Encoder, # the encoder
-    sources, # see `corpus.open_sources`
-    folder, # of the index; `.NAME.work` beside it holds what is done, until the end
-    grid:Grid=Grid(), # of windows over volumes
-    kind:str='auto', # one of `KINDS`; 'auto': see `choose_kind`
-    encoder_source:str='', # see `Index.save`
-    memory:int=None, # bytes that the index may take; default: what is free
-    opening=None, # what volumes' headers leave open, see `volume.as_openings`; volumes that the index has already are opened as it remembers when nothing is said
-    **options, # chunk, device, progress, dask, precision: see `embed.embed_sources`
-)->tuple: # (Index, report: id, problem of what was left out, whether anything was done)
+    encoder: Encoder,  # the encoder
+    sources,  # see `corpus.open_sources`
+    folder,  # of the index; `.NAME.work` beside it holds what is done, until the end
+    grid: Grid = Grid(),  # of windows over volumes
+    kind: str = 'auto',  # one of `KINDS`; 'auto': see `choose_kind`
+    encoder_source: str = '',  # see `Index.save`
+    memory: int = None,  # bytes that the index may take; default: what is free
+    opening=None,  # what volumes' headers leave open, see `volume.as_openings`; volumes that the index has already are opened as it remembers when nothing is said
+    **options,  # chunk, device, progress, dask, precision: see `embed.embed_sources`
+) -> tuple:  # (Index, report: id, problem of what was left out, whether anything was done)
     "Index all windows of volumes, images and tables; go on where it was cut off. Raises `SearchError`, `WindowError`, `VolumeError`, `EmbedError`."
-    if kind not in KINDS: raise SearchError(f"kind is {kind!r}: expected one of {', '.join(KINDS)}")
-    with locked(folder, SearchError): return _build(encoder, sources, Path(folder), grid, kind, encoder_source, memory, opening, **options)
+    if kind not in KINDS:
+        raise SearchError(f"kind is {kind!r}: expected one of {', '.join(KINDS)}")
+    with locked(folder, SearchError):
+        return _build(
+            encoder, sources, Path(folder), grid, kind, encoder_source, memory, opening, **options
+        )
+
 
 def _say_unlike(folder, unlike):
     "Say which sources of an index are unlike all that its encoder knows; images under the folder's name."
-    for source, doubt in unlike.items(): say(source or folder, sentences([doubt]))
+    for source, doubt in unlike.items():
+        say(source or folder, sentences([doubt]))
+
 
 def _build(encoder, sources, folder, grid, kind, encoder_source, memory, opening, **options):
     work, precision = folder.with_name(f'.{folder.name}.work'), options.get('precision', 'auto')
@@ -518,179 +925,358 @@ def _build(encoder, sources, folder, grid, kind, encoder_source, memory, opening
     if made is not None and made.meta.get('build', {}).get('key') == key:
         _say_unlike(folder, made.meta['unlike'])
         made.calibration = encoder.calibration
-        shutil.rmtree(work, ignore_errors=True)                          # cut off at the very end
+        shutil.rmtree(work, ignore_errors=True)  # cut off at the very end
         tidy(folder)
         return made, pd.DataFrame(columns=['id', 'problem']), False
     there = {} if made is None else _kept(made, plan, encoder, grid, kind, precision)
-    shards = embed_sources(encoder, sources, work, grid, plan=plan, opening=opening, there=there, **options)
+    shards = embed_sources(
+        encoder, sources, work, grid, plan=plan, opening=opening, there=there, **options
+    )
     items = shards.items()
     report, parts, unlike = shards.report(), shards.facts(), unlike_sources(encoder, items, opening)
     _say_unlike(folder, unlike)
-    index = Index.for_encoder(encoder, choose_kind(len(shards), encoder.dim, memory) if kind == 'auto' else kind, n=len(shards))
+    index = Index.for_encoder(
+        encoder,
+        choose_kind(len(shards), encoder.dim, memory) if kind == 'auto' else kind,
+        n=len(shards),
+    )
     left_out = len(plan.left) + sum(part['left_out'] for part in parts)
-    facts = dict(build=dict(key=key, grid=asdict(grid), left_out=left_out), parts=parts, sizes=plan.sizes, unlike=unlike)
+    facts = dict(
+        build=dict(key=key, grid=asdict(grid), left_out=left_out),
+        parts=parts,
+        sizes=plan.sizes,
+        unlike=unlike,
+    )
     with whole_folder(folder, 'meta.json', SearchError) as new:
-        index.settings = _fill(index, shards, new/'index.faiss', weigher(encoder))
+        index.settings = _fill(index, shards, new / 'index.faiss', weigher(encoder))
         _complete(new, folder, index, len(shards), items, encoder_source, plan.volumes(), facts)
-    shutil.rmtree(work, ignore_errors=True)                              # there is none where all was in the index
-    event('index.written', folder=str(folder), windows=len(shards), kind=index.kind, left_out=left_out, kept=sum(map(len, there.values())))
+    shutil.rmtree(work, ignore_errors=True)  # there is none where all was in the index
+    event(
+        'index.written',
+        folder=str(folder),
+        windows=len(shards),
+        kind=index.kind,
+        left_out=left_out,
+        kept=sum(map(len, there.values())),
+    )
     return Index.load(folder, memory=memory), report, True
 
 # %% ../nbs/07_index.ipynb #d4512640
-LONGEST = 4000 # characters of a filter
+LONGEST = 4000  # characters of a filter
 
-_COMPARE = {ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Eq: operator.eq, ast.NotEq: operator.ne}
+_COMPARE = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
+
 
 def where(
-    items:pd.DataFrame, # table of windows
-    expression:str, # e.g. "line_kind == 'inline' and 1000 < time_ms < 2000"
-)->np.ndarray: # (N,) bool; rows where a value is missing do not match
+    items: pd.DataFrame,  # table of windows
+    expression: str,  # e.g. "line_kind == 'inline' and 1000 < time_ms < 2000"
+) -> np.ndarray:  # (N,) bool; rows where a value is missing do not match
     "Rows of a table that match a filter."
+
     def value(node):
-        if isinstance(node, ast.Constant) and isinstance(node.value, (int, float, str)): return node.value
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub): return -value(node.operand)
-        if isinstance(node, (ast.List, ast.Tuple)) and not any(isinstance(e, (ast.List, ast.Tuple, ast.Name)) for e in node.elts): return [value(e) for e in node.elts]
+        if isinstance(node, ast.Constant) and isinstance(node.value, (int, float, str)):
+            return node.value
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            return -value(node.operand)
+        if isinstance(node, (ast.List, ast.Tuple)) and not any(
+            isinstance(e, (ast.List, ast.Tuple, ast.Name)) for e in node.elts
+        ):
+            return [value(e) for e in node.elts]
         if isinstance(node, ast.Name):
-            if node.id not in items: raise SearchError(f"filter: no column {node.id!r}: expected one of {', '.join(items.columns)}")
+            if node.id not in items:
+                raise SearchError(
+                    f"filter: no column {node.id!r}: expected one of {', '.join(items.columns)}"
+                )
             return items[node.id]
-        raise SearchError(f"filter: cannot use {ast.unparse(node)!r}: expected columns, numbers, 'text' and lists")
+        raise SearchError(
+            f"filter: cannot use {ast.unparse(node)!r}: expected columns, numbers, 'text' and lists"
+        )
+
     def match(node):
         if isinstance(node, ast.BoolOp):
             parts = [match(v) for v in node.values]
-            return np.logical_and.reduce(parts) if isinstance(node.op, ast.And) else np.logical_or.reduce(parts)
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not): return ~match(node.operand)
-        if not isinstance(node, ast.Compare): raise SearchError(f"filter: {ast.unparse(node)!r} is not a comparison")
+            return (
+                np.logical_and.reduce(parts)
+                if isinstance(node.op, ast.And)
+                else np.logical_or.reduce(parts)
+            )
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            return ~match(node.operand)
+        if not isinstance(node, ast.Compare):
+            raise SearchError(f"filter: {ast.unparse(node)!r} is not a comparison")
         out, left = np.ones(len(items), bool), value(node.left)
         for op, right in zip(node.ops, map(value, node.comparators)):
-            out &= pd.Series(compare(op, left, right), index=items.index).fillna(False).astype(bool).to_numpy(); left = right
+            out &= (
+                pd.Series(compare(op, left, right), index=items.index)
+                .fillna(False)
+                .astype(bool)
+                .to_numpy()
+            )
+            left = right
         return out
+
     def compare(op, left, right):
         if isinstance(op, (ast.In, ast.NotIn)):
-            if not isinstance(left, pd.Series) or not isinstance(right, list): raise SearchError("filter: expected COLUMN in ['a', 'b']")
+            if not isinstance(left, pd.Series) or not isinstance(right, list):
+                raise SearchError("filter: expected COLUMN in ['a', 'b']")
             return left.isin(right) if isinstance(op, ast.In) else ~left.isin(right)
-        if type(op) not in _COMPARE: raise SearchError(f"filter: comparison {type(op).__name__} is not known")
+        if type(op) not in _COMPARE:
+            raise SearchError(f"filter: comparison {type(op).__name__} is not known")
         return _COMPARE[type(op)](left, right)
-    if len(expression) > LONGEST: raise SearchError(f"filter {expression[:40]!r}… of {len(expression):,} characters is too long or nested too deeply: expected at most {LONGEST:,}")
-    try: return match(ast.parse(expression.strip(), mode='eval').body)
-    except SyntaxError as e: raise SearchError(f"filter {expression[:80]!r}: {e.msg}") from e
-    except TypeError as e: raise SearchError(f"filter {expression[:80]!r}: a text column cannot be compared with a number ({str(e)[:80]})") from e
-    except (RecursionError, MemoryError) as e: raise SearchError(f"filter {expression[:80]!r}: nested too deeply: write it flatter") from e
+
+    if len(expression) > LONGEST:
+        raise SearchError(
+            f"filter {expression[:40]!r}… of {len(expression):,} characters is too long or nested too deeply: expected at most {LONGEST:,}"
+        )
+    try:
+        return match(ast.parse(expression.strip(), mode='eval').body)
+    except SyntaxError as e:
+        raise SearchError(f"filter {expression[:80]!r}: {e.msg}") from e
+    except TypeError as e:
+        raise SearchError(
+            f"filter {expression[:80]!r}: a text column cannot be compared with a number ({str(e)[:80]})"
+        ) from e
+    except (RecursionError, MemoryError) as e:
+        raise SearchError(f"filter {expression[:80]!r}: nested too deeply: write it flatter") from e
     except (OverflowError, ValueError) as e:
-        if isinstance(e, SearchError): raise
-        raise SearchError(f"filter {expression[:80]!r}: a value that cannot be compared ({str(e)[:80]})") from e
+        if isinstance(e, SearchError):
+            raise
+        raise SearchError(
+            f"filter {expression[:80]!r}: a value that cannot be compared ({str(e)[:80]})"
+        ) from e
 
 # %% ../nbs/07_index.ipynb #2d5587e8
 def line_steps(
-    items:pd.DataFrame, # table of windows
-    every:int=1, # only every Nth line has windows
-)->dict: # source -> {'inline': n, 'crossline': n}
+    items: pd.DataFrame,  # table of windows
+    every: int = 1,  # only every Nth line has windows
+) -> dict:  # source -> {'inline': n, 'crossline': n}
     "By how much the numbers of neighbouring lines differ, as the windows themselves tell."
     out, lines = {}, items[items.line_kind.isin(['inline', 'crossline'])]
     for source, g in lines.groupby('source', sort=False):
         out[source] = {}
-        for kind, other, first, last in (('inline', 'crossline', 'il0', 'il1'), ('crossline', 'inline', 'xl0', 'xl1')):
+        for kind, other, first, last in (
+            ('inline', 'crossline', 'il0', 'il1'),
+            ('crossline', 'inline', 'xl0', 'xl1'),
+        ):
             own = np.unique(g.line[g.line_kind == kind].to_numpy(int))
             across = g[(g.line_kind == other) & (g.width > 1)]
-            span = ((across[last] - across[first])/(across.width - 1)).dropna().to_numpy(float)
-            if len(span): out[source][kind] = max(1, round(float(np.median(span))))
-            elif len(own) > 1: out[source][kind] = max(1, int(np.gcd.reduce(np.diff(own)))//every)
+            span = ((across[last] - across[first]) / (across.width - 1)).dropna().to_numpy(float)
+            if len(span):
+                out[source][kind] = max(1, round(float(np.median(span))))
+            elif len(own) > 1:
+                out[source][kind] = max(1, int(np.gcd.reduce(np.diff(own))) // every)
     return out
 
-def _step(steps, source, kind): return (steps or {}).get(source, {}).get(kind, 1)
+
+def _step(steps, source, kind):
+    return (steps or {}).get(source, {}).get(kind, 1)
+
 
 def overlaps(
-    a, # a window: mapping with source, line_kind, line, top, left, height, width
-    frame:pd.DataFrame, # windows to compare with
-    lines:int=0, # how many lines of the survey apart still counts
-    share:float=.25, # smallest intersection over the smaller box that counts
-    steps:dict=None, # see `line_steps`; default: lines are numbered one by one
-)->np.ndarray: # (N,) bool
+    a,  # a window: mapping with source, line_kind, line, top, left, height, width
+    frame: pd.DataFrame,  # windows to compare with
+    lines: int = 0,  # how many lines of the survey apart still counts
+    share: float = 0.25,  # smallest intersection over the smaller box that counts
+    steps: dict = None,  # see `line_steps`; default: lines are numbered one by one
+) -> np.ndarray:  # (N,) bool
     "Windows that show nearly the same place as `a`."
-    reach = lines*_step(steps, a['source'], a['line_kind'])
-    same = (frame.source == a['source']) & (frame.line_kind == a['line_kind']) & ((frame.line - a['line']).abs() <= reach)
+    reach = lines * _step(steps, a['source'], a['line_kind'])
+    same = (
+        (frame.source == a['source'])
+        & (frame.line_kind == a['line_kind'])
+        & ((frame.line - a['line']).abs() <= reach)
+    )
+
     def common(start, size):
-        return (np.minimum(frame[start] + frame[size], a[start] + a[size]) - np.maximum(frame[start], a[start])).clip(lower=0)
+        return (
+            np.minimum(frame[start] + frame[size], a[start] + a[size])
+            - np.maximum(frame[start], a[start])
+        ).clip(lower=0)
+
     both = common('top', 'height') * common('left', 'width')
     smaller = np.minimum(frame.height * frame.width, a['height'] * a['width'])
     return (same & (both >= share * smaller)).fillna(False).to_numpy(bool)
 
 # %% ../nbs/07_index.ipynb #4260f8d1
 def polygons(
-    polygon, # (N, 2) corners, or several such polygons
-)->list: # of (N, 2) float64
+    polygon,  # (N, 2) corners, or several such polygons
+) -> list:  # of (N, 2) float64
     "Polygons as a list, each with three or more finite corners."
+
     def corners(p):
-        try: return np.asarray(p, float)
-        except (TypeError, ValueError): return np.empty(0)
+        try:
+            return np.asarray(p, float)
+        except (TypeError, ValueError):
+            return np.empty(0)
+
     one = corners(polygon)
-    out = [one] if one.ndim == 2 else [corners(p) for p in polygon] if isinstance(polygon, (list, tuple, np.ndarray)) and len(polygon) else [one]
-    bad = next((p for p in out if p.ndim != 2 or p.shape[1] != 2 or len(p) < 3 or not np.isfinite(p).all()), None)
-    if bad is not None: raise SearchError(f"polygon has shape {bad.shape}: expected three or more corners x, y, all finite, or a list of such polygons")
+    out = (
+        [one]
+        if one.ndim == 2
+        else [corners(p) for p in polygon]
+        if isinstance(polygon, (list, tuple, np.ndarray)) and len(polygon)
+        else [one]
+    )
+    bad = next(
+        (
+            p
+            for p in out
+            if p.ndim != 2 or p.shape[1] != 2 or len(p) < 3 or not np.isfinite(p).all()
+        ),
+        None,
+    )
+    if bad is not None:
+        raise SearchError(
+            f"polygon has shape {bad.shape}: expected three or more corners x, y, all finite, or a list of such polygons"
+        )
     return out
 
+
 def inside(
-    items:pd.DataFrame, # table of windows
-    polygon, # (N, 2) corners x, y on the map, N at least 3, in the unit of the coordinates; or several such polygons
-)->np.ndarray: # (M,) bool; windows without coordinates are outside
+    items: pd.DataFrame,  # table of windows
+    polygon,  # (N, 2) corners x, y on the map, N at least 3, in the unit of the coordinates; or several such polygons
+) -> np.ndarray:  # (M,) bool; windows without coordinates are outside
     "Windows whose centres lie in a polygon on the map, or in any of several."
     points = items[['x', 'y']].to_numpy(float, na_value=np.nan)
-    return np.any([Outline(corners).contains_points(points) for corners in polygons(polygon)], axis=0)
+    return np.any(
+        [Outline(corners).contains_points(points) for corners in polygons(polygon)], axis=0
+    )
+
 
 def _centres(frame, steps):
     "(N,) inline and crossline positions of windows' centres, in lines of their survey; on a 2-D line the trace."
     out = []
     for kind, axis in (('inline', 'il'), ('crossline', 'xl')):
-        step = frame.source.map({source: _step(steps, source, kind) for source in frame.source.unique()}).to_numpy(float, na_value=1.)
+        step = frame.source.map(
+            {source: _step(steps, source, kind) for source in frame.source.unique()}
+        ).to_numpy(float, na_value=1.0)
         number = [frame[f'{axis}{end}'].to_numpy(float, na_value=np.nan) for end in (0, 1)]
-        out.append((number[0] + number[1])/2/step)
+        out.append((number[0] + number[1]) / 2 / step)
     alone = (frame.line_kind == 'line').to_numpy(bool)
-    out[0][alone], out[1][alone] = (frame.left + frame.width/2).to_numpy(float, na_value=np.nan)[alone], 0.
+    out[0][alone], out[1][alone] = (
+        (frame.left + frame.width / 2).to_numpy(float, na_value=np.nan)[alone],
+        0.0,
+    )
     return out
+
 
 def _distinct(frame, k, lines, samples, steps=None):
     "Positions of the first k rows that show no earlier chosen one's place: boxes that overlap on lines at most `lines` apart, or centres at most `lines` and `samples` apart."
-    source, kind = (pd.factorize(frame[c])[0] for c in ('source', 'line_kind')); image = (frame.line_kind == 'image').to_numpy(bool)
-    line, top, left, h, w = (frame[c].to_numpy(float, na_value=np.nan) for c in ('line', 'top', 'left', 'height', 'width'))
-    reach = lines*np.array([_step(steps, s, k) for s, k in zip(frame.source, frame.line_kind)], float)
-    (il, xl), t = _centres(frame, steps), top + h/2
+    source, kind = (pd.factorize(frame[c])[0] for c in ('source', 'line_kind'))
+    image = (frame.line_kind == 'image').to_numpy(bool)
+    line, top, left, h, w = (
+        frame[c].to_numpy(float, na_value=np.nan)
+        for c in ('line', 'top', 'left', 'height', 'width')
+    )
+    reach = lines * np.array(
+        [_step(steps, s, k) for s, k in zip(frame.source, frame.line_kind)], float
+    )
+    (il, xl), t = _centres(frame, steps), top + h / 2
     free, chosen = np.ones(len(frame), bool), []
     for i in range(len(frame)):
-        if not free[i]: continue
+        if not free[i]:
+            continue
         chosen.append(i)
-        if len(chosen) == k: break
-        if image[i]: continue
-        common = lambda start, size: np.clip(np.minimum(start + size, start[i] + size[i]) - np.maximum(start, start[i]), 0, None)
-        same = (kind == kind[i]) & (np.abs(line - line[i]) <= reach[i]) & (common(top, h)*common(left, w) >= .25*np.minimum(h*w, h[i]*w[i]))
-        near = (np.abs(il - il[i]) <= lines + 1e-6) & (np.abs(xl - xl[i]) <= lines + 1e-6) & (np.abs(t - t[i]) <= samples)
+        if len(chosen) == k:
+            break
+        if image[i]:
+            continue
+        common = lambda start, size: np.clip(
+            np.minimum(start + size, start[i] + size[i]) - np.maximum(start, start[i]), 0, None
+        )
+        same = (
+            (kind == kind[i])
+            & (np.abs(line - line[i]) <= reach[i])
+            & (common(top, h) * common(left, w) >= 0.25 * np.minimum(h * w, h[i] * w[i]))
+        )
+        near = (
+            (np.abs(il - il[i]) <= lines + 1e-6)
+            & (np.abs(xl - xl[i]) <= lines + 1e-6)
+            & (np.abs(t - t[i]) <= samples)
+        )
         free &= ~((source == source[i]) & (same | near))
     return chosen
 
-def best_distinct(
-    found, # callable wanted -> (the nearest windows with their `distance` and `similarity`, indexed by their rows, whether there may be more)
-    k:int, min_separation:int=0, min_samples:int=0, probability=None, min_probability:float=None, # see `Index.hits`
-    steps:dict=None, # see `line_steps`
-)->pd.DataFrame: # columns `HIT_COLUMNS` and more, nearest first
-    "The first k of the nearest windows that do not show one another's place."
-    if min_probability is not None and probability is None: raise SearchError("a least probability is asked for, but this encoder has no calibration: train it with validation windows, or leave the option out")
-    if k < 1 or min_separation < 0 or min_samples < 0: raise SearchError(f"k {k}, min_separation {min_separation}, min_samples {min_samples}: expected at least 1, 0 and 0")
-    wanted = 8*k
-    while True:
-        near, more = found(wanted); chosen = _distinct(near, k, min_separation, min_samples, steps)
-        if len(chosen) == k or not more: break
-        wanted *= 4
-    out = near.iloc[chosen].assign(rank=np.arange(1, len(chosen) + 1)); out['probability'] = probability(out.distance.to_numpy(), out.index.to_numpy()) if probability else np.nan
-    if min_probability is not None: out = out[out.probability >= min_probability]
-    return out[[*HIT_COLUMNS, *(c for c in ('survey', 'depth_m', 'il0', 'il1', 'xl0', 'xl1', 'cdp0', 'cdp1') if c in out)]].reset_index(drop=True)
 
-HIT_COLUMNS = ('id', 'rank', 'similarity', 'distance', 'probability', 'label', 'source', 'line_kind', 'line', 'top', 'left', 'height', 'width', 'time_ms', 'x', 'y')
+def best_distinct(
+    found,  # callable wanted -> (the nearest windows with their `distance` and `similarity`, indexed by their rows, whether there may be more)
+    k: int,
+    min_separation: int = 0,
+    min_samples: int = 0,
+    probability=None,
+    min_probability: float = None,  # see `Index.hits`
+    steps: dict = None,  # see `line_steps`
+) -> pd.DataFrame:  # columns `HIT_COLUMNS` and more, nearest first
+    "The first k of the nearest windows that do not show one another's place."
+    if min_probability is not None and probability is None:
+        raise SearchError(
+            "a least probability is asked for, but this encoder has no calibration: train it with validation windows, or leave the option out"
+        )
+    if k < 1 or min_separation < 0 or min_samples < 0:
+        raise SearchError(
+            f"k {k}, min_separation {min_separation}, min_samples {min_samples}: expected at least 1, 0 and 0"
+        )
+    wanted = 8 * k
+    while True:
+        near, more = found(wanted)
+        chosen = _distinct(near, k, min_separation, min_samples, steps)
+        if len(chosen) == k or not more:
+            break
+        wanted *= 4
+    out = near.iloc[chosen].assign(rank=np.arange(1, len(chosen) + 1))
+    out['probability'] = (
+        probability(out.distance.to_numpy(), out.index.to_numpy()) if probability else np.nan
+    )
+    if min_probability is not None:
+        out = out[out.probability >= min_probability]
+    return out[
+        [
+            *HIT_COLUMNS,
+            *(
+                c
+                for c in ('survey', 'depth_m', 'il0', 'il1', 'xl0', 'xl1', 'cdp0', 'cdp1')
+                if c in out
+            ),
+        ]
+    ].reset_index(drop=True)
+
+
+HIT_COLUMNS = (
+    'id',
+    'rank',
+    'similarity',
+    'distance',
+    'probability',
+    'label',
+    'source',
+    'line_kind',
+    'line',
+    'top',
+    'left',
+    'height',
+    'width',
+    'time_ms',
+    'x',
+    'y',
+)
+
 
 def _every(meta):
     "Every how many lines an index has windows, as its meta.json says."
-    for name in ('build', 'grid', 'every'): meta = meta.get(name) if isinstance(meta, dict) else None
+    for name in ('build', 'grid', 'every'):
+        meta = meta.get(name) if isinstance(meta, dict) else None
     return meta if type(meta) is int and meta > 0 else 1
 
+
 @patch(as_prop=True)
-def steps(self:Index)->dict: # source -> {'inline': n, 'crossline': n}
+def steps(self: Index) -> dict:  # source -> {'inline': n, 'crossline': n}
     "By how much the numbers of neighbouring lines differ in each survey."
     if getattr(self, '_steps', (None, -1))[1] != len(self.items):
         meta = getattr(self, 'meta', {})
@@ -699,38 +1285,57 @@ def steps(self:Index)->dict: # source -> {'inline': n, 'crossline': n}
         self._steps = line_steps(unknown, _every(meta)) | known, len(self.items)
     return self._steps[0]
 
-@patch
-def hits(self:Index,
-    query, # (D,) float32, see `search`, or (N,) distances of all items, smaller = better
-    k:int=10, # hits wanted
-    box=None, # where the query lies (mapping as for `overlaps`, or several), so that it does not find itself
-    expression:str=None, # expression for `where`
-    min_separation:int=0, # hits this many lines of the survey or fewer from a better one are near duplicates, however lines are numbered
-    probability=None, # callable (distances, rows) -> probabilities
-    min_probability:float=None, # leave out hits below it
-    min_samples:int=0, # with `min_separation`: centres so many samples apart or fewer are near duplicates too, whatever the direction of their lines
-    polygon=None, # see `inside`
-    scored:bool=None, # whether `query` is distances; when not given, its length tells, and as many items as an embedding has numbers make it a query
-)->pd.DataFrame: # columns `HIT_COLUMNS`, nearest first; fewer than k rows when the index has no more
-    "Ranked, located hits without near duplicates."
-    allowed = np.ones(len(self), bool) if expression is None else where(self.items, expression)
-    if polygon is not None: allowed &= inside(self.items, polygon)
-    for b in [box] if isinstance(box, (dict, pd.Series)) else box or []: allowed &= ~overlaps(b, self.items, min_separation, steps=self.steps)
-    nearest = self._nearest(np.asarray(query), allowed, scored)
-    def found(wanted):
-        d, like, rows = nearest(wanted)
-        return self.items.iloc[rows].assign(distance=d.astype(float), similarity=like.astype(float)), len(rows) == wanted
-    return best_distinct(found, k, min_separation, min_samples, probability, min_probability, self.steps)
 
 @patch
-def _nearest(self:Index, query, allowed, scored=None):
+def hits(
+    self: Index,
+    query,  # (D,) float32, see `search`, or (N,) distances of all items, smaller = better
+    k: int = 10,  # hits wanted
+    box=None,  # where the query lies (mapping as for `overlaps`, or several), so that it does not find itself
+    expression: str = None,  # expression for `where`
+    min_separation: int = 0,  # hits this many lines of the survey or fewer from a better one are near duplicates, however lines are numbered
+    probability=None,  # callable (distances, rows) -> probabilities
+    min_probability: float = None,  # leave out hits below it
+    min_samples: int = 0,  # with `min_separation`: centres so many samples apart or fewer are near duplicates too, whatever the direction of their lines
+    polygon=None,  # see `inside`
+    scored: bool = None,  # whether `query` is distances; when not given, its length tells, and as many items as an embedding has numbers make it a query
+) -> (
+    pd.DataFrame
+):  # columns `HIT_COLUMNS`, nearest first; fewer than k rows when the index has no more
+    "Ranked, located hits without near duplicates."
+    allowed = np.ones(len(self), bool) if expression is None else where(self.items, expression)
+    if polygon is not None:
+        allowed &= inside(self.items, polygon)
+    for b in [box] if isinstance(box, (dict, pd.Series)) else box or []:
+        allowed &= ~overlaps(b, self.items, min_separation, steps=self.steps)
+    nearest = self._nearest(np.asarray(query), allowed, scored)
+
+    def found(wanted):
+        d, like, rows = nearest(wanted)
+        return self.items.iloc[rows].assign(
+            distance=d.astype(float), similarity=like.astype(float)
+        ), len(rows) == wanted
+
+    return best_distinct(
+        found, k, min_separation, min_samples, probability, min_probability, self.steps
+    )
+
+
+@patch
+def _nearest(self: Index, query, allowed, scored=None):
     "A function wanted -> (distances, similarities, rows) of the nearest allowed items."
     if query.shape == (self.faiss.d,) and not scored:
+
         def by_vector(wanted):
             d, rows = (v[0] for v in self.search(query, wanted, None if allowed.all() else allowed))
             d, rows = d[rows >= 0], rows[rows >= 0]
-            return d, 1 - (d if self.metric == 'cosine' else d**2/2), rows
+            return d, 1 - (d if self.metric == 'cosine' else d**2 / 2), rows
+
         return by_vector
-    if query.shape != (len(self),): raise SearchError(f"query has shape {query.shape}: expected ({self.faiss.d},) or ({len(self)},)")
-    rows = np.flatnonzero(allowed); rows = rows[np.argsort(query[rows], kind='stable')]
+    if query.shape != (len(self),):
+        raise SearchError(
+            f"query has shape {query.shape}: expected ({self.faiss.d},) or ({len(self)},)"
+        )
+    rows = np.flatnonzero(allowed)
+    rows = rows[np.argsort(query[rows], kind='stable')]
     return lambda wanted: (query[rows[:wanted]], 1 - query[rows[:wanted]], rows[:wanted])

@@ -13,8 +13,23 @@ from fastcore.basics import patch
 from scipy.optimize import minimize
 from .confidence import evidence, fit_probability, neighbour_pairs
 from .encoder import Encoder
-from .files import as_json, locked, read_arrays, read_json, read_table, tidy, whole_file, write_json, write_table
-from .evaluate import DISTANCES, evaluate_embeddings, leave_out_mask, paired_bootstrap
+from reflection_connection.files import (
+    as_json,
+    locked,
+    read_arrays,
+    read_json,
+    read_table,
+    tidy,
+    whole_file,
+    write_json,
+    write_table,
+)
+from reflection_connection.evaluate import (
+    DISTANCES,
+    evaluate_embeddings,
+    leave_out_mask,
+    paired_bootstrap,
+)
 from .embed import embed_table
 from .index import overlaps
 from .tables import class_name, numbers, read_rows
@@ -28,442 +43,901 @@ __all__ = ['LEDGER', 'REVIEW', 'CONTRADICTED', 'IterateError', 'propose', 'fit_t
 class IterateError(ValueError):
     "A label loop that cannot start or go on; the message says why and what to do."
 
+
 def _places(d, speak):
     "(N,) best place that a window has among all, seen from those that speak for it; memory for one labelled window at a time."
     best = np.full(len(d), len(d))
     for j in np.unique(speak[speak >= 0]):
-        rows = np.flatnonzero((speak == j).any(1)); best[rows] = np.minimum(best[rows], np.searchsorted(np.sort(d[:, j]), d[rows, j]) + 1)
+        rows = np.flatnonzero((speak == j).any(1))
+        best[rows] = np.minimum(best[rows], np.searchsorted(np.sort(d[:, j]), d[rows, j]) + 1)
     return best
 
+
 def propose(
-    z:np.ndarray, # (N, D) unit-length embeddings of unlabelled windows
-    ids, # N names of them
-    z_known:np.ndarray, # (L, D) embeddings of labelled windows
-    known:pd.DataFrame, # L rows with id and label
-    calibration:dict, # of the encoder
-    metric:str='cosine', # of the encoder
-    few:int=3, # see `evidence`
-)->pd.DataFrame: # N rows: id, label, evidence, second, margin, neighbours (names), rank (best place of the window among all, seen from those neighbours)
+    z: np.ndarray,  # (N, D) unit-length embeddings of unlabelled windows
+    ids,  # N names of them
+    z_known: np.ndarray,  # (L, D) embeddings of labelled windows
+    known: pd.DataFrame,  # L rows with id and label
+    calibration: dict,  # of the encoder
+    metric: str = 'cosine',  # of the encoder
+    few: int = 3,  # see `evidence`
+) -> pd.DataFrame:  # N rows: id, label, evidence, second, margin, neighbours (names), rank (best place of the window among all, seen from those neighbours)
     "What each unlabelled window might be, and why."
-    if calibration is None: raise IterateError("the encoder has no probabilities: calibrate it on validation windows first")
-    d = DISTANCES[metric](z, z_known); classes, found, near = evidence(d, known.label, calibration, metric, few)
-    if len(classes) < 2: raise IterateError(f"only one class has labels ({classes[0]}): a margin needs two")
-    order = np.argsort(-found, axis=1, kind='stable'); rows = np.arange(len(d)); best, second = order[:, 0], order[:, 1]
+    if calibration is None:
+        raise IterateError(
+            "the encoder has no probabilities: calibrate it on validation windows first"
+        )
+    d = DISTANCES[metric](z, z_known)
+    classes, found, near = evidence(d, known.label, calibration, metric, few)
+    if len(classes) < 2:
+        raise IterateError(f"only one class has labels ({classes[0]}): a margin needs two")
+    order = np.argsort(-found, axis=1, kind='stable')
+    rows = np.arange(len(d))
+    best, second = order[:, 0], order[:, 1]
     speak, names = near[rows, best], known.id.to_numpy(str)
-    return pd.DataFrame(dict(id=np.asarray(ids, dtype=str), label=classes[best], evidence=found[rows, best], second=classes[second], margin=found[rows, best] - found[rows, second],
-        neighbours=[[names[j] for j in s if j >= 0] for s in speak], rank=_places(d, speak)))
+    return pd.DataFrame(
+        dict(
+            id=np.asarray(ids, dtype=str),
+            label=classes[best],
+            evidence=found[rows, best],
+            second=classes[second],
+            margin=found[rows, best] - found[rows, second],
+            neighbours=[[names[j] for j in s if j >= 0] for s in speak],
+            rank=_places(d, speak),
+        )
+    )
 
 # %% ../nbs/10_iterate.ipynb #70d53bd1
-def _features(proposals): return np.stack([np.log((proposals.evidence + 1e-3)/(1 - proposals.evidence + 1e-3)), proposals.margin], 1)
+def _features(proposals):
+    return np.stack(
+        [np.log((proposals.evidence + 1e-3) / (1 - proposals.evidence + 1e-3)), proposals.margin], 1
+    )
+
 
 def fit_trust(
-    proposals:pd.DataFrame, # from `propose`, of windows whose class is known
-    truth, # their classes
-)->dict: # how often proposals are right: weights of evidence and margin, offset, offsets of classes; windows, share that is right
+    proposals: pd.DataFrame,  # from `propose`, of windows whose class is known
+    truth,  # their classes
+) -> dict:  # how often proposals are right: weights of evidence and margin, offset, offsets of classes; windows, share that is right
     "Fit the probability that a proposal is right. A class's offset has a normal prior of width 1, so that a few windows do not say much."
-    x, right = _features(proposals), proposals.label.to_numpy(str) == np.asarray(truth, dtype=str); n1, n0 = right.sum(), (~right).sum()
-    if not len(x): raise IterateError("no validation windows: what a proposal is worth cannot be known")
-    classes, of = np.unique(proposals.label.to_numpy(str), return_inverse=True); middle, spread = x.mean(0), np.maximum(x.std(0), 1e-6); u = (x - middle)/spread
-    target = np.where(right, (n1 + 1)/(n1 + 2), 1/(n0 + 2))                                             # as in confidence.fit_probability
+    x, right = _features(proposals), proposals.label.to_numpy(str) == np.asarray(truth, dtype=str)
+    n1, n0 = right.sum(), (~right).sum()
+    if not len(x):
+        raise IterateError("no validation windows: what a proposal is worth cannot be known")
+    classes, of = np.unique(proposals.label.to_numpy(str), return_inverse=True)
+    middle, spread = x.mean(0), np.maximum(x.std(0), 1e-6)
+    u = (x - middle) / spread
+    target = np.where(right, (n1 + 1) / (n1 + 2), 1 / (n0 + 2))  # as in confidence.fit_probability
+
     def loss(w):
         f = u @ w[:2] + w[2] + w[3:][of]
-        return np.mean(target*np.logaddexp(0, -f) + (1 - target)*np.logaddexp(0, f)) + ((w[:2]**2).sum()/9 + (w[3:]**2).sum())/2/len(x)
-    w = minimize(loss, np.r_[1., 1., np.zeros(1 + len(classes))], method='L-BFGS-B', bounds=[(0, None)]*2 + [(None, None)]*(1 + len(classes))).x; slope = w[:2]/spread
-    return dict(weights=slope.tolist(), offset=float(w[2] - slope @ middle), classes=dict(zip(classes.tolist(), w[3:].tolist())), windows=len(x), right=float(right.mean()))
+        return np.mean(target * np.logaddexp(0, -f) + (1 - target) * np.logaddexp(0, f)) + (
+            (w[:2] ** 2).sum() / 9 + (w[3:] ** 2).sum()
+        ) / 2 / len(x)
+
+    w = minimize(
+        loss,
+        np.r_[1.0, 1.0, np.zeros(1 + len(classes))],
+        method='L-BFGS-B',
+        bounds=[(0, None)] * 2 + [(None, None)] * (1 + len(classes)),
+    ).x
+    slope = w[:2] / spread
+    return dict(
+        weights=slope.tolist(),
+        offset=float(w[2] - slope @ middle),
+        classes=dict(zip(classes.tolist(), w[3:].tolist())),
+        windows=len(x),
+        right=float(right.mean()),
+    )
+
 
 def trust(
-    fitted:dict, # from `fit_trust`
-    proposals:pd.DataFrame, # from `propose`
-)->np.ndarray: # (N,) probability that the proposed class is right
+    fitted: dict,  # from `fit_trust`
+    proposals: pd.DataFrame,  # from `propose`
+) -> np.ndarray:  # (N,) probability that the proposed class is right
     "How likely each proposal is right."
-    f = _features(proposals) @ np.array(fitted['weights']) + fitted['offset'] + (proposals.label.map(fitted['classes']).fillna(0).to_numpy() if 'label' in proposals else 0)
-    return 1/(1 + np.exp(-np.clip(f, -50, 50)))
+    f = (
+        _features(proposals) @ np.array(fitted['weights'])
+        + fitted['offset']
+        + (
+            proposals.label.map(fitted['classes']).fillna(0).to_numpy()
+            if 'label' in proposals
+            else 0
+        )
+    )
+    return 1 / (1 + np.exp(-np.clip(f, -50, 50)))
 
 # %% ../nbs/10_iterate.ipynb #79f9a4ba
 @dataclass
 class Rules:
     "When a proposal becomes a label."
-    min_probability:float = .9 # of being right
-    min_evidence:float = .7 # for the best class: at 0.5, 48 of 260 windows of classes that nobody had labelled got a label, at 0.7 none
-    min_margin:float = .2 # between the best class and the second
-    few:int = 3 # labelled windows of a class that speak for it
-    mutual:int = 0 # one of these must have the window among so many nearest; 0: not asked
-    cap:int = 200 # labels a class may get in a round
-    balance:float = 2. # a class's labels, as a multiple of the mean over classes
-    background:tuple = ('Boring',) # classes that mean: nothing of interest
-    background_share:float = .5 # of the mean of what other classes get
-    same:float = .001 # windows closer than this are one window
-    contradiction:float = .2 # margin by which another class must be ahead for a label to be withdrawn
+
+    min_probability: float = 0.9  # of being right
+    min_evidence: float = 0.7  # for the best class: at 0.5, 48 of 260 windows of classes that nobody had labelled got a label, at 0.7 none
+    min_margin: float = 0.2  # between the best class and the second
+    few: int = 3  # labelled windows of a class that speak for it
+    mutual: int = 0  # one of these must have the window among so many nearest; 0: not asked
+    cap: int = 200  # labels a class may get in a round
+    balance: float = 2.0  # a class's labels, as a multiple of the mean over classes
+    background: tuple = ('Boring',)  # classes that mean: nothing of interest
+    background_share: float = 0.5  # of the mean of what other classes get
+    same: float = 0.001  # windows closer than this are one window
+    contradiction: float = (
+        0.2  # margin by which another class must be ahead for a label to be withdrawn
+    )
 
     def __post_init__(self):
         self.background = tuple(self.background)
-        for n in ('min_probability', 'min_evidence', 'min_margin', 'background_share', 'contradiction'):
-            if not 0 <= getattr(self, n) <= 1: raise IterateError(f"{n} is {getattr(self, n)}: expected a number from 0 to 1")
-        if self.few < 1 or self.mutual < 0 or self.cap < 1 or self.balance < 1 or self.same < 0: raise IterateError("rules: few and cap must be at least 1, mutual at least 0, balance at least 1, same at least 0")
+        for n in (
+            'min_probability',
+            'min_evidence',
+            'min_margin',
+            'background_share',
+            'contradiction',
+        ):
+            if not 0 <= getattr(self, n) <= 1:
+                raise IterateError(f"{n} is {getattr(self, n)}: expected a number from 0 to 1")
+        if self.few < 1 or self.mutual < 0 or self.cap < 1 or self.balance < 1 or self.same < 0:
+            raise IterateError(
+                "rules: few and cap must be at least 1, mutual at least 0, balance at least 1, same at least 0"
+            )
 
-    def refuses(self, proposals:pd.DataFrame)->np.ndarray: # (N,) reason, '' where none applies
+    def refuses(self, proposals: pd.DataFrame) -> np.ndarray:  # (N,) reason, '' where none applies
         "What speaks against each proposal by itself."
-        p = proposals; tests = {'like none': p.evidence < self.min_evidence, 'not sure': p.probability < self.min_probability, 'two classes want it': p.margin < self.min_margin,
-            'not mutual': p['rank'] > self.mutual if self.mutual else p['rank'] < 0}
+        p = proposals
+        tests = {
+            'like none': p.evidence < self.min_evidence,
+            'not sure': p.probability < self.min_probability,
+            'two classes want it': p.margin < self.min_margin,
+            'not mutual': p['rank'] > self.mutual if self.mutual else p['rank'] < 0,
+        }
         return np.select([t.to_numpy(bool) for t in tests.values()], list(tests), '').astype(object)
 
-    def shares(self, have:pd.Series, want:pd.Series)->pd.Series:
+    def shares(self, have: pd.Series, want: pd.Series) -> pd.Series:
         "Most labels that each class may get in this round, given labels it has and proposals that stand."
-        most = want.clip(upper=self.cap); counted = (have + most).drop(list(self.background), errors='ignore')
-        limit = self.balance*(counted if len(counted) else have + most).mean()
+        most = want.clip(upper=self.cap)
+        counted = (have + most).drop(list(self.background), errors='ignore')
+        limit = self.balance * (counted if len(counted) else have + most).mean()
         return np.minimum(most, np.floor(limit - have).clip(lower=0)).astype(int)
 
 # %% ../nbs/10_iterate.ipynb #056068f3
 def decide(
-    proposals:pd.DataFrame, # from `propose`, with the probability of being right from `trust`
-    z:np.ndarray, # (N, D) their embeddings
-    z_known:np.ndarray, # (L, D) of labelled windows
-    known:pd.DataFrame, # L labelled windows: id, label, and the columns of a table of windows where they have a place
-    rules:Rules=Rules(),
-    items:pd.DataFrame=None, # N rows of a table of windows, to see which show the same place
-    never:tuple=(), # names that a person has rejected
-    metric:str='cosine', # of the encoder
-)->pd.DataFrame: # proposals with `decision`: 'add', or why not
+    proposals: pd.DataFrame,  # from `propose`, with the probability of being right from `trust`
+    z: np.ndarray,  # (N, D) their embeddings
+    z_known: np.ndarray,  # (L, D) of labelled windows
+    known: pd.DataFrame,  # L labelled windows: id, label, and the columns of a table of windows where they have a place
+    rules: Rules = Rules(),
+    items: pd.DataFrame = None,  # N rows of a table of windows, to see which show the same place
+    never: tuple = (),  # names that a person has rejected
+    metric: str = 'cosine',  # of the encoder
+) -> pd.DataFrame:  # proposals with `decision`: 'add', or why not
     "Apply the rules, the surest proposal first."
-    p = proposals.reset_index(drop=True); decision = rules.refuses(p); decision[p.id.isin(list(never)).to_numpy()] = 'rejected by hand'
-    count = lambda labels: pd.Series(list(labels), dtype=object).value_counts().reindex(sorted(set(known.label) | set(p.label)), fill_value=0)
-    stand = decision == ''; share, got = rules.shares(count(known.label), count(p.label[stand])), count([])
+    p = proposals.reset_index(drop=True)
+    decision = rules.refuses(p)
+    decision[p.id.isin(list(never)).to_numpy()] = 'rejected by hand'
+    count = lambda labels: (
+        pd.Series(list(labels), dtype=object)
+        .value_counts()
+        .reindex(sorted(set(known.label) | set(p.label)), fill_value=0)
+    )
+    stand = decision == ''
+    share, got = rules.shares(count(known.label), count(p.label[stand])), count([])
     taken, chosen = list(z_known), []
+
     def seen(i):
-        if DISTANCES[metric](z[i:i + 1], np.asarray(taken)).min() < rules.same: return True
-        return items is not None and any(overlaps(items.iloc[i], t).any() for t in (items.iloc[chosen], known) if 'source' in t)
+        if DISTANCES[metric](z[i : i + 1], np.asarray(taken)).min() < rules.same:
+            return True
+        return items is not None and any(
+            overlaps(items.iloc[i], t).any() for t in (items.iloc[chosen], known) if 'source' in t
+        )
+
     def go(rows):
         for i in rows:
             c = p.label[i]
-            if got[c] >= share[c]: decision[i] = 'class is full'
-            elif seen(i): decision[i] = 'near duplicate'
-            else: decision[i] = 'add'; got[c] += 1; taken.append(z[i]); chosen.append(i)
-    order = p[stand].sort_values(['probability', 'margin'], ascending=False, kind='stable').index; quiet = p.label[order].isin(rules.background).to_numpy()
-    go(order[~quiet]); others = got[[c for c in got.index if c not in rules.background]]
-    for c in set(rules.background) & set(share.index): share[c] = min(share[c], int(rules.background_share*others.mean())) if len(others) else 0
+            if got[c] >= share[c]:
+                decision[i] = 'class is full'
+            elif seen(i):
+                decision[i] = 'near duplicate'
+            else:
+                decision[i] = 'add'
+                got[c] += 1
+                taken.append(z[i])
+                chosen.append(i)
+
+    order = p[stand].sort_values(['probability', 'margin'], ascending=False, kind='stable').index
+    quiet = p.label[order].isin(rules.background).to_numpy()
+    go(order[~quiet])
+    others = got[[c for c in got.index if c not in rules.background]]
+    for c in set(rules.background) & set(share.index):
+        share[c] = min(share[c], int(rules.background_share * others.mean())) if len(others) else 0
     go(order[quiet])
     return p.assign(decision=decision)
 
 # %% ../nbs/10_iterate.ipynb #bb0dd2fb
-LEDGER = ('round', 'id', 'label', 'decision', 'by', 'probability', 'evidence', 'margin', 'second', 'neighbours', 'reason')
+LEDGER = (
+    'round',
+    'id',
+    'label',
+    'decision',
+    'by',
+    'probability',
+    'evidence',
+    'margin',
+    'second',
+    'neighbours',
+    'reason',
+)
 _GIVE, _TAKE = ('add', 'accept', 'relabel'), ('withdraw', 'roll back', 'reject')
+
 
 class Ledger:
     "Every decision about a label, in order; the file is replaced whole at each change."
-    def __init__(self,
-        path, # Parquet file; read when it is there
+
+    def __init__(
+        self,
+        path,  # Parquet file; read when it is there
     ):
         self.path = Path(path)
-        self.lines = read_table(self.path, IterateError) if self.path.is_file() else pd.DataFrame(columns=list(LEDGER))
+        self.lines = (
+            read_table(self.path, IterateError)
+            if self.path.is_file()
+            else pd.DataFrame(columns=list(LEDGER))
+        )
         missing = set(LEDGER) - set(self.lines)
-        if missing: raise IterateError(f"{self.path}: not a ledger of labels: {', '.join(sorted(missing))} missing")
-        if len(self.lines) and not pd.api.types.is_integer_dtype(self.lines['round']): raise IterateError(f"{self.path}: not a ledger of labels: column round holds something else than whole numbers")
+        if missing:
+            raise IterateError(
+                f"{self.path}: not a ledger of labels: {', '.join(sorted(missing))} missing"
+            )
+        if len(self.lines) and not pd.api.types.is_integer_dtype(self.lines['round']):
+            raise IterateError(
+                f"{self.path}: not a ledger of labels: column round holds something else than whole numbers"
+            )
 
-    def write(self,
-        lines:pd.DataFrame, # id, label, and what is known of `LEDGER`
-        decision:str, # 'add', 'withdraw', 'roll back' by rule; 'accept', 'reject', 'relabel' by hand
-        round:int, # of the loop
-        by:str='rule', # or 'hand'
-        reason:str='',
-        save:bool=True, # False: more is to come
+    def write(
+        self,
+        lines: pd.DataFrame,  # id, label, and what is known of `LEDGER`
+        decision: str,  # 'add', 'withdraw', 'roll back' by rule; 'accept', 'reject', 'relabel' by hand
+        round: int,  # of the loop
+        by: str = 'rule',  # or 'hand'
+        reason: str = '',
+        save: bool = True,  # False: more is to come
     ):
         "Put decisions down. Nothing by rule overrules a person."
-        if decision not in _GIVE + _TAKE or by not in ('rule', 'hand'): raise IterateError(f"decision {decision!r} by {by!r}: expected one of {', '.join(_GIVE + _TAKE)} by rule or hand")
-        if by == 'rule': lines = lines[~lines.id.isin(self.by_hand())]
-        if not len(lines): return
-        new = lines.assign(decision=decision, round=round, by=by, reason=reason).reindex(columns=list(LEDGER))
-        new['neighbours'] = [json.dumps(list(n)) if isinstance(n, (list, tuple, np.ndarray)) else n if isinstance(n, str) else '[]' for n in new.neighbours]
-        self.lines = pd.concat([self.lines, new], ignore_index=True) if len(self.lines) else new.reset_index(drop=True)
-        if save: self._save()
+        if decision not in _GIVE + _TAKE or by not in ('rule', 'hand'):
+            raise IterateError(
+                f"decision {decision!r} by {by!r}: expected one of {', '.join(_GIVE + _TAKE)} by rule or hand"
+            )
+        if by == 'rule':
+            lines = lines[~lines.id.isin(self.by_hand())]
+        if not len(lines):
+            return
+        new = lines.assign(decision=decision, round=round, by=by, reason=reason).reindex(
+            columns=list(LEDGER)
+        )
+        new['neighbours'] = [
+            json.dumps(list(n))
+            if isinstance(n, (list, tuple, np.ndarray))
+            else n
+            if isinstance(n, str)
+            else '[]'
+            for n in new.neighbours
+        ]
+        self.lines = (
+            pd.concat([self.lines, new], ignore_index=True)
+            if len(self.lines)
+            else new.reset_index(drop=True)
+        )
+        if save:
+            self._save()
 
-    def forget(self, round:int):
+    def forget(self, round: int):
         "Drop what rules decided in this round or later: an unfinished round is done again."
         stays = (self.lines['round'] < round) | (self.lines.by == 'hand')
-        if not stays.all(): self.lines = self.lines[stays].reset_index(drop=True); self._save()
+        if not stays.all():
+            self.lines = self.lines[stays].reset_index(drop=True)
+            self._save()
 
     def _save(self):
-        self.path.parent.mkdir(parents=True, exist_ok=True); write_table(self.path, self.lines, IterateError)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_table(self.path, self.lines, IterateError)
 
-    def by_hand(self)->set: return set(self.lines.id[self.lines.by == 'hand'])
-    def rejected(self)->tuple: return tuple(i for i, g in self.lines[self.lines.by == 'hand'].groupby('id') if g.decision.iloc[-1] == 'reject')
+    def by_hand(self) -> set:
+        return set(self.lines.id[self.lines.by == 'hand'])
 
-    def current(self)->pd.DataFrame: # id, label, round, by
+    def rejected(self) -> tuple:
+        return tuple(
+            i
+            for i, g in self.lines[self.lines.by == 'hand'].groupby('id')
+            if g.decision.iloc[-1] == 'reject'
+        )
+
+    def current(self) -> pd.DataFrame:  # id, label, round, by
         "The labels that hold now."
         last = self.lines.drop_duplicates('id', keep='last')
-        return last[last.decision.isin(_GIVE)][['id', 'label', 'round', 'by']].reset_index(drop=True)
+        return last[last.decision.isin(_GIVE)][['id', 'label', 'round', 'by']].reset_index(
+            drop=True
+        )
 
 # %% ../nbs/10_iterate.ipynb #c8fd3564
-REVIEW = ('id', 'label', 'decision', 'probability', 'evidence', 'margin', 'second', 'neighbours', 'verdict')
+REVIEW = (
+    'id',
+    'label',
+    'decision',
+    'probability',
+    'evidence',
+    'margin',
+    'second',
+    'neighbours',
+    'verdict',
+)
+
 
 def review(
-    decided:pd.DataFrame, # from `decide`
-    path, # .csv or .parquet to write
-    refused:int=20, # of those that were refused, how many of the surest to show as well
-)->Path:
+    decided: pd.DataFrame,  # from `decide`
+    path,  # .csv or .parquet to write
+    refused: int = 20,  # of those that were refused, how many of the surest to show as well
+) -> Path:
     "Write proposals for a person to judge."
-    shown = pd.concat([decided[decided.decision == 'add'], decided[decided.decision != 'add'].sort_values('probability', ascending=False, kind='stable').head(refused)])
-    shown = shown.assign(verdict='', neighbours=[' '.join(n) for n in shown.neighbours])[list(REVIEW)]
-    path = Path(path); path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix.lower() not in ('.csv', '.parquet'): raise IterateError(f"{path}: a review is written as .csv or .parquet")
-    with whole_file(path, IterateError) as new: (shown.to_csv if path.suffix.lower() == '.csv' else shown.to_parquet)(new, index=False)
+    shown = pd.concat(
+        [
+            decided[decided.decision == 'add'],
+            decided[decided.decision != 'add']
+            .sort_values('probability', ascending=False, kind='stable')
+            .head(refused),
+        ]
+    )
+    shown = shown.assign(verdict='', neighbours=[' '.join(n) for n in shown.neighbours])[
+        list(REVIEW)
+    ]
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix.lower() not in ('.csv', '.parquet'):
+        raise IterateError(f"{path}: a review is written as .csv or .parquet")
+    with whole_file(path, IterateError) as new:
+        (shown.to_csv if path.suffix.lower() == '.csv' else shown.to_parquet)(new, index=False)
     return path
+
 
 def _verdict(text, classes):
     "A verdict however it is written: 'accept', 'reject', a class, '' where there is none; None where it is something else."
     text = '' if pd.isna(text) else class_name(text)
-    if text in classes: return text
+    if text in classes:
+        return text
     word = text.casefold()
-    if word in ('', 'accept', 'reject'): return word
+    if word in ('', 'accept', 'reject'):
+        return word
     same = [c for c in classes if c.casefold() == word]
     return same[0] if len(same) == 1 else None
 
+
 def _verdicts(
-    path, # the table from `review`, with verdicts
-    classes, # class names that there are
-    shown=None, # ids that were shown; None: any
-)->pd.DataFrame: # id, label, neighbours, verdict: one row an id
+    path,  # the table from `review`, with verdicts
+    classes,  # class names that there are
+    shown=None,  # ids that were shown; None: any
+) -> pd.DataFrame:  # id, label, neighbours, verdict: one row an id
     "Verdicts of a table; what is unclear is refused with its id."
-    table = read_rows(path, REVIEW); names = ', '.join(sorted(classes))
-    if not {'id', 'label', 'verdict'} <= set(table): raise IterateError(f"{path}: expected columns id, label and verdict, got {', '.join(map(str, table))}")
+    table = read_rows(path, REVIEW)
+    names = ', '.join(sorted(classes))
+    if not {'id', 'label', 'verdict'} <= set(table):
+        raise IterateError(
+            f"{path}: expected columns id, label and verdict, got {', '.join(map(str, table))}"
+        )
     said = [_verdict(v, classes) for v in table.verdict]
     for line, v, was in zip(table.index, said, table.verdict):
-        if v is None: raise IterateError(f"{path}, line {line}: verdict {was!r} is none of accept, reject, {names}")
-    table = table.assign(**{c: numbers(table[c]) for c in ('probability', 'evidence', 'margin') if c in table})
-    table = table.assign(verdict=said, neighbours=[str(n).split() for n in table.get('neighbours', pd.Series('', index=table.index)).fillna('')])
+        if v is None:
+            raise IterateError(
+                f"{path}, line {line}: verdict {was!r} is none of accept, reject, {names}"
+            )
+    table = table.assign(
+        **{c: numbers(table[c]) for c in ('probability', 'evidence', 'margin') if c in table}
+    )
+    table = table.assign(
+        verdict=said,
+        neighbours=[
+            str(n).split()
+            for n in table.get('neighbours', pd.Series('', index=table.index)).fillna('')
+        ],
+    )
     table = table[table.verdict != '']
-    if table.id.isna().any(): raise IterateError(f"{path}, line {table.index[table.id.isna()][0]}: a verdict without an id")
-    if shown is not None and (unknown := [i for i in table.id if i not in shown]): raise IterateError(f"{path}: verdict on {unknown[0]}, which is not among the windows to be judged" + (f" (and {len(unknown) - 1} more such)" if len(unknown) > 1 else '') + ": leave it out")
+    if table.id.isna().any():
+        raise IterateError(
+            f"{path}, line {table.index[table.id.isna()][0]}: a verdict without an id"
+        )
+    if shown is not None and (unknown := [i for i in table.id if i not in shown]):
+        raise IterateError(
+            f"{path}: verdict on {unknown[0]}, which is not among the windows to be judged"
+            + (f" (and {len(unknown) - 1} more such)" if len(unknown) > 1 else '')
+            + ": leave it out"
+        )
     for i, g in table.groupby('id', sort=False):
-        if g.verdict.nunique() > 1: raise IterateError(f"{path}: {i} has two verdicts, {' and '.join(g.verdict.unique())}: leave one out")
-    table = table.drop_duplicates('id').assign(label=lambda t: [_verdict(v, classes) for v in t.label])
+        if g.verdict.nunique() > 1:
+            raise IterateError(
+                f"{path}: {i} has two verdicts, {' and '.join(g.verdict.unique())}: leave one out"
+            )
+    table = table.drop_duplicates('id').assign(
+        label=lambda t: [_verdict(v, classes) for v in t.label]
+    )
     lost = table[(table.verdict == 'accept') & ~table.label.isin(list(classes))]
-    if len(lost): raise IterateError(f"{path}, line {lost.index[0]}: {lost.id.iloc[0]} is accepted, but its label is none of {names}")
+    if len(lost):
+        raise IterateError(
+            f"{path}, line {lost.index[0]}: {lost.id.iloc[0]} is accepted, but its label is none of {names}"
+        )
     return table
 
+
 def take_back(
-    path, # the table from `review`, with verdicts: accept, reject or a class, in any case of letters
-    ledger:Ledger, # gets them
-    classes, # class names that there are
-    round:int, # the round that was looked at
-    shown=None, # ids that were shown in it; None: any
-)->dict: # verdict -> how many
+    path,  # the table from `review`, with verdicts: accept, reject or a class, in any case of letters
+    ledger: Ledger,  # gets them
+    classes,  # class names that there are
+    round: int,  # the round that was looked at
+    shown=None,  # ids that were shown in it; None: any
+) -> dict:  # verdict -> how many
     "Read verdicts into the ledger."
-    table = _verdicts(path, set(classes), shown); said = table.verdict; new = ~said.isin(['accept', 'reject'])
-    for verdict, rows, t in (('accept', said == 'accept', table), ('reject', said == 'reject', table), ('relabel', new, table.assign(label=said))): ledger.write(t[rows.to_numpy()], verdict, round, 'hand', save=False)
-    if len(said): ledger._save()                             # all or none
+    table = _verdicts(path, set(classes), shown)
+    said = table.verdict
+    new = ~said.isin(['accept', 'reject'])
+    for verdict, rows, t in (
+        ('accept', said == 'accept', table),
+        ('reject', said == 'reject', table),
+        ('relabel', new, table.assign(label=said)),
+    ):
+        ledger.write(t[rows.to_numpy()], verdict, round, 'hand', save=False)
+    if len(said):
+        ledger._save()  # all or none
     return said.value_counts().to_dict()
 
 # %% ../nbs/10_iterate.ipynb #1996d1a1
 def embed_once(
-    encoder:Encoder,
-    reader:WindowReader, # windows to embed
-    folder, # embeddings are kept here, by the fingerprints of encoder, table and some of the pixels
-    all_usable:bool=False, # a window that cannot be used is an error
-)->np.ndarray: # (N, D) float32; NaN for windows that cannot be used
+    encoder: Encoder,
+    reader: WindowReader,  # windows to embed
+    folder,  # embeddings are kept here, by the fingerprints of encoder, table and some of the pixels
+    all_usable: bool = False,  # a window that cannot be used is an error
+) -> np.ndarray:  # (N, D) float32; NaN for windows that cannot be used
     "Embeddings of windows, from the file where they have been made before."
     some = np.linspace(0, len(reader) - 1, min(8, len(reader))).astype(int)
-    path = Path(folder)/f'{encoder.fingerprint()}-{data_fingerprint(reader.frame, [reader[i][0] for i in some], reader.opening)}.npz'
+    path = (
+        Path(folder)
+        / f'{encoder.fingerprint()}-{data_fingerprint(reader.frame, [reader[i][0] for i in some], reader.opening)}.npz'
+    )
     if not path.is_file():
-        z, items, report = embed_table(encoder, reader); at = pd.Index(items.id).get_indexer(reader.frame.id)
-        for r in report.itertuples(): print(f'left out {r.id}: {r.problem}', flush=True)
+        z, items, report = embed_table(encoder, reader)
+        at = pd.Index(items.id).get_indexer(reader.frame.id)
+        for r in report.itertuples():
+            print(f'left out {r.id}: {r.problem}', flush=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path, IterateError) as new: np.savez(new, z=np.where(at[:, None] >= 0, z[at], np.nan))
-    with read_arrays(path, IterateError) as f: z = f['z']
+        with whole_file(path, IterateError) as new:
+            np.savez(new, z=np.where(at[:, None] >= 0, z[at], np.nan))
+    with read_arrays(path, IterateError) as f:
+        z = f['z']
     bad = ~np.isfinite(z[:, 0])
-    if all_usable and bad.any(): raise IterateError(f"labelled window {reader.frame.id[bad.argmax()]} cannot be used (see above): leave it out")
+    if all_usable and bad.any():
+        raise IterateError(
+            f"labelled window {reader.frame.id[bad.argmax()]} cannot be used (see above): leave it out"
+        )
     return z
 
 # %% ../nbs/10_iterate.ipynb #6c4b2f24
 def join_labels(
-    labelled:WindowReader, # labelled windows
-    corpus:WindowReader, # unlabelled windows
-    current:pd.DataFrame, # from `Ledger.current`
-)->WindowReader: # labelled windows and those of the corpus that have a label now
+    labelled: WindowReader,  # labelled windows
+    corpus: WindowReader,  # unlabelled windows
+    current: pd.DataFrame,  # from `Ledger.current`
+) -> WindowReader:  # labelled windows and those of the corpus that have a label now
     "The windows to train on."
-    if not len(current): return labelled
-    label = current.set_index('id').label; more = corpus.subset(corpus.frame.id.isin(label.index).to_numpy(bool)); more.frame = more.frame.assign(label=more.frame.id.map(label).astype('string'))
+    if not len(current):
+        return labelled
+    label = current.set_index('id').label
+    more = corpus.subset(corpus.frame.id.isin(label.index).to_numpy(bool))
+    more.frame = more.frame.assign(label=more.frame.id.map(label).astype('string'))
     frame = pd.concat([labelled.frame, more.frame], ignore_index=True)
-    if labelled.arrays is None and corpus.arrays is None: return WindowReader(frame, opening=labelled.opening or corpus.opening)
+    if labelled.arrays is None and corpus.arrays is None:
+        return WindowReader(frame, opening=labelled.opening or corpus.opening)
     return WindowReader(frame, arrays=[r[i][0] for r in (labelled, more) for i in range(len(r))])
+
 
 def _apart(valid, *others):
     for other in others:
         shared = set(valid.frame.id) & set(other.frame.id)
-        if shared: raise IterateError(f"validation window {sorted(shared)[0]} is among the other windows too: validation must stay apart")
+        if shared:
+            raise IterateError(
+                f"validation window {sorted(shared)[0]} is among the other windows too: validation must stay apart"
+            )
         same = near_any(other.frame, valid.frame, 0, valid.volume if valid.arrays is None else None)
-        if same.any(): raise IterateError(f"{same.sum()} windows, {other.frame.id[same.argmax()]} first, show the place of a validation window or cross it: validation must stay apart")
+        if same.any():
+            raise IterateError(
+                f"{same.sum()} windows, {other.frame.id[same.argmax()]} first, show the place of a validation window or cross it: validation must stay apart"
+            )
+
 
 CONTRADICTED = ('id', 'label', 'evidence', 'margin', 'second')
 
+
 def contradicted(
-    z:np.ndarray, # (L, D) embeddings of labelled windows
-    known:pd.DataFrame, # L rows with id and label
-    calibration:dict, # of the encoder
-    rules:Rules=Rules(),
-    metric:str='cosine', # of the encoder
-)->pd.DataFrame: # id, label, evidence for it, margin (negative), second: the class that is ahead
+    z: np.ndarray,  # (L, D) embeddings of labelled windows
+    known: pd.DataFrame,  # L rows with id and label
+    calibration: dict,  # of the encoder
+    rules: Rules = Rules(),
+    metric: str = 'cosine',  # of the encoder
+) -> pd.DataFrame:  # id, label, evidence for it, margin (negative), second: the class that is ahead
     "Labels that the other labels speak against, each judged as if it were not there."
-    d = DISTANCES[metric](z, z); np.fill_diagonal(d, np.inf); classes, found, _ = evidence(d, known.label, calibration, metric, rules.few)
-    rows = np.arange(len(d)); mine = found[rows, np.searchsorted(classes, known.label.to_numpy(str))]; best = found.argmax(1); behind = found[rows, best] - mine
-    table = pd.DataFrame(dict(id=known.id.to_numpy(str), label=known.label.to_numpy(str), evidence=mine, margin=-behind, second=classes[best]), columns=list(CONTRADICTED))
+    d = DISTANCES[metric](z, z)
+    np.fill_diagonal(d, np.inf)
+    classes, found, _ = evidence(d, known.label, calibration, metric, rules.few)
+    rows = np.arange(len(d))
+    mine = found[rows, np.searchsorted(classes, known.label.to_numpy(str))]
+    best = found.argmax(1)
+    behind = found[rows, best] - mine
+    table = pd.DataFrame(
+        dict(
+            id=known.id.to_numpy(str),
+            label=known.label.to_numpy(str),
+            evidence=mine,
+            margin=-behind,
+            second=classes[best],
+        ),
+        columns=list(CONTRADICTED),
+    )
     return table[(behind > 0) & (behind >= rules.contradiction)].reset_index(drop=True)
 
 # %% ../nbs/10_iterate.ipynb #5355eece
 class LabelLoop:
     "The loop's windows, rules, folder and state; `go` goes round."
-    def __init__(self,
-        fit, # callable: (WindowReader with labels, folder for checkpoints) -> Encoder; always from the same start
-        labelled:WindowReader, # windows with labels
-        valid:WindowReader, # validation windows with labels
-        corpus:WindowReader, # windows without
-        folder, # ledger, encoders, embeddings and state; a loop that was cut off goes on from here
-        rules:Rules=Rules(),
-        patience:int=1, # rounds without gain before it ends
-        leave_out:str='survey', # candidates that a validation query does not see, see `evaluate.leave_out_mask`
-        noise:float=.05, # p below which a loss is more than noise
-        drift:float=.3, # largest move of the classes' shares
-        truth:pd.Series=None, # id -> class where it is known, to measure precision; never used to decide
-        seed:int=0, # of the bootstrap
-        on_round=None, # called with (line of the table, decided proposals, encoder) after every round
+
+    def __init__(
+        self,
+        fit,  # callable: (WindowReader with labels, folder for checkpoints) -> Encoder; always from the same start
+        labelled: WindowReader,  # windows with labels
+        valid: WindowReader,  # validation windows with labels
+        corpus: WindowReader,  # windows without
+        folder,  # ledger, encoders, embeddings and state; a loop that was cut off goes on from here
+        rules: Rules = Rules(),
+        patience: int = 1,  # rounds without gain before it ends
+        leave_out: str = 'survey',  # candidates that a validation query does not see, see `evaluate.leave_out_mask`
+        noise: float = 0.05,  # p below which a loss is more than noise
+        drift: float = 0.3,  # largest move of the classes' shares
+        truth: pd.Series = None,  # id -> class where it is known, to measure precision; never used to decide
+        seed: int = 0,  # of the bootstrap
+        on_round=None,  # called with (line of the table, decided proposals, encoder) after every round
     ):
-        self.fit, self.labelled, self.valid, self.corpus, self.folder, self.rules = fit, labelled, valid, corpus, Path(folder), rules
-        self.patience, self.leave_out, self.noise, self.drift, self.truth, self.seed, self.on_round = patience, leave_out, noise, drift, truth, seed, on_round
-        _apart(valid, labelled, corpus); self.ledger, self._scores = Ledger(self.folder/'labels.parquet'), {}
-        what = [data_fingerprint(r.frame, opening=r.opening) for r in (labelled, valid, corpus)] + [asdict(rules), patience, leave_out, noise, drift, seed]
-        key = hashlib.sha256(json.dumps(what, default=as_json).encode()).hexdigest()[:16]; self._state = self.folder/'loop.json'
+        self.fit, self.labelled, self.valid, self.corpus, self.folder, self.rules = (
+            fit,
+            labelled,
+            valid,
+            corpus,
+            Path(folder),
+            rules,
+        )
+        (
+            self.patience,
+            self.leave_out,
+            self.noise,
+            self.drift,
+            self.truth,
+            self.seed,
+            self.on_round,
+        ) = patience, leave_out, noise, drift, truth, seed, on_round
+        _apart(valid, labelled, corpus)
+        self.ledger, self._scores = Ledger(self.folder / 'labels.parquet'), {}
+        what = [data_fingerprint(r.frame, opening=r.opening) for r in (labelled, valid, corpus)] + [
+            asdict(rules),
+            patience,
+            leave_out,
+            noise,
+            drift,
+            seed,
+        ]
+        key = hashlib.sha256(json.dumps(what, default=as_json).encode()).hexdigest()[:16]
+        self._state = self.folder / 'loop.json'
         past = self._past() or {'key': key, 'rounds': []}
-        if past['key'] != key: raise IterateError(f"{folder} holds a loop over other windows or with other rules: choose another folder")
+        if past['key'] != key:
+            raise IterateError(
+                f"{folder} holds a loop over other windows or with other rules: choose another folder"
+            )
         self.key, self.rounds = key, past['rounds']
-        said = self.ledger.lines; said = said[said.by == 'hand']['round']
-        self.said = bool(self.rounds) and bool((said >= self.rounds[-1]['round']).any())                        # a person has judged the last round
+        said = self.ledger.lines
+        said = said[said.by == 'hand']['round']
+        self.said = bool(self.rounds) and bool(
+            (said >= self.rounds[-1]['round']).any()
+        )  # a person has judged the last round
 
     def _past(self):
-        if not self._state.is_file(): return {}
-        past = read_json(self._state, IterateError, since=2); rounds = past.get('rounds')
-        if 'key' not in past or not isinstance(rounds, list) or not all(isinstance(r, dict) and r.get('round') == k and {'valid', 'kept', 'stop'} <= set(r) for k, r in enumerate(rounds)): raise IterateError(f"{self._state}: no state of a label loop: choose another folder")
+        if not self._state.is_file():
+            return {}
+        past = read_json(self._state, IterateError, since=2)
+        rounds = past.get('rounds')
+        if (
+            'key' not in past
+            or not isinstance(rounds, list)
+            or not all(
+                isinstance(r, dict) and r.get('round') == k and {'valid', 'kept', 'stop'} <= set(r)
+                for k, r in enumerate(rounds)
+            )
+        ):
+            raise IterateError(f"{self._state}: no state of a label loop: choose another folder")
         return past
 
-    def encoder(self, k:int)->Encoder: return Encoder.load(self.folder/f'round{k}')
+    def encoder(self, k: int) -> Encoder:
+        return Encoder.load(self.folder / f'round{k}')
 
-    def embeddings(self, encoder:Encoder, reader:WindowReader, whole:bool=False)->np.ndarray:
+    def embeddings(self, encoder: Encoder, reader: WindowReader, whole: bool = False) -> np.ndarray:
         "Embeddings by kind, which is what a label says, or whole ones."
-        z = embed_once(encoder, reader, self.folder/'embeddings', all_usable=reader is not self.corpus)
+        z = embed_once(
+            encoder, reader, self.folder / 'embeddings', all_usable=reader is not self.corpus
+        )
         return z if whole else encoder.part(z, 'kind')
 
-    def calibration(self, encoder:Encoder, whole:bool=False)->dict:
+    def calibration(self, encoder: Encoder, whole: bool = False) -> dict:
         "Distance to probability, fitted on validation windows."
         z, frame = self.embeddings(encoder, self.valid, whole), self.valid.frame
         left_out = leave_out_mask(frame, frame, self.leave_out)
-        return fit_probability(*neighbour_pairs(DISTANCES[encoder.metric](z, z), frame.label, frame.label, left_out), encoder.metric)
+        return fit_probability(
+            *neighbour_pairs(DISTANCES[encoder.metric](z, z), frame.label, frame.label, left_out),
+            encoder.metric,
+        )
 
     def put(self, line, decided=None, encoder=None):
         self.rounds.append(line)
-        if self.on_round: self.on_round(line, decided, encoder)                                            # before the round counts: cut off in between, it is made again
-        write_json(self._state, {'format': 2, 'key': self.key, 'rounds': self.rounds}, IterateError, checked=True)
+        if self.on_round:
+            self.on_round(
+                line, decided, encoder
+            )  # before the round counts: cut off in between, it is made again
+        write_json(
+            self._state,
+            {'format': 2, 'key': self.key, 'rounds': self.rounds},
+            IterateError,
+            checked=True,
+        )
 
-    def fits(self)->list: return [r for r in self.rounds if r['kept'] and r['stop'] != 'nothing to add']
-    def best(self)->dict: return max(self.fits(), key=lambda r: r['valid'])
+    def fits(self) -> list:
+        return [r for r in self.rounds if r['kept'] and r['stop'] != 'nothing to add']
+
+    def best(self) -> dict:
+        return max(self.fits(), key=lambda r: r['valid'])
 
 # %% ../nbs/10_iterate.ipynb #fd01ab18
 @patch
-def fitted(self:LabelLoop, k:int, reader:WindowReader)->Encoder:
+def fitted(self: LabelLoop, k: int, reader: WindowReader) -> Encoder:
     "The encoder of round k, calibrated on validation windows; from its folder when the labels are the same."
-    path, labels = self.folder/f'round{k}', data_fingerprint(reader.frame, opening=reader.opening)
-    if (path/'refcon.json').is_file() and (old := Encoder.load(path)).provenance.get('labels') == labels: return old
-    work = self.folder/'work'/f'{k}-{labels}'; encoder = self.fit(reader, work)
+    path, labels = self.folder / f'round{k}', data_fingerprint(reader.frame, opening=reader.opening)
+    if (path / 'refcon.json').is_file() and (old := Encoder.load(path)).provenance.get(
+        'labels'
+    ) == labels:
+        return old
+    work = self.folder / 'work' / f'{k}-{labels}'
+    encoder = self.fit(reader, work)
     encoder.name, encoder.calibration = path.name, self.calibration(encoder, whole=True)
-    encoder.provenance = encoder.provenance | {'labels': labels, 'label_loop': dict(round=k, windows=len(reader), by_hand=int((self.ledger.current().by == 'hand').sum()))}
-    encoder.save(path); shutil.rmtree(work, ignore_errors=True)
+    encoder.provenance = encoder.provenance | {
+        'labels': labels,
+        'label_loop': dict(
+            round=k, windows=len(reader), by_hand=int((self.ledger.current().by == 'hand').sum())
+        ),
+    }
+    encoder.save(path)
+    shutil.rmtree(work, ignore_errors=True)
     return encoder
 
+
 @patch
-def ask(self:LabelLoop, k:int, encoder:Encoder)->float:
+def ask(self: LabelLoop, k: int, encoder: Encoder) -> float:
     "Validation macro mAP of round k."
-    self._scores[k] = evaluate_embeddings(self.embeddings(encoder, self.valid), self.valid.frame, self.leave_out, encoder.metric, n_boot=1)
+    self._scores[k] = evaluate_embeddings(
+        self.embeddings(encoder, self.valid),
+        self.valid.frame,
+        self.leave_out,
+        encoder.metric,
+        n_boot=1,
+    )
     return self._scores[k][0]['macro_map']
 
 # %% ../nbs/10_iterate.ipynb #1783e943
 @patch
-def look(self:LabelLoop, encoder:Encoder)->tuple: # (decided proposals, {'withdrawn': labels by rule that are contradicted, 'suspects': given ones that are, 'shares' of the classes in what is proposed, 'answered': validation windows like those added})
+def look(
+    self: LabelLoop, encoder: Encoder
+) -> tuple:  # (decided proposals, {'withdrawn': labels by rule that are contradicted, 'suspects': given ones that are, 'shares' of the classes in what is proposed, 'answered': validation windows like those added})
     "One look at the corpus with the labels that hold."
-    rules, metric, calibration, current = self.rules, encoder.metric, self.calibration(encoder), self.ledger.current()
-    ids, z = self.corpus.frame.id.to_numpy(str), self.embeddings(encoder, self.corpus); have = join_labels(self.labelled, self.corpus, current).frame
-    z_known = np.concatenate([self.embeddings(encoder, self.labelled), z[pd.Index(ids).get_indexer(have.id[len(self.labelled):])]])
-    against = contradicted(z_known, have, calibration, rules, metric); bad = against[against.id.isin(current.id[current.by == 'rule'])]
-    stay = ~have.id.isin(bad.id).to_numpy(bool); known, z_known = have[stay], z_known[stay]; free = ~np.isin(ids, known.id) & np.isfinite(z[:, 0])
+    rules, metric, calibration, current = (
+        self.rules,
+        encoder.metric,
+        self.calibration(encoder),
+        self.ledger.current(),
+    )
+    ids, z = self.corpus.frame.id.to_numpy(str), self.embeddings(encoder, self.corpus)
+    have = join_labels(self.labelled, self.corpus, current).frame
+    z_known = np.concatenate(
+        [
+            self.embeddings(encoder, self.labelled),
+            z[pd.Index(ids).get_indexer(have.id[len(self.labelled) :])],
+        ]
+    )
+    against = contradicted(z_known, have, calibration, rules, metric)
+    bad = against[against.id.isin(current.id[current.by == 'rule'])]
+    stay = ~have.id.isin(bad.id).to_numpy(bool)
+    known, z_known = have[stay], z_known[stay]
+    free = ~np.isin(ids, known.id) & np.isfinite(z[:, 0])
     proposals = propose(z[free], ids[free], z_known, known, calibration, metric, rules.few)
-    checked, fitted = self.check(encoder, z_known, known); proposals, checked = (t.assign(probability=trust(fitted, t) if fitted else 0.) for t in (proposals, checked))      # nothing left to check by: nothing is sure
-    places = self.corpus.frame[free].reset_index(drop=True) if (self.corpus.frame.line_kind != 'image').any() else None
-    decided = decide(proposals, z[free], z_known, known, rules, places, (*self.ledger.rejected(), *bad.id), metric)
+    checked, fitted = self.check(encoder, z_known, known)
+    proposals, checked = (
+        t.assign(probability=trust(fitted, t) if fitted else 0.0) for t in (proposals, checked)
+    )  # nothing left to check by: nothing is sure
+    places = (
+        self.corpus.frame[free].reset_index(drop=True)
+        if (self.corpus.frame.line_kind != 'image').any()
+        else None
+    )
+    decided = decide(
+        proposals,
+        z[free],
+        z_known,
+        known,
+        rules,
+        places,
+        (*self.ledger.rejected(), *bad.id),
+        metric,
+    )
     shares = proposals.label[proposals.evidence >= rules.min_evidence].value_counts(normalize=True)
-    return decided, dict(withdrawn=bad, suspects=against[against.id.isin(self.labelled.frame.id)], shares=shares.to_dict(), answered=self.like_added(decided, checked))
+    return decided, dict(
+        withdrawn=bad,
+        suspects=against[against.id.isin(self.labelled.frame.id)],
+        shares=shares.to_dict(),
+        answered=self.like_added(decided, checked),
+    )
+
 
 @patch
-def check(self:LabelLoop, encoder:Encoder, z_known, known)->tuple: # (proposals for validation windows that have not been set aside, fitted trust or None when there are none)
+def check(
+    self: LabelLoop, encoder: Encoder, z_known, known
+) -> tuple:  # (proposals for validation windows that have not been set aside, fitted trust or None when there are none)
     "Ask the same of validation windows, whose class is known."
-    checked = propose(self.embeddings(encoder, self.valid), self.valid.frame.id, z_known, known, self.calibration(encoder), encoder.metric, self.rules.few)
-    aside = {i for r in self.rounds if r['kept'] for i in r.get('answered', ())}; stay = ~checked.id.isin(aside).to_numpy(bool)
+    checked = propose(
+        self.embeddings(encoder, self.valid),
+        self.valid.frame.id,
+        z_known,
+        known,
+        self.calibration(encoder),
+        encoder.metric,
+        self.rules.few,
+    )
+    aside = {i for r in self.rounds if r['kept'] for i in r.get('answered', ())}
+    stay = ~checked.id.isin(aside).to_numpy(bool)
     checked, truth = checked[stay], self.valid.frame.label.reset_index(drop=True)[stay]
     return checked, fit_trust(checked, truth) if len(checked) else None
 
+
 @patch
-def like_added(self:LabelLoop, decided, checked)->list: # names of validation windows
+def like_added(self: LabelLoop, decided, checked) -> list:  # names of validation windows
     "Validation windows that the rules would have added, as large a share of them as was added of the corpus' windows that stood."
-    stood = decided.decision.isin(['add', 'class is full', 'near duplicate']).sum(); added = (decided.decision == 'add').sum()
-    sure = checked[self.rules.refuses(checked) == ''].sort_values('probability', ascending=False, kind='stable').id
-    return sure[:round(len(sure)*added/max(stood, 1))].tolist()
+    stood = decided.decision.isin(['add', 'class is full', 'near duplicate']).sum()
+    added = (decided.decision == 'add').sum()
+    sure = (
+        checked[self.rules.refuses(checked) == '']
+        .sort_values('probability', ascending=False, kind='stable')
+        .id
+    )
+    return sure[: round(len(sure) * added / max(stood, 1))].tolist()
 
 # %% ../nbs/10_iterate.ipynb #ccb8dab0
 @patch
-def drifted(self:LabelLoop, line:dict)->bool:
+def drifted(self: LabelLoop, line: dict) -> bool:
     "Whether the shares of the classes, or the sureness of what was added, have moved away from the first round's."
     first = self.rounds[1] if len(self.rounds) > 1 else line
-    moved = pd.Series(line['shares'], dtype=float).sub(pd.Series(first['shares'], dtype=float), fill_value=0).abs().sum()/2; line['moved'] = float(moved)
-    less = (first['mean_probability'] or 0) - line['mean_probability'] if line['mean_probability'] is not None else 0
-    return moved > self.drift or less > .15
+    moved = (
+        pd.Series(line['shares'], dtype=float)
+        .sub(pd.Series(first['shares'], dtype=float), fill_value=0)
+        .abs()
+        .sum()
+        / 2
+    )
+    line['moved'] = float(moved)
+    less = (
+        (first['mean_probability'] or 0) - line['mean_probability']
+        if line['mean_probability'] is not None
+        else 0
+    )
+    return moved > self.drift or less > 0.15
+
 
 @patch
-def judge(self:LabelLoop, line:dict, now:WindowReader):
+def judge(self: LabelLoop, line: dict, now: WindowReader):
     "Fit to all labels that hold, and ask validation whether the round stays."
-    k, best = line['round'], self.best()['round']; line['valid'] = self.ask(k, self.fitted(k, now))
-    if best not in self._scores: self.ask(best, self.encoder(best))
+    k, best = line['round'], self.best()['round']
+    line['valid'] = self.ask(k, self.fitted(k, now))
+    if best not in self._scores:
+        self.ask(best, self.encoder(best))
     # windows are drawn, not surveys: with two or three surveys to validate on no loss would count
-    against = paired_bootstrap(self._scores[k][1], self._scores[best][1], seed=self.seed, over='window'); line |= dict(gain=against['difference'], p=against['p'])
+    against = paired_bootstrap(
+        self._scores[k][1], self._scores[best][1], seed=self.seed, over='window'
+    )
+    line |= dict(gain=against['difference'], p=against['p'])
     since = sum(r['round'] > best for r in self.rounds) + 1
-    if against['difference'] < 0 and against['p'] < self.noise: line |= dict(kept=False, stop='validation fell')
-    elif against['difference'] <= 0 and since >= self.patience: line['stop'] = 'no more gain'
+    if against['difference'] < 0 and against['p'] < self.noise:
+        line |= dict(kept=False, stop='validation fell')
+    elif against['difference'] <= 0 and since >= self.patience:
+        line['stop'] = 'no more gain'
 
 # %% ../nbs/10_iterate.ipynb #cdae4966
 @patch
-def step(self:LabelLoop):
+def step(self: LabelLoop):
     "One round."
-    k, encoder = len(self.rounds), self.encoder(self.fits()[-1]['round']); decided, seen = self.look(encoder); bad = seen['withdrawn']; new = decided[decided.decision == 'add']
-    self.ledger.write(bad, 'withdraw', k, reason='another class is ahead'); self.ledger.write(new, 'add', k); now = join_labels(self.labelled, self.corpus, self.ledger.current())
-    line = dict(round=k, valid=None, added=len(new), withdrawn=len(bad), labels=len(now), kept=True, stop='', suspects=seen['suspects'].to_dict('records'), answered=seen['answered'], shares=seen['shares'], mean_probability=float(new.probability.mean()) if len(new) else None,
-        by_class=new.label.value_counts().to_dict(), refused=decided.decision[decided.decision != 'add'].value_counts().to_dict())
-    if self.truth is not None and len(new): line['precision'] = float((new.id.map(self.truth) == new.label).mean())
-    if self.drifted(line): line |= dict(kept=False, stop='drift')
-    elif not len(new) and not len(bad): line |= dict(valid=self.rounds[-1]['valid'], stop='nothing to add')
-    else: self.judge(line, now)
-    if not line['kept']: self.ledger.write(new, 'roll back', k, reason=line['stop'])
+    k, encoder = len(self.rounds), self.encoder(self.fits()[-1]['round'])
+    decided, seen = self.look(encoder)
+    bad = seen['withdrawn']
+    new = decided[decided.decision == 'add']
+    self.ledger.write(bad, 'withdraw', k, reason='another class is ahead')
+    self.ledger.write(new, 'add', k)
+    now = join_labels(self.labelled, self.corpus, self.ledger.current())
+    line = dict(
+        round=k,
+        valid=None,
+        added=len(new),
+        withdrawn=len(bad),
+        labels=len(now),
+        kept=True,
+        stop='',
+        suspects=seen['suspects'].to_dict('records'),
+        answered=seen['answered'],
+        shares=seen['shares'],
+        mean_probability=float(new.probability.mean()) if len(new) else None,
+        by_class=new.label.value_counts().to_dict(),
+        refused=decided.decision[decided.decision != 'add'].value_counts().to_dict(),
+    )
+    if self.truth is not None and len(new):
+        line['precision'] = float((new.id.map(self.truth) == new.label).mean())
+    if self.drifted(line):
+        line |= dict(kept=False, stop='drift')
+    elif not len(new) and not len(bad):
+        line |= dict(valid=self.rounds[-1]['valid'], stop='nothing to add')
+    else:
+        self.judge(line, now)
+    if not line['kept']:
+        self.ledger.write(new, 'roll back', k, reason=line['stop'])
     self.put(line, decided, encoder)
 
-@patch
-def go(self:LabelLoop,
-    rounds:int=3, # at most; one more when a person has judged the last one
-)->dict: # 'rounds': table; 'best': round whose encoder validates best; 'encoder': its folder; 'stopped': why; 'ledger'; 'suspects': labels given at the start that the others speak against; 'story': a sentence
-    "Find more labels, round by round, as long as validation agrees. One process at a time works in a folder."
-    with locked(self._state, IterateError): return self._go(rounds)
 
 @patch
-def _go(self:LabelLoop, rounds):
-    if len(self._past().get('rounds', ())) != len(self.rounds): raise IterateError(f"{self.folder}: another process went on with this loop meanwhile: open it again")
-    self.ledger.forget(len(self.rounds))                                                                   # what an unfinished round wrote
-    if not self.rounds: self.put(dict(round=0, valid=self.ask(0, self.fitted(0, self.labelled)), added=0, withdrawn=0, labels=len(self.labelled), kept=True, stop=''))
-    if self.said: self.said = False; self.step()
-    while not self.rounds[-1]['stop'] and len(self.rounds) <= rounds: self.step()
-    for r in self.rounds: tidy(self.folder/f"round{r['round']}")                                            # what was cut off at the very end of a round
-    shutil.rmtree(self.folder/'work', ignore_errors=True)
-    last, best = self.rounds[-1], self.best(); held = self.ledger.current(); stopped = last['stop'] or 'all rounds done'
+def go(
+    self: LabelLoop,
+    rounds: int = 3,  # at most; one more when a person has judged the last one
+) -> dict:  # 'rounds': table; 'best': round whose encoder validates best; 'encoder': its folder; 'stopped': why; 'ledger'; 'suspects': labels given at the start that the others speak against; 'story': a sentence
+    "Find more labels, round by round, as long as validation agrees. One process at a time works in a folder."
+    with locked(self._state, IterateError):
+        return self._go(rounds)
+
+
+@patch
+def _go(self: LabelLoop, rounds):
+    if len(self._past().get('rounds', ())) != len(self.rounds):
+        raise IterateError(
+            f"{self.folder}: another process went on with this loop meanwhile: open it again"
+        )
+    self.ledger.forget(len(self.rounds))  # what an unfinished round wrote
+    if not self.rounds:
+        self.put(
+            dict(
+                round=0,
+                valid=self.ask(0, self.fitted(0, self.labelled)),
+                added=0,
+                withdrawn=0,
+                labels=len(self.labelled),
+                kept=True,
+                stop='',
+            )
+        )
+    if self.said:
+        self.said = False
+        self.step()
+    while not self.rounds[-1]['stop'] and len(self.rounds) <= rounds:
+        self.step()
+    for r in self.rounds:
+        tidy(self.folder / f"round{r['round']}")  # what was cut off at the very end of a round
+    shutil.rmtree(self.folder / 'work', ignore_errors=True)
+    last, best = self.rounds[-1], self.best()
+    held = self.ledger.current()
+    stopped = last['stop'] or 'all rounds done'
     story = f"{len(held)} labels found for {len(self.corpus)} windows in {len(self.rounds) - 1} rounds ({stopped}); validation macro mAP {self.rounds[0]['valid']:.3f} with {len(self.labelled)} labels, {best['valid']:.3f} in round {best['round']}"
-    return dict(rounds=pd.DataFrame(self.rounds), best=best['round'], encoder=self.folder/f"round{best['round']}", stopped=stopped, ledger=self.ledger, story=story, suspects=pd.DataFrame(last.get('suspects', []), columns=list(CONTRADICTED)))
+    return dict(
+        rounds=pd.DataFrame(self.rounds),
+        best=best['round'],
+        encoder=self.folder / f"round{best['round']}",
+        stopped=stopped,
+        ledger=self.ledger,
+        story=story,
+        suspects=pd.DataFrame(last.get('suspects', []), columns=list(CONTRADICTED)),
+    )

@@ -8,8 +8,21 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from scipy import ndimage
-from .evaluate import (BASELINES, DISTANCES, _chance, _check_boot, _draws, _groups, _interval, _macro,
-    leave_out_mask, paired_bootstrap, rank_metrics, resampled_over, summarise)
+from reflection_connection.evaluate import (
+    BASELINES,
+    DISTANCES,
+    _chance,
+    _check_boot,
+    _draws,
+    _groups,
+    _interval,
+    _macro,
+    leave_out_mask,
+    paired_bootstrap,
+    rank_metrics,
+    resampled_over,
+    summarise,
+)
 from .volume import live_mask
 from .windows import GUARD
 
@@ -21,92 +34,132 @@ __all__ = ['ASKED', 'LookalikeError', 'rerecord', 'same_place', 'SectionsOf', 'r
 class LookalikeError(ValueError):
     "Sections, windows or embeddings that cannot be judged; the message says why and what to do."
 
-def _other_wavelet(w, tilt, phase)->np.ndarray: # (n_samples, n_traces)
+
+def _other_wavelet(w, tilt, phase) -> np.ndarray:  # (n_samples, n_traces)
     "Rotate the phase of every trace (radians), and multiply its amplitude spectrum by frequency to the power of `tilt`."
-    pad = len(w)//4
+    pad = len(w) // 4
     padded = np.pad(w, ((pad, pad), (0, 0)), mode='reflect')
     spectrum = np.fft.rfft(padded, axis=0)
-    frequency = np.fft.rfftfreq(len(padded))/.1                    # 1 at a tenth of a cycle a sample
-    change = np.clip(frequency, .2, 5)**tilt*np.exp(1j*phase)
-    return np.fft.irfft(spectrum*change[:, None], len(padded), axis=0)[pad:pad + len(w)]
+    frequency = np.fft.rfftfreq(len(padded)) / 0.1  # 1 at a tenth of a cycle a sample
+    change = np.clip(frequency, 0.2, 5) ** tilt * np.exp(1j * phase)
+    return np.fft.irfft(spectrum * change[:, None], len(padded), axis=0)[pad : pad + len(w)]
 
-def _noise(shape, rng)->np.ndarray: # of variance 1
+
+def _noise(shape, rng) -> np.ndarray:  # of variance 1
     "White noise, or noise that is smooth along traces, as likely as not."
     white = rng.normal(size=shape)
-    return white if rng.random() < .5 else ndimage.uniform_filter1d(white, 5, axis=0)*5**.5
+    return white if rng.random() < 0.5 else ndimage.uniform_filter1d(white, 5, axis=0) * 5**0.5
+
 
 def rerecord(
-    window:np.ndarray,       # (n_samples, n_traces) amplitudes, at least 8 samples, finite
-    rng:np.random.Generator,
-)->np.ndarray: # float32, up to 8 % larger or smaller each way; amplitudes about as large as the window's
+    window: np.ndarray,  # (n_samples, n_traces) amplitudes, at least 8 samples, finite
+    rng: np.random.Generator,
+) -> (
+    np.ndarray
+):  # float32, up to 8 % larger or smaller each way; amplitudes about as large as the window's
     """The same reflectors as another survey might have recorded them.
 
     In this order: wavelet (phase by up to 90 degrees, spectrum by frequency to the power of -0.6 to 0.6), gain with depth (by up to a factor
     of 1.6 from the middle to the ends), amplitudes expanded or compressed (to the power of 0.67 to 1.5), resolution (in 40 % of windows a
     Gaussian of 0.3 to 1.2 pixels), noise (up to 0.4 standard deviations), stretch (up to 8 % each way), polarity."""
     window = np.asarray(window, float)
-    if window.ndim != 2 or len(window) < 8: raise LookalikeError(f"expected a window (n_samples, n_traces) of at least 8 samples, got shape {window.shape}")
-    if not np.isfinite(window).all() or not window.std() > 0: raise LookalikeError("the window is constant, or has NaN or infinite samples: leave it out")
-    w = (window - window.mean())/window.std()
-    w = _other_wavelet(w, rng.uniform(-.6, .6), rng.uniform(-np.pi/2, np.pi/2))
-    w = w*np.exp(rng.uniform(-.5, .5)*np.linspace(-1, 1, len(w)))[:, None]
-    w = np.sign(w)*np.abs(w)**np.exp(rng.uniform(-.4, .4))
-    if rng.random() < .4: w = ndimage.gaussian_filter(w, rng.uniform(.3, 1.2, 2))
-    w = w + rng.uniform(0, .4)*w.std()*_noise(w.shape, rng)
-    w = ndimage.zoom(w, rng.uniform(.92, 1.08, 2), order=1)
-    return (w*window.std()*rng.choice([-1, 1])).astype(np.float32)
+    if window.ndim != 2 or len(window) < 8:
+        raise LookalikeError(
+            f"expected a window (n_samples, n_traces) of at least 8 samples, got shape {window.shape}"
+        )
+    if not np.isfinite(window).all() or not window.std() > 0:
+        raise LookalikeError("the window is constant, or has NaN or infinite samples: leave it out")
+    w = (window - window.mean()) / window.std()
+    w = _other_wavelet(w, rng.uniform(-0.6, 0.6), rng.uniform(-np.pi / 2, np.pi / 2))
+    w = w * np.exp(rng.uniform(-0.5, 0.5) * np.linspace(-1, 1, len(w)))[:, None]
+    w = np.sign(w) * np.abs(w) ** np.exp(rng.uniform(-0.4, 0.4))
+    if rng.random() < 0.4:
+        w = ndimage.gaussian_filter(w, rng.uniform(0.3, 1.2, 2))
+    w = w + rng.uniform(0, 0.4) * w.std() * _noise(w.shape, rng)
+    w = ndimage.zoom(w, rng.uniform(0.92, 1.08, 2), order=1)
+    return (w * window.std() * rng.choice([-1, 1])).astype(np.float32)
 
 # %% ../nbs/09b_lookalike.ipynb #2b30128b
-def _moved(here, size, shape, rng)->np.ndarray: # (2,) int
+def _moved(here, size, shape, rng) -> np.ndarray:  # (2,) int
     "Another place for a window, near by and inside the section."
-    least, most = -(-size//[16, 20]), size//[8, 10]
-    move = rng.integers(least, most + 1)*rng.choice([-1, 1], 2)
+    least, most = -(-size // [16, 20]), size // [8, 10]
+    move = rng.integers(least, most + 1) * rng.choice([-1, 1], 2)
     outside = (here + move < 0) | (here + move + size > shape)
     return here + np.where(outside, -move, move)
 
-def _places(section, size, min_live, rng)->list: # of (top, left, moved_top, moved_left)
+
+def _places(section, size, min_live, rng) -> list:  # of (top, left, moved_top, moved_left)
     "Windows side by side that are live, and where each has moved."
     live, shape = live_mask(section), np.array(section.shape)
-    if (shape < size + size//[8, 10]).any(): return []
+    if (shape < size + size // [8, 10]).any():
+        return []
     box = lambda at: (slice(at[0], at[0] + size[0]), slice(at[1], at[1] + size[1]))
-    alive = lambda at: live[box(at)].mean() >= min_live and np.ptp(section[box(at)][live[box(at)]]) > 0
+    alive = lambda at: (
+        live[box(at)].mean() >= min_live and np.ptp(section[box(at)][live[box(at)]]) > 0
+    )
     found = []
     for top in range(0, shape[0] - size[0] + 1, size[0]):
         for left in range(0, shape[1] - size[1] + 1, size[1]):
             here = np.array([top, left])
             there = _moved(here, size, shape, rng)
-            if alive(here) and alive(there): found.append((*here, *there))
+            if alive(here) and alive(there):
+                found.append((*here, *there))
     return found
 
+
 def same_place(
-    sections:Mapping[str, np.ndarray],  # name -> (n_samples, n_traces) amplitudes; dead samples are zero or NaN. Each is read at most twice
-    window:tuple[int, int]=(64, 80),    # samples and traces, at least 20 each
-    seed:int=0,                         # of moves and recordings
-    surveys:Mapping[str, str]=None,     # name of a section -> its survey, where known
-    most:int=2000,                      # windows; of more, so many are drawn
-    min_live:float=.9,                  # share of a window that must be data, 0 to 1
-)->tuple[dict, pd.DataFrame]: # 'candidates', 'moved', 're_recorded': N windows each, float32, dead samples 0; table of N rows: id, section, survey, top, left, moved_top, moved_left, height, width, scale (99th percentile of the section's |amplitude|)
+    sections: Mapping[
+        str, np.ndarray
+    ],  # name -> (n_samples, n_traces) amplitudes; dead samples are zero or NaN. Each is read at most twice
+    window: tuple[int, int] = (64, 80),  # samples and traces, at least 20 each
+    seed: int = 0,  # of moves and recordings
+    surveys: Mapping[str, str] = None,  # name of a section -> its survey, where known
+    most: int = 2000,  # windows; of more, so many are drawn
+    min_live: float = 0.9,  # share of a window that must be data, 0 to 1
+) -> tuple[
+    dict, pd.DataFrame
+]:  # 'candidates', 'moved', 're_recorded': N windows each, float32, dead samples 0; table of N rows: id, section, survey, top, left, moved_top, moved_left, height, width, scale (99th percentile of the section's |amplitude|)
     """Windows of sections, the same places moved, and the same moved and recorded otherwise.
 
     Sections that are too small for a window to move in give none. Raises `LookalikeError` where fewer than two windows are found."""
     size, rng = np.array(window), np.random.default_rng(seed)
-    if size.shape != (2,) or (size < 20).any(): raise LookalikeError(f"window is {window!r}: expected samples and traces, at least 20 each")
-    if most < 2: raise LookalikeError(f"most is {most}: at least two windows are needed")
-    found = [(name, *place) for name in sections for place in _places(_section(sections, name), size, min_live, rng)]
-    if len(found) < 2: raise LookalikeError(f"{len(found)} windows of {size[0]} samples x {size[1]} traces in {len(sections)} sections: give larger sections, or smaller windows")
+    if size.shape != (2,) or (size < 20).any():
+        raise LookalikeError(f"window is {window!r}: expected samples and traces, at least 20 each")
+    if most < 2:
+        raise LookalikeError(f"most is {most}: at least two windows are needed")
+    found = [
+        (name, *place)
+        for name in sections
+        for place in _places(_section(sections, name), size, min_live, rng)
+    ]
+    if len(found) < 2:
+        raise LookalikeError(
+            f"{len(found)} windows of {size[0]} samples x {size[1]} traces in {len(sections)} sections: give larger sections, or smaller windows"
+        )
     drawn = np.sort(rng.permutation(len(found))[:most])
-    frame = pd.DataFrame([found[i] for i in drawn], columns=['section', 'top', 'left', 'moved_top', 'moved_left'])
-    frame.insert(0, 'id', [f'{name}:{top}:{left}' for name, top, left in zip(frame.section, frame.top, frame.left)])
+    frame = pd.DataFrame(
+        [found[i] for i in drawn], columns=['section', 'top', 'left', 'moved_top', 'moved_left']
+    )
+    frame.insert(
+        0,
+        'id',
+        [f'{name}:{top}:{left}' for name, top, left in zip(frame.section, frame.top, frame.left)],
+    )
     frame.insert(2, 'survey', frame.section.map(dict(surveys or {})).astype(object))
-    frame = frame.assign(height=size[0], width=size[1], scale=1.)
+    frame = frame.assign(height=size[0], width=size[1], scale=1.0)
     return _cut(sections, frame, rng), frame
 
-def _section(sections, name)->np.ndarray: # (n_samples, n_traces)
+
+def _section(sections, name) -> np.ndarray:  # (n_samples, n_traces)
     section = np.asarray(sections[name])
-    if section.ndim != 2: raise LookalikeError(f"section {name}: expected (n_samples, n_traces), got shape {section.shape}")
+    if section.ndim != 2:
+        raise LookalikeError(
+            f"section {name}: expected (n_samples, n_traces), got shape {section.shape}"
+        )
     return section
 
-def _cut(sections, frame, rng)->dict: # see `same_place`
+
+def _cut(sections, frame, rng) -> dict:  # see `same_place`
     "The windows of a table of places; fills its column `scale`."
     out = dict(candidates=[], moved=[])
     for name, places in frame.groupby('section', sort=False):
@@ -116,191 +169,277 @@ def _cut(sections, frame, rng)->dict: # see `same_place`
         section = np.where(live, section, 0).astype(np.float32)
         for key, top, left in (('candidates', 'top', 'left'), ('moved', 'moved_top', 'moved_left')):
             at = zip(places[top], places[left], places.height, places.width)
-            out[key] += [section[t:t + h, l:l + w] for t, l, h, w in at]
+            out[key] += [section[t : t + h, l : l + w] for t, l, h, w in at]
     return out | dict(re_recorded=[rerecord(w, rng) for w in out['moved']])
 
 # %% ../nbs/09b_lookalike.ipynb #a41a686c
 class SectionsOf(Mapping):
     "The sections on which the windows of a table lie: name -> (n_samples, n_traces), read when asked for; `surveys` holds their surveys, where known."
-    def __init__(self,
-        reader,          # `windows.WindowReader`; windows in memory and single images have no section
-        apart:int=GUARD, # lines of one volume that are used lie at least so many lines apart
+
+    def __init__(
+        self,
+        reader,  # `windows.WindowReader`; windows in memory and single images have no section
+        apart: int = GUARD,  # lines of one volume that are used lie at least so many lines apart
     ):
         self.reader, self.lines, self.surveys = reader, {}, {}
-        if reader.arrays is not None: return
-        frame = reader.frame[reader.frame.line_kind != 'image'].sort_values(['source', 'line_kind', 'line'], kind='stable')
-        for (source, kind), rows in frame.groupby(['source', 'line_kind'], sort=False, observed=True):
+        if reader.arrays is not None:
+            return
+        frame = reader.frame[reader.frame.line_kind != 'image'].sort_values(
+            ['source', 'line_kind', 'line'], kind='stable'
+        )
+        for (source, kind), rows in frame.groupby(
+            ['source', 'line_kind'], sort=False, observed=True
+        ):
             for line in _spread(rows.line.unique(), reader.volume(source).lines(kind), apart):
                 name = f'{source} {kind} {line}'
                 self.lines[name] = (source, kind, int(line))
                 survey = rows.survey[rows.line == line].iloc[0]
-                if pd.notna(survey): self.surveys[name] = survey
+                if pd.notna(survey):
+                    self.surveys[name] = survey
 
     def __getitem__(self, name):
         source, kind, line = self.lines[name]
         return self.reader.volume(source).section(kind, line)
-    def __iter__(self): return iter(self.lines)
-    def __len__(self): return len(self.lines)
 
-def _spread(wanted, lines, apart)->list:
+    def __iter__(self):
+        return iter(self.lines)
+
+    def __len__(self):
+        return len(self.lines)
+
+
+def _spread(wanted, lines, apart) -> list:
     "Line numbers, of which none is closer than `apart` positions to the one before."
     positions = {int(line): i for i, line in enumerate(np.sort(np.asarray(lines)))}
     kept = []
     for line in sorted(int(w) for w in wanted):
-        if not kept or positions[line] - positions[kept[-1]] >= apart: kept.append(line)
+        if not kept or positions[line] - positions[kept[-1]] >= apart:
+            kept.append(line)
     return kept
 
 # %% ../nbs/09b_lookalike.ipynb #81023f6b
 def recall_at(
-    distances:np.ndarray,   # (Q, G) finite; smaller is more alike
-    right:Sequence=None,    # (Q,) position of the right candidate of each query; by default query i asks for candidate i
-)->pd.DataFrame: # a row per query: rank (1 is best), recall_1, recall_10 (0 to 1)
+    distances: np.ndarray,  # (Q, G) finite; smaller is more alike
+    right: Sequence = None,  # (Q,) position of the right candidate of each query; by default query i asks for candidate i
+) -> pd.DataFrame:  # a row per query: rank (1 is best), recall_1, recall_10 (0 to 1)
     """Where the right candidate stands. Ties count as expected values over all orders of the tied candidates.
 
     Raises `LookalikeError` where shapes disagree or a distance is not finite."""
     d = np.asarray(distances)
-    if d.ndim != 2 or not np.isfinite(d).all(): raise LookalikeError(f"expected finite distances (queries, candidates), got shape {d.shape}: leave empty windows out")
+    if d.ndim != 2 or not np.isfinite(d).all():
+        raise LookalikeError(
+            f"expected finite distances (queries, candidates), got shape {d.shape}: leave empty windows out"
+        )
     right = np.arange(len(d)) if right is None else np.asarray(right)
     if right.shape != (len(d),) or (right < 0).any() or (right >= d.shape[1]).any():
-        raise LookalikeError(f"expected the position of a right candidate, below {d.shape[1]}, for each of {len(d)} queries")
+        raise LookalikeError(
+            f"expected the position of a right candidate, below {d.shape[1]}, for each of {len(d)} queries"
+        )
     own = d[np.arange(len(d)), right][:, None]
-    nearer, tied = (d < own).sum(1), (d == own).sum(1)             # the right one is among those tied
-    within = lambda k: np.clip((k - nearer)/tied, 0, 1)
-    return pd.DataFrame(dict(rank=nearer + (tied + 1)/2, recall_1=within(1), recall_10=within(10)))
+    nearer, tied = (d < own).sum(1), (d == own).sum(1)  # the right one is among those tied
+    within = lambda k: np.clip((k - nearer) / tied, 0, 1)
+    return pd.DataFrame(
+        dict(rank=nearer + (tied + 1) / 2, recall_1=within(1), recall_10=within(10))
+    )
 
 # %% ../nbs/09b_lookalike.ipynb #7e13ca34
 def effective_dimensions(
-    z:np.ndarray, # (N, D) embeddings
-)->float: # 1 to min(N - 1, D); 0 where all rows are the same
+    z: np.ndarray,  # (N, D) embeddings
+) -> float:  # 1 to min(N - 1, D); 0 where all rows are the same
     "Participation ratio of the covariance's eigenvalues ([Gao et al. 2017](https://doi.org/10.1101/214262)): the square of their sum over the sum of their squares."
     z = np.asarray(z, np.float64)
-    if z.ndim != 2 or len(z) < 2 or not np.isfinite(z).all(): raise LookalikeError(f"expected finite embeddings (N, D) of at least two windows, got shape {z.shape}")
+    if z.ndim != 2 or len(z) < 2 or not np.isfinite(z).all():
+        raise LookalikeError(
+            f"expected finite embeddings (N, D) of at least two windows, got shape {z.shape}"
+        )
     centred = z - z.mean(0)
     # the eigenvalues of both products are the same; neither is needed one by one
     product = centred @ centred.T if len(z) < z.shape[1] else centred.T @ centred
     total = np.trace(product)
-    return float(total**2/(product**2).sum()) if total > 1e-12*(z**2).sum() else 0.
+    return float(total**2 / (product**2).sum()) if total > 1e-12 * (z**2).sum() else 0.0
 
 # %% ../nbs/09b_lookalike.ipynb #1f2a87ea
 def _check_structures(z, frame):
     for name in ('id', 'label', 'structure', 'survey'):
-        if name not in frame: raise LookalikeError(f"expected a table of synthetic windows with the columns id, label, structure and survey, got {list(frame.columns)}")
-    if np.ndim(z) != 2 or len(z) != len(frame): raise LookalikeError(f"expected embeddings (N, D) with a row for each of the {len(frame)} windows, got {np.shape(z)}")
+        if name not in frame:
+            raise LookalikeError(
+                f"expected a table of synthetic windows with the columns id, label, structure and survey, got {list(frame.columns)}"
+            )
+    if np.ndim(z) != 2 or len(z) != len(frame):
+        raise LookalikeError(
+            f"expected embeddings (N, D) with a row for each of the {len(frame)} windows, got {np.shape(z)}"
+        )
     return frame.reset_index(drop=True)
 
-def _retrieval(z, frame, wanted, asked, left_out, distance)->pd.DataFrame: # a row per window asked for, as `rank_metrics` gives
+
+def _retrieval(
+    z, frame, wanted, asked, left_out, distance
+) -> pd.DataFrame:  # a row per window asked for, as `rank_metrics` gives
     "How well the windows `asked` (N, bool) find those with the same `wanted` name."
     wanted, asked = np.asarray(wanted, object), np.asarray(asked)
     distances = DISTANCES[distance](np.asarray(z)[asked], z)
     per_query = rank_metrics(distances, wanted[asked], wanted, left_out[asked])
     return per_query.assign(survey=frame.survey[asked].to_numpy(object))
 
+
 def structure_within_class(
-    z:np.ndarray,           # (N, D) embeddings; unit length for cosine
-    frame:pd.DataFrame,     # N windows: id, label, structure, survey, as from `synthetic.labelled_windows`
-    distance:str='cosine',  # 'cosine' or 'euclidean'
-    n_boot:int=1000,        # bootstrap draws
-    seed:int=0,             # of the bootstrap
-)->dict: # `evaluate.summarise`'s dict by structure ('Fault: horsts') in place of class, with chance {'macro_map', 'map'}; by_class: class -> {'map', 'chance'}, means over its structures
+    z: np.ndarray,  # (N, D) embeddings; unit length for cosine
+    frame: pd.DataFrame,  # N windows: id, label, structure, survey, as from `synthetic.labelled_windows`
+    distance: str = 'cosine',  # 'cosine' or 'euclidean'
+    n_boot: int = 1000,  # bootstrap draws
+    seed: int = 0,  # of the bootstrap
+) -> dict:  # `evaluate.summarise`'s dict by structure ('Fault: horsts') in place of class, with chance {'macro_map', 'map'}; by_class: class -> {'map', 'chance'}, means over its structures
     """Retrieval of the same structure among the windows of the same class, own survey left out.
 
     `macro_map` is the mean over structures of the mean average precision of each. Classes with one structure have no order to judge and are
     left out. Raises `LookalikeError` where no class has two."""
     frame = _check_structures(z, frame)
     several = frame.groupby('label').structure.transform('nunique') > 1
-    if not several.any(): raise LookalikeError("no class has two structures: give windows of more kinds")
-    left_out = leave_out_mask(frame, frame, 'survey') | (frame.label.to_numpy()[:, None] != frame.label.to_numpy())
-    per_query = _retrieval(z, frame, frame.label + ': ' + frame.structure, several, left_out, distance)
+    if not several.any():
+        raise LookalikeError("no class has two structures: give windows of more kinds")
+    left_out = leave_out_mask(frame, frame, 'survey') | (
+        frame.label.to_numpy()[:, None] != frame.label.to_numpy()
+    )
+    per_query = _retrieval(
+        z, frame, frame.label + ': ' + frame.structure, several, left_out, distance
+    )
     found = summarise(per_query, n_boot, seed) | dict(chance=_chance(per_query), by_class={})
     for name, rows in per_query.groupby(frame.label[several].to_numpy()):
-        found['by_class'][name] = dict(map=_macro(rows.ap, rows.label), chance=_chance(rows)['macro_map'])
+        found['by_class'][name] = dict(
+            map=_macro(rows.ap, rows.label), chance=_chance(rows)['macro_map']
+        )
     return found
 
+
 def held_out_families(
-    z:np.ndarray,           # (N, D) embeddings; unit length for cosine
-    frame:pd.DataFrame,     # N windows: id, label, structure, survey
-    families:Sequence[str], # structures or classes that training never saw
-    distance:str='cosine',  # 'cosine' or 'euclidean'
-    n_boot:int=1000,        # bootstrap draws
-    seed:int=0,             # of the bootstrap
-)->dict: # `evaluate.summarise`'s dict, by family in place of classes, with chance
+    z: np.ndarray,  # (N, D) embeddings; unit length for cosine
+    frame: pd.DataFrame,  # N windows: id, label, structure, survey
+    families: Sequence[str],  # structures or classes that training never saw
+    distance: str = 'cosine',  # 'cosine' or 'euclidean'
+    n_boot: int = 1000,  # bootstrap draws
+    seed: int = 0,  # of the bootstrap
+) -> dict:  # `evaluate.summarise`'s dict, by family in place of classes, with chance
     """Families that training never saw, each asked for among all windows of other surveys.
 
     A structure that is named counts for itself, even where its class is named too. Raises `LookalikeError` for names that no window has."""
-    frame, families = _check_structures(z, frame), [families] if isinstance(families, str) else list(families)
+    frame, families = (
+        _check_structures(z, frame),
+        [families] if isinstance(families, str) else list(families),
+    )
     known = set(frame.structure) | set(frame.label)
-    if unknown := [f for f in families if f not in known]: raise LookalikeError(f"no window of {unknown[0]!r}: expected structures or classes among {', '.join(sorted(known))}")
-    if not families: raise LookalikeError("no family was named: give structures or classes that training never saw")
+    if unknown := [f for f in families if f not in known]:
+        raise LookalikeError(
+            f"no window of {unknown[0]!r}: expected structures or classes among {', '.join(sorted(known))}"
+        )
+    if not families:
+        raise LookalikeError(
+            "no family was named: give structures or classes that training never saw"
+        )
     family = frame.structure.where(frame.structure.isin(families), frame.label)
     asked = family.isin(families)
-    per_query = _retrieval(z, frame, family, asked, leave_out_mask(frame, frame, 'survey'), distance)
+    per_query = _retrieval(
+        z, frame, family, asked, leave_out_mask(frame, frame, 'survey'), distance
+    )
     return summarise(per_query, n_boot, seed) | dict(chance=_chance(per_query))
 
 # %% ../nbs/09b_lookalike.ipynb #aec16d3d
 def ways_of_asking(
-    encoder,      # an `Encoder`, or any callable
-    z:np.ndarray, # (N, D) its embeddings
-)->dict: # 'default', and for an encoder of two parts 'kind' and 'look': (N, D') embeddings, unit length for cosine
+    encoder,  # an `Encoder`, or any callable
+    z: np.ndarray,  # (N, D) its embeddings
+) -> dict:  # 'default', and for an encoder of two parts 'kind' and 'look': (N, D') embeddings, unit length for cosine
     "Embeddings as a query by default, by kind alone, and by look alone compares them."
-    if getattr(encoder, 'parts', None) is None: return dict(default=z)
+    if getattr(encoder, 'parts', None) is None:
+        return dict(default=z)
     kind, look = encoder.part(z, 'kind'), encoder.part(z, 'look')
-    return dict(default=np.hstack([(1 - encoder.look)**.5*kind, encoder.look**.5*look]), kind=kind, look=look)
+    return dict(
+        default=np.hstack([(1 - encoder.look) ** 0.5 * kind, encoder.look**0.5 * look]),
+        kind=kind,
+        look=look,
+    )
 
-def _describe(method, windows, scales)->np.ndarray: # (N, D)
+
+def _describe(method, windows, scales) -> np.ndarray:  # (N, D)
     "Embeddings by an encoder, or by a function of a list of windows."
     z = np.asarray(method(windows) if callable(method) else method.embed(windows, scales=scales))
-    if z.ndim != 2 or len(z) != len(windows): raise LookalikeError(f"expected embeddings (N, D) of {len(windows)} windows, got shape {z.shape}")
+    if z.ndim != 2 or len(z) != len(windows):
+        raise LookalikeError(
+            f"expected embeddings (N, D) of {len(windows)} windows, got shape {z.shape}"
+        )
     return z
 
+
 def ranked_by(
-    encoder,             # an `Encoder`, or a callable: list of windows -> (N, D) of unit length
-    queries:Sequence,    # Q windows (h, w)
-    candidates:Sequence, # G windows (h, w)
-    scales:Sequence=None, # (Q + G,) amplitude scales of the windows' sections, for recipes that scale by source
-)->dict: # way of asking (see `ways_of_asking`) -> (Q, G) distances
+    encoder,  # an `Encoder`, or a callable: list of windows -> (N, D) of unit length
+    queries: Sequence,  # Q windows (h, w)
+    candidates: Sequence,  # G windows (h, w)
+    scales: Sequence = None,  # (Q + G,) amplitude scales of the windows' sections, for recipes that scale by source
+) -> dict:  # way of asking (see `ways_of_asking`) -> (Q, G) distances
     "How far candidates are from queries, in every way of asking; for `plot.show_alike`."
     z = _describe(encoder, [*queries, *candidates], scales)
     distance, n = DISTANCES[getattr(encoder, 'metric', 'cosine')], len(queries)
     return {way: distance(part[:n], part[n:]) for way, part in ways_of_asking(encoder, z).items()}
 
-def _middle(weights, values)->np.ndarray: # (b,) medians of (n,) values that were drawn (b, n) times
+
+def _middle(
+    weights, values
+) -> np.ndarray:  # (b,) medians of (n,) values that were drawn (b, n) times
     order = np.argsort(values, kind='stable')
     counted = weights[:, order].cumsum(1)
-    return values[order][(2*counted >= counted[:, -1:]).argmax(1)]
+    return values[order][(2 * counted >= counted[:, -1:]).argmax(1)]
 
-def _recall_figures(per_query, n_boot, seed)->dict: # recall_1, recall_10, median_rank, each with <name>_ci
+
+def _recall_figures(
+    per_query, n_boot, seed
+) -> dict:  # recall_1, recall_10, median_rank, each with <name>_ci
     "Figures of one way of moving, with intervals over surveys or sections."
     names, groups = ['recall_1', 'recall_10'], _groups(per_query, resampled_over(per_query))
     values, ranks = per_query[names].to_numpy(), per_query['rank'].to_numpy()
-    drawn = [(w @ values/w.sum(1, keepdims=True), _middle(w, ranks)) for w in _draws(groups, per_query.label, n_boot, np.random.default_rng(seed))]
+    drawn = [
+        (w @ values / w.sum(1, keepdims=True), _middle(w, ranks))
+        for w in _draws(groups, per_query.label, n_boot, np.random.default_rng(seed))
+    ]
     means, medians = (np.concatenate(part) for part in zip(*drawn))
     out = {}
-    for name, draws in zip(names, means.T): out |= {name: float(per_query[name].mean()), f'{name}_ci': _interval(draws)}
+    for name, draws in zip(names, means.T):
+        out |= {name: float(per_query[name].mean()), f'{name}_ci': _interval(draws)}
     return out | dict(median_rank=float(np.median(ranks)), median_rank_ci=_interval(medians))
+
 
 ASKED = ('moved', 're_recorded')
 
-def _place_figures(z, frame, distance, n_boot, seed)->tuple[dict, dict]: # figures; 'moved' and 're_recorded': a row per query
+
+def _place_figures(
+    z, frame, distance, n_boot, seed
+) -> tuple[dict, dict]:  # figures; 'moved' and 're_recorded': a row per query
     "Same place, from embeddings of candidates, moved and re-recorded windows, one after the other."
     candidates, *asked = np.split(z, 3)
     about = frame[['id', 'section', 'survey']].assign(label='place')
-    per_query = {name: pd.concat([about, recall_at(DISTANCES[distance](q, candidates))], axis=1) for name, q in zip(ASKED, asked)}
+    per_query = {
+        name: pd.concat([about, recall_at(DISTANCES[distance](q, candidates))], axis=1)
+        for name, q in zip(ASKED, asked)
+    }
     over = resampled_over(about)
-    figures = dict(windows=len(frame), sections=int(frame.section.nunique()), chance=1/len(frame))
+    figures = dict(windows=len(frame), sections=int(frame.section.nunique()), chance=1 / len(frame))
     figures |= {name: _recall_figures(p, n_boot, seed) for name, p in per_query.items()}
     n = len(frame) if over == 'window' else len(set(_groups(about, over)))
-    return figures | dict(effective_dimensions=effective_dimensions(candidates), intervals=dict(over=over, n=n)), per_query
+    return figures | dict(
+        effective_dimensions=effective_dimensions(candidates), intervals=dict(over=over, n=n)
+    ), per_query
+
 
 def judge_look(
-    encoder,                # an `Encoder`, or a callable: list of N windows -> (N, D) of unit length
-    windows:dict,           # from `same_place`
-    frame:pd.DataFrame,     # from `same_place`
-    synthetic:tuple=None,   # windows and table of `synthetic.labelled_windows`, for structures; None: they are not judged
-    families:Sequence[str]=(), # of these, structures or classes that training never saw
-    baselines:Sequence[str]=('hog', 'hog_tuned'), # keys of `evaluate.BASELINES` beside the encoder
-    n_boot:int=1000,        # bootstrap draws
-    seed:int=0,             # of the bootstrap
-)->dict: # 'encoder' and each baseline -> figures, ready for JSON
+    encoder,  # an `Encoder`, or a callable: list of N windows -> (N, D) of unit length
+    windows: dict,  # from `same_place`
+    frame: pd.DataFrame,  # from `same_place`
+    synthetic: tuple = None,  # windows and table of `synthetic.labelled_windows`, for structures; None: they are not judged
+    families: Sequence[str] = (),  # of these, structures or classes that training never saw
+    baselines: Sequence[str] = (
+        'hog',
+        'hog_tuned',
+    ),  # keys of `evaluate.BASELINES` beside the encoder
+    n_boot: int = 1000,  # bootstrap draws
+    seed: int = 0,  # of the bootstrap
+) -> dict:  # 'encoder' and each baseline -> figures, ready for JSON
     """The look-alike measures of an encoder, and of classical descriptors beside it.
 
     Figures: `moved` and `re_recorded`: recall_1, recall_10 and median_rank, each with <name>_ci; `effective_dimensions` of the candidates (without
@@ -308,52 +447,85 @@ def judge_look(
     `structure` (`structure_within_class`), and with `families` also `held_out` (`held_out_families`). An encoder of two parts has `parts`: the
     same by 'kind' and by 'look' alone. A baseline has `encoder_ahead`: paired differences in recall_1. Intervals (95 %) draw surveys, or sections, first."""
     _check_boot(n_boot)
-    if unknown := [b for b in baselines if b not in BASELINES]: raise LookalikeError(f"no baseline {unknown[0]!r}: expected some of {', '.join(BASELINES)}")
+    if unknown := [b for b in baselines if b not in BASELINES]:
+        raise LookalikeError(f"no baseline {unknown[0]!r}: expected some of {', '.join(BASELINES)}")
     shown = [w for name in ('candidates', *ASKED) for w in windows[name]]
-    if len(shown) != 3*len(frame): raise LookalikeError(f"{len(shown)} windows for {len(frame)} places: give windows and table as `same_place` made them")
-    scales, out, answers = list(frame['scale'])*3, {}, {}
+    if len(shown) != 3 * len(frame):
+        raise LookalikeError(
+            f"{len(shown)} windows for {len(frame)} places: give windows and table as `same_place` made them"
+        )
+    scales, out, answers = list(frame['scale']) * 3, {}, {}
     for name, method in {'encoder': encoder, **{b: BASELINES[b] for b in baselines}}.items():
         distance = getattr(method, 'metric', 'cosine')
-        found = {way: _place_figures(z, frame, distance, n_boot, seed) for way, z in ways_of_asking(method, _describe(method, shown, scales)).items()}
+        found = {
+            way: _place_figures(z, frame, distance, n_boot, seed)
+            for way, z in ways_of_asking(method, _describe(method, shown, scales)).items()
+        }
         figures = {way: f for way, (f, _) in found.items()}
-        if synthetic is not None: _add_structures(figures, method, synthetic, families, distance, n_boot, seed)
+        if synthetic is not None:
+            _add_structures(figures, method, synthetic, families, distance, n_boot, seed)
         answers[name] = found['default'][1]
         out[name] = figures.pop('default') | (dict(parts=figures) if figures else {})
-        if name != 'encoder': out[name]['encoder_ahead'] = {a: paired_bootstrap(answers['encoder'][a], answers[name][a], 'recall_1', n_boot, seed) for a in ASKED}
+        if name != 'encoder':
+            out[name]['encoder_ahead'] = {
+                a: paired_bootstrap(
+                    answers['encoder'][a], answers[name][a], 'recall_1', n_boot, seed
+                )
+                for a in ASKED
+            }
     return out
+
 
 def _add_structures(figures, method, synthetic, families, distance, n_boot, seed):
     "Put `structure` and `held_out` into the figures of every way of asking."
     from reflection_connection.synthetic import survey_clips
+
     arrays, frame = synthetic
     scales = frame.survey.map(survey_clips(arrays, frame, 99)).tolist()
     for way, z in ways_of_asking(method, _describe(method, list(arrays), scales)).items():
         figures[way]['structure'] = structure_within_class(z, frame, distance, n_boot, seed)
-        if len(families): figures[way]['held_out'] = held_out_families(z, frame, families, distance, n_boot, seed)
+        if len(families):
+            figures[way]['held_out'] = held_out_families(z, frame, families, distance, n_boot, seed)
 
 # %% ../nbs/09b_lookalike.ipynb #623302e4
 def look_table(
-    judged:dict, # from `judge_look`
-    digits:int=2, # after the point
-)->pd.DataFrame: # a row per method and way of asking, text
+    judged: dict,  # from `judge_look`
+    digits: int = 2,  # after the point
+) -> pd.DataFrame:  # a row per method and way of asking, text
     "Methods side by side, like '0.42 [0.35, 0.49]'; the interval is left out where there is none."
     rows = {}
     for name, figures in judged.items():
         rows[name] = _texts(figures, digits)
-        for way, part in figures.get('parts', {}).items(): rows[f'{name}, by {way}'] = _texts(part, digits)
+        for way, part in figures.get('parts', {}).items():
+            rows[f'{name}, by {way}'] = _texts(part, digits)
     return pd.DataFrame.from_dict(rows, orient='index').fillna('')
 
-def _texts(figures, digits)->dict: # column -> text
+
+def _texts(figures, digits) -> dict:  # column -> text
     "One row of `look_table`."
+
     def text(f, name, digits=digits):
         low, high = f.get(f'{name}_ci') or (None, None)
-        return f'{f[name]:.{digits}f}' + ('' if low is None else f' [{low:.{digits}f}, {high:.{digits}f}]')
+        return f'{f[name]:.{digits}f}' + (
+            '' if low is None else f' [{low:.{digits}f}, {high:.{digits}f}]'
+        )
+
     out = {}
     for asked in ASKED:
         spoken = asked.replace('_', '-')
-        out |= {f'{spoken}: recall@1': text(figures[asked], 'recall_1'), 'recall@10' + ' '*len(out): text(figures[asked], 'recall_10')}
-        out |= {'median rank' + ' '*len(out): text(figures[asked], 'median_rank', 0)}
+        out |= {
+            f'{spoken}: recall@1': text(figures[asked], 'recall_1'),
+            'recall@10' + ' ' * len(out): text(figures[asked], 'recall_10'),
+        }
+        out |= {'median rank' + ' ' * len(out): text(figures[asked], 'median_rank', 0)}
     out['effective dimensions'] = f"{figures['effective_dimensions']:.1f}"
-    for name, spoken in (('structure', 'structure within class'), ('held_out', 'families held out')):
-        if name in figures: out[f'{spoken}: mAP'] = text(figures[name], 'macro_map') + f", chance {figures[name]['chance']['macro_map']:.{digits}f}"
+    for name, spoken in (
+        ('structure', 'structure within class'),
+        ('held_out', 'families held out'),
+    ):
+        if name in figures:
+            out[f'{spoken}: mAP'] = (
+                text(figures[name], 'macro_map')
+                + f", chance {figures[name]['chance']['macro_map']:.{digits}f}"
+            )
     return out

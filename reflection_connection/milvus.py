@@ -9,10 +9,33 @@ from contextlib import contextmanager
 from pathlib import Path
 import numpy as np
 import pandas as pd
-from .embed import Kept, Shards, embed_sources, part_key, plan_windows, work_key
+from reflection_connection.embed import (
+    Kept,
+    Shards,
+    embed_sources,
+    part_key,
+    plan_windows,
+    work_key,
+)
 from .encoder import Encoder
 from .files import locked, loopback_direct, settle, whole_folder, write_json
-from .index import FORMAT, METRICS, Index, SearchError, _as_distance, _asked, _unit, about_sources, best_distinct, inside, overlaps, polygons, read_meta, remembered, where
+from reflection_connection.index import (
+    FORMAT,
+    METRICS,
+    Index,
+    SearchError,
+    _as_distance,
+    _asked,
+    _unit,
+    about_sources,
+    best_distinct,
+    inside,
+    overlaps,
+    polygons,
+    read_meta,
+    remembered,
+    where,
+)
 from .volume import say
 from .volume.errors import spoken
 from .windows import COLUMNS, _TEXT, _WHOLE, Grid, window_table
@@ -21,192 +44,424 @@ from .windows import COLUMNS, _TEXT, _WHOLE, Grid, window_table
 __all__ = ['MOST', 'milvus_filter', 'MilvusIndex', 'build_milvus', 'open_milvus']
 
 # %% ../nbs/07b_milvus.ipynb #661cbfe4
-_OPS = {ast.Lt: ('<', '>='), ast.LtE: ('<=', '>'), ast.Gt: ('>', '<='), ast.GtE: ('>=', '<'), ast.Eq: ('==', '!='), ast.NotEq: ('!=', '==')}
+_OPS = {
+    ast.Lt: ('<', '>='),
+    ast.LtE: ('<=', '>'),
+    ast.Gt: ('>', '<='),
+    ast.GtE: ('>=', '<'),
+    ast.Eq: ('==', '!='),
+    ast.NotEq: ('!=', '=='),
+}
 _MIRROR = {'<': '>', '<=': '>=', '>': '<', '>=': '<=', '==': '==', '!=': '!='}
 
+
 def milvus_filter(
-    expression:str, # see `index.where`
-)->str: # in Milvus's language
+    expression: str,  # see `index.where`
+) -> str:  # in Milvus's language
     "Translate a filter. Raises `SearchError` for what cannot be asked there."
-    where(window_table([]), expression)                                       # what is no filter is refused as everywhere
-    def constant(node): return ast.literal_eval(node)
+    where(window_table([]), expression)  # what is no filter is refused as everywhere
+
+    def constant(node):
+        return ast.literal_eval(node)
+
     def one(left, op, right, no):
-        if isinstance(left, ast.Name) == isinstance(right, ast.Name): raise SearchError(f"filter: Milvus compares a column with a value, not {ast.unparse(left)} with {ast.unparse(right)}")
+        if isinstance(left, ast.Name) == isinstance(right, ast.Name):
+            raise SearchError(
+                f"filter: Milvus compares a column with a value, not {ast.unparse(left)} with {ast.unparse(right)}"
+            )
         if isinstance(op, (ast.In, ast.NotIn)):
             found = f"{left.id} in {json.dumps(list(constant(right)), ensure_ascii=False)}"
-            return found if isinstance(op, ast.In) != no else f"(not ({found}) or {left.id} is null)"
-        name, value, sign = (left.id, constant(right), _OPS[type(op)][no]) if isinstance(left, ast.Name) else (right.id, constant(left), _MIRROR[_OPS[type(op)][no]])
-        if (name in _TEXT) != isinstance(value, str): raise SearchError(f"filter: a text column cannot be compared with a number ({name} {sign} {value!r})")
+            return (
+                found if isinstance(op, ast.In) != no else f"(not ({found}) or {left.id} is null)"
+            )
+        name, value, sign = (
+            (left.id, constant(right), _OPS[type(op)][no])
+            if isinstance(left, ast.Name)
+            else (right.id, constant(left), _MIRROR[_OPS[type(op)][no]])
+        )
+        if (name in _TEXT) != isinstance(value, str):
+            raise SearchError(
+                f"filter: a text column cannot be compared with a number ({name} {sign} {value!r})"
+            )
         asked = f'{name} {sign} {json.dumps(value, ensure_ascii=False)}'
         return f'({asked} or {name} is null)' if no else asked
+
     def match(node, no):
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not): return match(node.operand, not no)
-        if isinstance(node, ast.BoolOp): return '(' + (' and ' if isinstance(node.op, ast.And) != no else ' or ').join(match(v, no) for v in node.values) + ')'
-        pairs = [one(l, o, r, no) for l, o, r in zip([node.left, *node.comparators], node.ops, node.comparators)]
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            return match(node.operand, not no)
+        if isinstance(node, ast.BoolOp):
+            return (
+                '('
+                + (' and ' if isinstance(node.op, ast.And) != no else ' or ').join(
+                    match(v, no) for v in node.values
+                )
+                + ')'
+            )
+        pairs = [
+            one(l, o, r, no)
+            for l, o, r in zip([node.left, *node.comparators], node.ops, node.comparators)
+        ]
         return pairs[0] if len(pairs) == 1 else '(' + (' or ' if no else ' and ').join(pairs) + ')'
+
     return match(ast.parse(expression.strip(), mode='eval').body, False)
 
 # %% ../nbs/07b_milvus.ipynb #1a20f9d2
-MOST = 16_384 # hits that Milvus gives at once
-_NAME = 1024 # bytes of a text
+MOST = 16_384  # hits that Milvus gives at once
+_NAME = 1024  # bytes of a text
+
 
 def _bare(uri):
     "A URI without a password; refuses one with it, and does not repeat it."
-    if '://' in str(uri) and ('@' in str(uri) or '?' in str(uri)): raise SearchError("the address of the Milvus server holds a user, a password or a key: give it as http://host:19530, and 'user:password' or the key in the environment variable MILVUS_TOKEN")
+    if '://' in str(uri) and ('@' in str(uri) or '?' in str(uri)):
+        raise SearchError(
+            "the address of the Milvus server holds a user, a password or a key: give it as http://host:19530, and 'user:password' or the key in the environment variable MILVUS_TOKEN"
+        )
     return str(uri)
+
 
 @contextmanager
 def _asking(what):
     "Milvus's errors as `SearchError`; Milvus Lite is a server on loopback, which no proxy knows."
     os.environ.update(loopback_direct(os.environ))
-    try: from pymilvus.exceptions import MilvusException
-    except ImportError as e: raise SearchError(f"this needs Milvus ({e.name} is missing): pip install 'reflection_connection[milvus]'") from e
-    try: yield
-    except MilvusException as e: raise SearchError(f"{what}: Milvus says {str(getattr(e, 'message', e)).splitlines()[0][:160]}") from e
+    try:
+        from pymilvus.exceptions import MilvusException
+    except ImportError as e:
+        raise SearchError(
+            f"this needs Milvus ({e.name} is missing): pip install 'reflection_connection[milvus]'"
+        ) from e
+    try:
+        yield
+    except MilvusException as e:
+        raise SearchError(
+            f"{what}: Milvus says {str(getattr(e, 'message', e)).splitlines()[0][:160]}"
+        ) from e
+
 
 class MilvusIndex:
     "Windows and their embeddings in a Milvus collection; asked like an `Index`."
-    def __init__(self,
-        uri:str, # a file (Milvus Lite), or the address of a server or cluster: http://host:19530
-        collection:str='windows',
-        encoder:Encoder=None, # when given, it must be the one whose embeddings are there
-        token:str='', # 'user:password' or a key, for servers that ask for one; default: the environment's MILVUS_TOKEN
-        client=None, # an open connection to use
+
+    def __init__(
+        self,
+        uri: str,  # a file (Milvus Lite), or the address of a server or cluster: http://host:19530
+        collection: str = 'windows',
+        encoder: Encoder = None,  # when given, it must be the one whose embeddings are there
+        token: str = '',  # 'user:password' or a key, for servers that ask for one; default: the environment's MILVUS_TOKEN
+        client=None,  # an open connection to use
     ):
         with _asking(_bare(uri)):
             from pymilvus import MilvusClient
+
             local = '://' not in str(uri)
-            if local and not Path(uri).parent.is_dir(): raise SearchError(f"{uri}: there is no folder {Path(uri).parent}")
-            self.uri, self.collection, self.client = str(uri), collection, client or MilvusClient(str(uri), token=token or os.environ.get('MILVUS_TOKEN', ''))
-            if not self.client.has_collection(collection): raise SearchError(f"{uri} has no collection {collection!r}: make it with MilvusIndex.create")
-            if not self.client.has_collection(f'{collection}_about'): raise SearchError(f"collection {collection!r} of {uri} holds something else than windows: choose another name")
-            for c in (collection, f'{collection}_about'): self.client.load_collection(c)
-            there = {field['name'] for field in self.client.describe_collection(collection)['fields']}
-            about = json.loads(self.client.get(f'{collection}_about', ids=['about'], output_fields=['text'])[0]['text'])
-        if about.get('format') != 'reflection_connection 1': raise SearchError(f"collection {collection!r} of {uri} holds something else than windows: choose another name")
-        self.dim, self.metric, self.encoder, self.recipe, self.calibration = (about[k] for k in ('dim', 'metric', 'encoder', 'recipe', 'calibration'))
-        self.columns = [c for c in COLUMNS if c in there]                 # collections of earlier versions have fewer
-        self.moved, self.steps = {}, {}                                  # old path -> present one; see `index.line_steps`: as the folder, or an index that was pushed, says
-        if encoder is not None and encoder.fingerprint() != self.encoder: raise SearchError(f"{uri} holds embeddings of encoder {self.encoder}, not of {encoder.fingerprint()} ({encoder.name})")
+            if local and not Path(uri).parent.is_dir():
+                raise SearchError(f"{uri}: there is no folder {Path(uri).parent}")
+            self.uri, self.collection, self.client = (
+                str(uri),
+                collection,
+                client or MilvusClient(str(uri), token=token or os.environ.get('MILVUS_TOKEN', '')),
+            )
+            if not self.client.has_collection(collection):
+                raise SearchError(
+                    f"{uri} has no collection {collection!r}: make it with MilvusIndex.create"
+                )
+            if not self.client.has_collection(f'{collection}_about'):
+                raise SearchError(
+                    f"collection {collection!r} of {uri} holds something else than windows: choose another name"
+                )
+            for c in (collection, f'{collection}_about'):
+                self.client.load_collection(c)
+            there = {
+                field['name'] for field in self.client.describe_collection(collection)['fields']
+            }
+            about = json.loads(
+                self.client.get(f'{collection}_about', ids=['about'], output_fields=['text'])[0][
+                    'text'
+                ]
+            )
+        if about.get('format') != 'reflection_connection 1':
+            raise SearchError(
+                f"collection {collection!r} of {uri} holds something else than windows: choose another name"
+            )
+        self.dim, self.metric, self.encoder, self.recipe, self.calibration = (
+            about[k] for k in ('dim', 'metric', 'encoder', 'recipe', 'calibration')
+        )
+        self.columns = [
+            c for c in COLUMNS if c in there
+        ]  # collections of earlier versions have fewer
+        self.moved, self.steps = (
+            {},
+            {},
+        )  # old path -> present one; see `index.line_steps`: as the folder, or an index that was pushed, says
+        if encoder is not None and encoder.fingerprint() != self.encoder:
+            raise SearchError(
+                f"{uri} holds embeddings of encoder {self.encoder}, not of {encoder.fingerprint()} ({encoder.name})"
+            )
 
     @classmethod
-    def create(cls,
-        uri:str, # see above
-        like, # an `Encoder` or an `Index`: whose embeddings will be there
-        collection:str='windows',
-        kind:str='FLAT', # Milvus's index type: 'FLAT' is exact; on clusters e.g. 'HNSW', 'DISKANN', 'IVF_PQ'
-        params:dict=None, # of that type
-        token:str='',
+    def create(
+        cls,
+        uri: str,  # see above
+        like,  # an `Encoder` or an `Index`: whose embeddings will be there
+        collection: str = 'windows',
+        kind: str = 'FLAT',  # Milvus's index type: 'FLAT' is exact; on clusters e.g. 'HNSW', 'DISKANN', 'IVF_PQ'
+        params: dict = None,  # of that type
+        token: str = '',
     ):
         "A new, empty collection."
-        dim, metric = (like.dim, like.metric) if isinstance(like, Encoder) else (like.faiss.d, like.metric); by = like.fingerprint() if isinstance(like, Encoder) else like.encoder
-        if metric not in METRICS: raise SearchError(f"metric is {metric!r}: expected one of {METRICS}")
+        dim, metric = (
+            (like.dim, like.metric) if isinstance(like, Encoder) else (like.faiss.d, like.metric)
+        )
+        by = like.fingerprint() if isinstance(like, Encoder) else like.encoder
+        if metric not in METRICS:
+            raise SearchError(f"metric is {metric!r}: expected one of {METRICS}")
         with _asking(_bare(uri)):
             from pymilvus import DataType, MilvusClient
+
             client = MilvusClient(str(uri), token=token or os.environ.get('MILVUS_TOKEN', ''))
-            if client.has_collection(collection): raise SearchError(f"{uri} has a collection {collection!r}: open it, drop it, or choose another name")
-            about = dict(format='reflection_connection 1', dim=dim, metric=metric, encoder=by, recipe=like.recipe.to_dict() if isinstance(like, Encoder) else like.recipe, calibration=like.calibration)
-            beside = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False); beside.add_field('id', DataType.VARCHAR, is_primary=True, max_length=_NAME); beside.add_field('text', DataType.VARCHAR, max_length=65_535); beside.add_field('unused', DataType.FLOAT_VECTOR, dim=2)
-            if client.has_collection(f'{collection}_about'): client.drop_collection(f'{collection}_about')          # left by a start that was cut off
-            flat = client.prepare_index_params(); flat.add_index('unused', index_type='FLAT', metric_type='IP'); client.create_collection(f'{collection}_about', schema=beside, index_params=flat, consistency_level='Strong')
-            client.insert(f'{collection}_about', [dict(id='about', text=json.dumps(about), unused=[0., 1.])]); client.flush(f'{collection}_about')
+            if client.has_collection(collection):
+                raise SearchError(
+                    f"{uri} has a collection {collection!r}: open it, drop it, or choose another name"
+                )
+            about = dict(
+                format='reflection_connection 1',
+                dim=dim,
+                metric=metric,
+                encoder=by,
+                recipe=like.recipe.to_dict() if isinstance(like, Encoder) else like.recipe,
+                calibration=like.calibration,
+            )
+            beside = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
+            beside.add_field('id', DataType.VARCHAR, is_primary=True, max_length=_NAME)
+            beside.add_field('text', DataType.VARCHAR, max_length=65_535)
+            beside.add_field('unused', DataType.FLOAT_VECTOR, dim=2)
+            if client.has_collection(f'{collection}_about'):
+                client.drop_collection(f'{collection}_about')  # left by a start that was cut off
+            flat = client.prepare_index_params()
+            flat.add_index('unused', index_type='FLAT', metric_type='IP')
+            client.create_collection(
+                f'{collection}_about', schema=beside, index_params=flat, consistency_level='Strong'
+            )
+            client.insert(
+                f'{collection}_about', [dict(id='about', text=json.dumps(about), unused=[0.0, 1.0])]
+            )
+            client.flush(f'{collection}_about')
             schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
-            schema.add_field('id', DataType.VARCHAR, is_primary=True, max_length=_NAME); schema.add_field('embedding', DataType.FLOAT_VECTOR, dim=dim)
-            for c in COLUMNS[1:]: schema.add_field(c, DataType.VARCHAR if c in _TEXT else DataType.INT64 if c in _WHOLE else DataType.DOUBLE, nullable=True, **({'max_length': _NAME} if c in _TEXT else {}))
-            index = client.prepare_index_params(); index.add_index('embedding', index_type=kind, metric_type='IP', params=params or {})
-            client.create_collection(collection, schema=schema, index_params=index, consistency_level='Strong')
+            schema.add_field('id', DataType.VARCHAR, is_primary=True, max_length=_NAME)
+            schema.add_field('embedding', DataType.FLOAT_VECTOR, dim=dim)
+            for c in COLUMNS[1:]:
+                schema.add_field(
+                    c,
+                    DataType.VARCHAR
+                    if c in _TEXT
+                    else DataType.INT64
+                    if c in _WHOLE
+                    else DataType.DOUBLE,
+                    nullable=True,
+                    **({'max_length': _NAME} if c in _TEXT else {}),
+                )
+            index = client.prepare_index_params()
+            index.add_index('embedding', index_type=kind, metric_type='IP', params=params or {})
+            client.create_collection(
+                collection, schema=schema, index_params=index, consistency_level='Strong'
+            )
         return cls(uri, collection, client=client)
 
-    def close(self): self.client.close()
+    def close(self):
+        self.client.close()
+
     def __len__(self):
-        with _asking(self.uri): return int(self.client.query(self.collection, filter='', output_fields=['count(*)'])[0]['count(*)'])
-    def __repr__(self): return f"MilvusIndex {self.collection} at {self.uri}: {len(self):,} windows x {self.dim} ({self.metric}, encoder {self.encoder})"
+        with _asking(self.uri):
+            return int(
+                self.client.query(self.collection, filter='', output_fields=['count(*)'])[0][
+                    'count(*)'
+                ]
+            )
+
+    def __repr__(self):
+        return f"MilvusIndex {self.collection} at {self.uri}: {len(self):,} windows x {self.dim} ({self.metric}, encoder {self.encoder})"
 
 # %% ../nbs/07b_milvus.ipynb #a4f473fe
 from fastcore.basics import patch
 
+
 @patch
-def add(self:MilvusIndex,
-    embeddings:np.ndarray, # (N, D) float32, rows of unit length
-    items:pd.DataFrame, # N rows of a table of windows
-    batch:int=2000, # windows sent at once
+def add(
+    self: MilvusIndex,
+    embeddings: np.ndarray,  # (N, D) float32, rows of unit length
+    items: pd.DataFrame,  # N rows of a table of windows
+    batch: int = 2000,  # windows sent at once
 ):
     "Add embeddings with their provenance; a window that is there already is replaced."
     z = _unit(embeddings, self.dim)
-    if len(z) != len(items): raise SearchError(f"{len(z)} embeddings for {len(items)} windows: expected one each")
-    rows = window_table(items)[self.columns].astype(object); rows = rows.where(rows.notna(), None).to_dict('records')
+    if len(z) != len(items):
+        raise SearchError(f"{len(z)} embeddings for {len(items)} windows: expected one each")
+    rows = window_table(items)[self.columns].astype(object)
+    rows = rows.where(rows.notna(), None).to_dict('records')
     with _asking(self.uri):
-        for k in range(0, len(rows), batch): self.client.upsert(self.collection, [r | {'embedding': v} for r, v in zip(rows[k:k + batch], z[k:k + batch].tolist())])
+        for k in range(0, len(rows), batch):
+            self.client.upsert(
+                self.collection,
+                [
+                    r | {'embedding': v}
+                    for r, v in zip(rows[k : k + batch], z[k : k + batch].tolist())
+                ],
+            )
         self.client.flush(self.collection)
 
+
 @patch
-def push(self:MilvusIndex,
-    what, # an `Index`, or `Shards` of embeddings
-    progress=None, # called with (done, total)
+def push(
+    self: MilvusIndex,
+    what,  # an `Index`, or `Shards` of embeddings
+    progress=None,  # called with (done, total)
 ):
     "Send a whole index or the shards of a survey."
-    blocks = zip(what.embeddings(), what.tables()) if isinstance(what, Shards) else ((what.embeddings(np.arange(k, min(k + 4096, len(what)))), what.items.iloc[k:k + 4096]) for k in range(0, len(what), 4096))
-    if isinstance(what, Index) and what.encoder != self.encoder: raise SearchError(f"the index was made by encoder {what.encoder}, the collection by {self.encoder}")
-    if isinstance(what, Index): self.steps = self.steps | what.steps
+    blocks = (
+        zip(what.embeddings(), what.tables())
+        if isinstance(what, Shards)
+        else (
+            (what.embeddings(np.arange(k, min(k + 4096, len(what)))), what.items.iloc[k : k + 4096])
+            for k in range(0, len(what), 4096)
+        )
+    )
+    if isinstance(what, Index) and what.encoder != self.encoder:
+        raise SearchError(
+            f"the index was made by encoder {what.encoder}, the collection by {self.encoder}"
+        )
+    if isinstance(what, Index):
+        self.steps = self.steps | what.steps
     done = 0
     for z, items in blocks:
-        if len(z): self.add(z, items)
+        if len(z):
+            self.add(z, items)
         done += len(z)
-        if progress: progress(done, len(what))
+        if progress:
+            progress(done, len(what))
+
 
 @patch
-def search(self:MilvusIndex,
-    queries:np.ndarray, # (Q, D) float32, see `Index.search`
-    k:int=10, # neighbours wanted, at most `MOST`
-    expression:str=None, # see `index.where`
-    more:str='', # a condition in Milvus's own language
-)->list: # for each query a table of windows with their `distance` and `similarity`, nearest first
+def search(
+    self: MilvusIndex,
+    queries: np.ndarray,  # (Q, D) float32, see `Index.search`
+    k: int = 10,  # neighbours wanted, at most `MOST`
+    expression: str = None,  # see `index.where`
+    more: str = '',  # a condition in Milvus's own language
+) -> (
+    list
+):  # for each query a table of windows with their `distance` and `similarity`, nearest first
     "Nearest windows of every query."
-    if not 1 <= k <= MOST: raise SearchError(f"k is {k}: expected 1 to {MOST:,}")
-    condition = ' and '.join(c for c in (milvus_filter(expression) if expression else '', more) if c)
-    with _asking(self.uri): found = self.client.search(self.collection, data=_asked(queries, self.dim, self.metric).tolist(), limit=k, filter=condition, output_fields=self.columns, anns_field='embedding', search_params={'metric_type': 'IP'})
+    if not 1 <= k <= MOST:
+        raise SearchError(f"k is {k}: expected 1 to {MOST:,}")
+    condition = ' and '.join(
+        c for c in (milvus_filter(expression) if expression else '', more) if c
+    )
+    with _asking(self.uri):
+        found = self.client.search(
+            self.collection,
+            data=_asked(queries, self.dim, self.metric).tolist(),
+            limit=k,
+            filter=condition,
+            output_fields=self.columns,
+            anns_field='embedding',
+            search_params={'metric_type': 'IP'},
+        )
+
     def table(hits):
-        like = np.array([h['distance'] for h in hits], np.float64)       # Milvus calls inner products so
+        like = np.array([h['distance'] for h in hits], np.float64)  # Milvus calls inner products so
         found = window_table([h['entity'] | {'id': h['id']} for h in hits])
-        if self.moved: found['source'] = found.source.replace(self.moved)
-        return found.assign(similarity=np.minimum(like, 1), distance=_as_distance(like, self.metric))
+        if self.moved:
+            found['source'] = found.source.replace(self.moved)
+        return found.assign(
+            similarity=np.minimum(like, 1), distance=_as_distance(like, self.metric)
+        )
+
     return [table(hits) for hits in found]
 
+
 @patch
-def hits(self:MilvusIndex,
-    query:np.ndarray, # (D,) float32, see `Index.search`
-    k:int=10, box=None, expression:str=None, min_separation:int=0, probability=None, min_probability:float=None, min_samples:int=0, polygon=None, # see `Index.hits`; `probability` is called with (distances, None)
-)->pd.DataFrame: # columns `index.HIT_COLUMNS` and more
+def hits(
+    self: MilvusIndex,
+    query: np.ndarray,  # (D,) float32, see `Index.search`
+    k: int = 10,
+    box=None,
+    expression: str = None,
+    min_separation: int = 0,
+    probability=None,
+    min_probability: float = None,
+    min_samples: int = 0,
+    polygon=None,  # see `Index.hits`; `probability` is called with (distances, None)
+) -> pd.DataFrame:  # columns `index.HIT_COLUMNS` and more
     "Ranked, located hits without near duplicates."
-    corners = None if polygon is None else np.concatenate(polygons(polygon))     # refuses what is no polygon
-    near = '' if polygon is None else ' and '.join(f'{c} >= {float(min(v))!r} and {c} <= {float(max(v))!r}' for c, v in zip('xy', corners.T))
+    corners = (
+        None if polygon is None else np.concatenate(polygons(polygon))
+    )  # refuses what is no polygon
+    near = (
+        ''
+        if polygon is None
+        else ' and '.join(
+            f'{c} >= {float(min(v))!r} and {c} <= {float(max(v))!r}'
+            for c, v in zip('xy', corners.T)
+        )
+    )
+
     def found(wanted):
-        t = self.search(query[None], min(wanted, MOST), expression, near)[0]; more = len(t) == min(wanted, MOST) < MOST
-        if polygon is not None: t = t[inside(t, polygon)]
-        for b in [box] if isinstance(box, (dict, pd.Series)) else box or []: t = t[~overlaps(b, t, min_separation, steps=self.steps)]
+        t = self.search(query[None], min(wanted, MOST), expression, near)[0]
+        more = len(t) == min(wanted, MOST) < MOST
+        if polygon is not None:
+            t = t[inside(t, polygon)]
+        for b in [box] if isinstance(box, (dict, pd.Series)) else box or []:
+            t = t[~overlaps(b, t, min_separation, steps=self.steps)]
         return t, more
+
     chance = None if probability is None else lambda d, rows: probability(d, None)
     return best_distinct(found, k, min_separation, min_samples, chance, min_probability, self.steps)
 
 # %% ../nbs/07b_milvus.ipynb #52d24574
 def build_milvus(
-    encoder:Encoder, # the encoder
-    sources, # see `corpus.open_sources`
-    folder, # remembers where the windows are; with Milvus Lite the file FOLDER.db beside it is made
-    uri:str='', # of a server or cluster; empty: Milvus Lite
-    collection:str='windows',
-    grid:Grid=Grid(), # of windows over volumes
-    encoder_source:str='', # see `Index.save`
-    kind:str='FLAT', params:dict=None, # see `MilvusIndex.create`
-    opening=None, # see `index.build_index`
-    **options, # chunk, device, progress, dask, precision: see `embed.embed_sources`
-)->tuple: # (MilvusIndex, report: id, problem of what was left out)
+    encoder: Encoder,  # the encoder
+    sources,  # see `corpus.open_sources`
+    folder,  # remembers where the windows are; with Milvus Lite the file FOLDER.db beside it is made
+    uri: str = '',  # of a server or cluster; empty: Milvus Lite
+    collection: str = 'windows',
+    grid: Grid = Grid(),  # of windows over volumes
+    encoder_source: str = '',  # see `Index.save`
+    kind: str = 'FLAT',
+    params: dict = None,  # see `MilvusIndex.create`
+    opening=None,  # see `index.build_index`
+    **options,  # chunk, device, progress, dask, precision: see `embed.embed_sources`
+) -> tuple:  # (MilvusIndex, report: id, problem of what was left out)
     "Embed windows and send them to Milvus; go on where it was cut off, and do nothing for what is there. Raises `SearchError`, `WindowError`, `VolumeError`, `EmbedError`."
     _bare(uri)
-    with locked(folder, SearchError): return _build(encoder, sources, settle(folder), uri, collection, grid, encoder_source, kind, params, opening, **options)
+    with locked(folder, SearchError):
+        return _build(
+            encoder,
+            sources,
+            settle(folder),
+            uri,
+            collection,
+            grid,
+            encoder_source,
+            kind,
+            params,
+            opening,
+            **options,
+        )
 
-def _build(encoder, sources, folder, uri, collection, grid, encoder_source, kind, params, opening, **options):
-    if folder.exists() and not (folder/'meta.json').is_file(): raise SearchError(f"{folder} holds something else than an index: choose another folder")
+
+def _build(
+    encoder,
+    sources,
+    folder,
+    uri,
+    collection,
+    grid,
+    encoder_source,
+    kind,
+    params,
+    opening,
+    **options,
+):
+    if folder.exists() and not (folder / 'meta.json').is_file():
+        raise SearchError(f"{folder} holds something else than an index: choose another folder")
     uri = uri or str(folder.absolute().with_name(folder.name + '.db'))
     made = _remembering(folder)
     opening = remembered(opening, made, folder)
@@ -215,51 +470,90 @@ def _build(encoder, sources, folder, uri, collection, grid, encoder_source, kind
     key = work_key(encoder, plan.depends(), grid, uri, collection)
     with _asking(uri):
         from pymilvus import MilvusClient
+
         client = MilvusClient(uri, token=os.environ.get('MILVUS_TOKEN', ''))
         there = client.has_collection(collection)
         client.close()
-    store = MilvusIndex(uri, collection, encoder) if there else MilvusIndex.create(uri, encoder, collection, kind, params)
-    if there and made is not None and made.meta.get('build') == {'key': key}: return store, pd.DataFrame(columns=['id', 'problem'])
+    store = (
+        MilvusIndex(uri, collection, encoder)
+        if there
+        else MilvusIndex.create(uri, encoder, collection, kind, params)
+    )
+    if there and made is not None and made.meta.get('build') == {'key': key}:
+        return store, pd.DataFrame(columns=['id', 'problem'])
     work = folder.with_name(f'.{folder.name}.work')
-    here = there and made is not None and made.meta.get('milvus') == dict(uri=uri, collection=collection)
+    here = (
+        there
+        and made is not None
+        and made.meta.get('milvus') == dict(uri=uri, collection=collection)
+    )
     pushed = _pushed(made, plan, encoder, grid, options.get('precision', 'auto')) if here else {}
     report, parts = pd.DataFrame(plan.left, columns=['id', 'problem']), list(pushed.values())
     if len(pushed) < len(plan.parts):
         kept = {k: Kept(None, range(0), window_table([])) for k in pushed}
-        shards = embed_sources(encoder, sources, work, grid, plan=plan, opening=opening, there=kept, **options)
+        shards = embed_sources(
+            encoder, sources, work, grid, plan=plan, opening=opening, there=kept, **options
+        )
         store.push(shards)
         report, parts = shards.report(), [pushed.get(part['key'], part) for part in shards.facts()]
     with whole_folder(folder, 'meta.json', SearchError) as new:
-        about = dict(dim=encoder.dim, metric=encoder.metric, encoder=encoder.fingerprint(), recipe=encoder.recipe.to_dict(), calibration=encoder.calibration)
-        made_of = about_sources(plan.volumes(), folder) | dict(parts=parts, sizes=plan.sizes, build={'key': key})
-        meta = dict(format=FORMAT, n=len(store), milvus=dict(uri=uri, collection=collection), encoder_source=encoder_source)
-        write_json(new/'meta.json', meta | about | made_of, SearchError, checked=True)
+        about = dict(
+            dim=encoder.dim,
+            metric=encoder.metric,
+            encoder=encoder.fingerprint(),
+            recipe=encoder.recipe.to_dict(),
+            calibration=encoder.calibration,
+        )
+        made_of = about_sources(plan.volumes(), folder) | dict(
+            parts=parts, sizes=plan.sizes, build={'key': key}
+        )
+        meta = dict(
+            format=FORMAT,
+            n=len(store),
+            milvus=dict(uri=uri, collection=collection),
+            encoder_source=encoder_source,
+        )
+        write_json(new / 'meta.json', meta | about | made_of, SearchError, checked=True)
     shutil.rmtree(work, ignore_errors=True)
     return store, report
+
 
 def _pushed(made, plan, encoder, grid, precision):
     "Parts of a plan whose windows have been sent already: key -> its facts."
     has = {part['key']: part for part in made.meta['parts']}
-    same = [part for part in plan.parts if all(path in made.meta['volumes'] for path in part.volumes)]      # windows name the path
+    same = [
+        part for part in plan.parts if all(path in made.meta['volumes'] for path in part.volumes)
+    ]  # windows name the path
     keys = [part_key(encoder, part, grid, precision) for part in same]
     return {key: has[key] for key in keys if key in has}
 
+
 def _remembering(folder):
     "The empty `Index` of a folder that points to Milvus, for what it remembers of its volumes; None where there is none."
-    if not (folder/'meta.json').is_file(): return None
+    if not (folder / 'meta.json').is_file():
+        return None
     meta = read_meta(folder)
-    index = Index(meta['dim'], meta['metric'], 'flat', meta['encoder'], meta['recipe'], meta['calibration'])
+    index = Index(
+        meta['dim'], meta['metric'], 'flat', meta['encoder'], meta['recipe'], meta['calibration']
+    )
     index.meta = meta
     return index
 
+
 def open_milvus(
-    folder, # from `build_milvus`
-)->tuple: # (an empty `Index` that knows encoder and volumes, `MilvusIndex`); None where the folder holds an index of its own
+    folder,  # from `build_milvus`
+) -> tuple:  # (an empty `Index` that knows encoder and volumes, `MilvusIndex`); None where the folder holds an index of its own
     "The store that a folder points to."
-    folder = settle(folder); meta = read_meta(folder) if (folder/'meta.json').is_file() else {}
-    if 'milvus' not in meta: return None
+    folder = settle(folder)
+    meta = read_meta(folder) if (folder / 'meta.json').is_file() else {}
+    if 'milvus' not in meta:
+        return None
     uri = _bare(meta['milvus']['uri'])
-    if '://' in uri and os.environ.get('MILVUS_TOKEN') and os.environ.get('MILVUS_URI') != uri: raise SearchError(f"{folder} points to the server {uri}, and a folder from elsewhere may name any: MILVUS_TOKEN is sent there once MILVUS_URI is {uri}")
+    if '://' in uri and os.environ.get('MILVUS_TOKEN') and os.environ.get('MILVUS_URI') != uri:
+        raise SearchError(
+            f"{folder} points to the server {uri}, and a folder from elsewhere may name any: MILVUS_TOKEN is sent there once MILVUS_URI is {uri}"
+        )
     store = MilvusIndex(**meta['milvus'])
-    if meta['volumes']: store.steps = {source: facts['steps'] for source, facts in meta['volumes'].items()}
+    if meta['volumes']:
+        store.steps = {source: facts['steps'] for source, facts in meta['volumes'].items()}
     return _remembering(folder), store

@@ -17,103 +17,187 @@ from .volume import VolumeError, open_volume
 __all__ = ['IMAGE_TYPES', 'MAX_PIXELS', 'colour_scales', 'recognise_scale', 'off_scale', 'read_picture', 'tell', 'read_image']
 
 # %% ../nbs/01d_pictures.ipynb #831601e8
-_NO_SCALE = {'flag', 'prism', 'gist_ncar', 'gist_stern', 'hsv', 'twilight', 'twilight_shifted', 'gray', 'grey', 'gist_gray', 'gist_grey', 'Greys', 'Grays', 'binary', 'gist_yarg', 'gist_yerg',
-    'Accent', 'Dark2', 'Paired', 'Pastel1', 'Pastel2', 'Set1', 'Set2', 'Set3', 'okabe_ito', 'petroff6', 'petroff8', 'petroff10'}
-_SOFTWARE = {        # colours from low to high, at equal steps or at (position, colour)
-    'cyan-blue-grey-brown-red-yellow': ((0, (161, 255, 255)), (.31, (0, 0, 191)), (.39, (77, 77, 77)), (.5, (204, 204, 204)), (.61, (97, 69, 0)), (.69, (191, 0, 0)), (1, (255, 255, 0))),
-    'black-white-red': ((0, (0, 0, 0)), (.5, (255, 255, 255)), (1, (255, 0, 0))),
-    'black-white-brown': ((0, (0, 0, 0)), (.5, (255, 255, 255)), (1, (120, 60, 0))),
-    'blue-white-orange': ((0, (0, 77, 153)), (.5, (255, 255, 255)), (1, (255, 102, 0))),
+_NO_SCALE = {
+    'flag',
+    'prism',
+    'gist_ncar',
+    'gist_stern',
+    'hsv',
+    'twilight',
+    'twilight_shifted',
+    'gray',
+    'grey',
+    'gist_gray',
+    'gist_grey',
+    'Greys',
+    'Grays',
+    'binary',
+    'gist_yarg',
+    'gist_yerg',
+    'Accent',
+    'Dark2',
+    'Paired',
+    'Pastel1',
+    'Pastel2',
+    'Set1',
+    'Set2',
+    'Set3',
+    'okabe_ito',
+    'petroff6',
+    'petroff8',
+    'petroff10',
 }
-_LIGHT = np.array([[.299, .587, .114], [-.1687*.6, -.3313*.6, .5*.6], [.5*.6, -.4187*.6, -.0813*.6]])    # lightness, and hue at less weight
-_STEPS, _COLOURED, _NEAR, _FAR = 128, 24, .52, 16.    # points of a curve; levels between channels that are colour; share of the distance to the greys, and levels, that are near
+_SOFTWARE = {  # colours from low to high, at equal steps or at (position, colour)
+    'cyan-blue-grey-brown-red-yellow': (
+        (0, (161, 255, 255)),
+        (0.31, (0, 0, 191)),
+        (0.39, (77, 77, 77)),
+        (0.5, (204, 204, 204)),
+        (0.61, (97, 69, 0)),
+        (0.69, (191, 0, 0)),
+        (1, (255, 255, 0)),
+    ),
+    'black-white-red': ((0, (0, 0, 0)), (0.5, (255, 255, 255)), (1, (255, 0, 0))),
+    'black-white-brown': ((0, (0, 0, 0)), (0.5, (255, 255, 255)), (1, (120, 60, 0))),
+    'blue-white-orange': ((0, (0, 77, 153)), (0.5, (255, 255, 255)), (1, (255, 102, 0))),
+}
+_LIGHT = np.array(
+    [
+        [0.299, 0.587, 0.114],
+        [-0.1687 * 0.6, -0.3313 * 0.6, 0.5 * 0.6],
+        [0.5 * 0.6, -0.4187 * 0.6, -0.0813 * 0.6],
+    ]
+)  # lightness, and hue at less weight
+_STEPS, _COLOURED, _NEAR, _FAR = (
+    128,
+    24,
+    0.52,
+    16.0,
+)  # points of a curve; levels between channels that are colour; share of the distance to the greys, and levels, that are near
+
 
 @lru_cache(1)
-def colour_scales()->dict: # name -> (128, 3) float colours from low to high, 0 to 255
+def colour_scales() -> dict:  # name -> (128, 3) float colours from low to high, 0 to 255
     "The scales that are recognised."
     from matplotlib import colormaps
+
     at = np.linspace(0, 1, _STEPS)
-    out = {n: colormaps[n](at)[:, :3]*255 for n in sorted(colormaps) if not n.endswith('_r') and not n.startswith('tab') and n not in _NO_SCALE}
+    out = {
+        n: colormaps[n](at)[:, :3] * 255
+        for n in sorted(colormaps)
+        if not n.endswith('_r') and not n.startswith('tab') and n not in _NO_SCALE
+    }
     for name, stops in _SOFTWARE.items():
         places, colours = zip(*stops)
         out[name] = np.stack([np.interp(at, places, c) for c in zip(*colours)], 1)
     return out
 
+
 @lru_cache(1)
 def _curves():
     names = list(colour_scales())
-    return names, np.stack([colour_scales()[n] @ _LIGHT.T for n in names])      # (scales, steps, 3)
+    return names, np.stack([colour_scales()[n] @ _LIGHT.T for n in names])  # (scales, steps, 3)
+
 
 def _palette(pixels):
     "Colours (M, 3) of pixels, those that occur most, and their weights."
-    _, which, count = np.unique((pixels//12).astype(np.int64) @ [1024, 32, 1], return_inverse=True, return_counts=True)
-    colours = np.stack([np.bincount(which, pixels[:, k])/count for k in range(3)], 1)
+    _, which, count = np.unique(
+        (pixels // 12).astype(np.int64) @ [1024, 32, 1], return_inverse=True, return_counts=True
+    )
+    colours = np.stack([np.bincount(which, pixels[:, k]) / count for k in range(3)], 1)
     most = np.argsort(-count, kind='stable')[:500]
     return colours[most] @ _LIGHT.T, np.sqrt(count[most])
 
+
 def _some(rgb, live):
     "All pixels of a picture, or enough of them; and those where hue changes little for how strong it is: (N, 3), (M, 3)."
-    step = max(1, int((rgb.shape[0]*rgb.shape[1]/300_000)**.5))
+    step = max(1, int((rgb.shape[0] * rgb.shape[1] / 300_000) ** 0.5))
     some, live = rgb[::step, ::step].astype(np.float32), live[::step, ::step]
     hue = (some @ _LIGHT.T.astype(np.float32))[..., 1:]
-    change = (maximum_filter(hue, (5, 5, 1)) - minimum_filter(hue, (5, 5, 1))).max(-1) - .7*np.hypot(hue[..., 0], hue[..., 1])
-    return some[live], some[live & (change <= np.quantile(change[live], .4))]
+    change = (maximum_filter(hue, (5, 5, 1)) - minimum_filter(hue, (5, 5, 1))).max(
+        -1
+    ) - 0.7 * np.hypot(hue[..., 0], hue[..., 1])
+    return some[live], some[live & (change <= np.quantile(change[live], 0.4))]
+
 
 def recognise_scale(
-    rgb:np.ndarray, # (height, width, 3) uint8
-    live:np.ndarray=None, # (height, width) bool: the pixels that count
-)->str: # name, or '' where the colours lie on none
+    rgb: np.ndarray,  # (height, width, 3) uint8
+    live: np.ndarray = None,  # (height, width) bool: the pixels that count
+) -> str:  # name, or '' where the colours lie on none
     "The colour scale that a picture is drawn in: the nearest to all its colours and to those of its calm places, where it has to be near."
     names, curves = _curves()
     every, calm = map(_palette, _some(rgb, np.ones(rgb.shape[:2], bool) if live is None else live))
     mean = lambda d, weight: float(np.average(np.minimum(d, 60), weights=weight))
-    apart = lambda points, weight: np.array([mean(np.sqrt(((points[:, None] - c)**2).sum(-1).min(1)), weight) for c in curves])
+    apart = lambda points, weight: np.array(
+        [mean(np.sqrt(((points[:, None] - c) ** 2).sum(-1).min(1)), weight) for c in curves]
+    )
     here, grey = apart(*calm), mean(np.hypot(*calm[0].T[1:]), calm[1])
     best = int(np.argmin(here + apart(*every)))
-    return names[best] if here[best] <= min(_NEAR*grey, _FAR) else ''
+    return names[best] if here[best] <= min(_NEAR * grey, _FAR) else ''
+
 
 def _on_curve(points, curve):
     "Place (0 to 1) on a curve of the nearest point to each of `points`, between its corners too."
     best, place = np.full(len(points), np.inf), np.zeros(len(points))
     for k in range(len(curve) - 1):
         way = curve[k + 1] - curve[k]
-        t = np.clip((points - curve[k]) @ way/max(way @ way, 1e-12), 0, 1)
-        d = ((points - curve[k] - t[:, None]*way)**2).sum(1)
+        t = np.clip((points - curve[k]) @ way / max(way @ way, 1e-12), 0, 1)
+        d = ((points - curve[k] - t[:, None] * way) ** 2).sum(1)
         near = d < best
-        best[near], place[near] = d[near], (k + t[near])/(len(curve) - 1)
+        best[near], place[near] = d[near], (k + t[near]) / (len(curve) - 1)
     return place
 
+
 def off_scale(
-    rgb:np.ndarray, # (height, width, 3) uint8
-    name:str, # of a scale
-)->np.ndarray: # (height, width) float32 in [-1, 1]
+    rgb: np.ndarray,  # (height, width, 3) uint8
+    name: str,  # of a scale
+) -> np.ndarray:  # (height, width) float32 in [-1, 1]
     "Amplitudes from the colours of a scale: its low end is -1, its high end 1."
-    packed = (rgb[..., 0].astype(np.int32) << 16) | (rgb[..., 1].astype(np.int32) << 8) | rgb[..., 2]
+    packed = (
+        (rgb[..., 0].astype(np.int32) << 16) | (rgb[..., 1].astype(np.int32) << 8) | rgb[..., 2]
+    )
     colours, which = np.unique(packed, return_inverse=True)
     points = np.stack([colours >> 16, (colours >> 8) & 255, colours & 255], 1) @ _LIGHT.T
-    place = np.concatenate([_on_curve(points[k:k + 100_000], colour_scales()[name] @ _LIGHT.T) for k in range(0, len(points), 100_000)])
-    return (place*2 - 1).astype(np.float32)[which].reshape(rgb.shape[:2])
+    place = np.concatenate(
+        [
+            _on_curve(points[k : k + 100_000], colour_scales()[name] @ _LIGHT.T)
+            for k in range(0, len(points), 100_000)
+        ]
+    )
+    return (place * 2 - 1).astype(np.float32)[which].reshape(rgb.shape[:2])
 
 # %% ../nbs/01d_pictures.ipynb #71cab3da
 for _end, _order in ((b'II', ''), (b'MM', 'B')):
     for _white in (0, 1):
-        for _format, _bits, _mode, _raw in ((1, 16, f'I;16{_order}', f'I;16{_order}'), (2, 16, 'I', f'I;16{_order}S'), (1, 32, 'I', f'I;32{_order}'), (2, 32, 'I', f'I;32{_order}S'), (3, 32, 'F', f'F;32{_order}F'), (3, 64, 'F', f'F;64{_order}F')):
-            TiffImagePlugin.OPEN_INFO.setdefault((_end, _white, (_format,), 1, (_bits,), ()), (_mode, _raw))
+        for _format, _bits, _mode, _raw in (
+            (1, 16, f'I;16{_order}', f'I;16{_order}'),
+            (2, 16, 'I', f'I;16{_order}S'),
+            (1, 32, 'I', f'I;32{_order}'),
+            (2, 32, 'I', f'I;32{_order}S'),
+            (3, 32, 'F', f'F;32{_order}F'),
+            (3, 64, 'F', f'F;64{_order}F'),
+        ):
+            TiffImagePlugin.OPEN_INFO.setdefault(
+                (_end, _white, (_format,), 1, (_bits,), ()), (_mode, _raw)
+            )
 
 _WHITE = (255, 1023, 4095, 16383, 65535, 2**24 - 1, 2**32 - 1)
+
 
 def _amplitudes(values):
     "Amplitudes over the 99th percentile of their size; not finite: not data."
     good = np.isfinite(values)
-    top = np.percentile(np.abs(values[good]), 99) if good.any() else 0.
-    top = top or (np.abs(values[good]).max() if good.any() else 0.) or 1.
-    return np.where(good, values/top, np.nan).astype(np.float32)
+    top = np.percentile(np.abs(values[good]), 99) if good.any() else 0.0
+    top = top or (np.abs(values[good]).max() if good.any() else 0.0) or 1.0
+    return np.where(good, values / top, np.nan).astype(np.float32)
+
 
 def _levels(values, white_first):
     "Levels of grey as [-1, 1]."
     white = next(w for w in _WHITE if values.max() <= w)
-    out = values.astype(np.float32)/np.float32(white)*2 - 1
+    out = values.astype(np.float32) / np.float32(white) * 2 - 1
     return -out if white_first else out
+
 
 def _deep(im, name):
     "(pixels, notes) of a picture with more than 8 bits a pixel and one channel."
@@ -122,62 +206,137 @@ def _deep(im, name):
     values, turn = np.asarray(im), -1 if white_first else 1
     if im.mode == 'F':
         good = values[np.isfinite(values)]
-        if len(good) and good.min() < 0: return turn*_amplitudes(values), ['floating-point numbers below zero: read as amplitudes']
-        if len(good) and good.max() <= 1: return turn*(values*2 - 1).astype(np.float32), ['floating-point numbers from 0 to 1: read as levels of grey']
-        raise WindowError(f"{name}: floating-point image without numbers below zero: these may be amplitudes or levels of grey; save amplitudes as .npy instead")
-    if kind == 2: return turn*_amplitudes(values.astype(np.float64)), []
-    if im.mode == 'I' and tags: values = values.view(np.uint32)
+        if len(good) and good.min() < 0:
+            return turn * _amplitudes(values), [
+                'floating-point numbers below zero: read as amplitudes'
+            ]
+        if len(good) and good.max() <= 1:
+            return turn * (values * 2 - 1).astype(np.float32), [
+                'floating-point numbers from 0 to 1: read as levels of grey'
+            ]
+        raise WindowError(
+            f"{name}: floating-point image without numbers below zero: these may be amplitudes or levels of grey; save amplitudes as .npy instead"
+        )
+    if kind == 2:
+        return turn * _amplitudes(values.astype(np.float64)), []
+    if im.mode == 'I' and tags:
+        values = values.view(np.uint32)
     out = _levels(values, white_first)
     clear = im.info.get('transparency')
     return np.where(values == clear, np.float32(np.nan), out) if isinstance(clear, int) else out, []
 
 # %% ../nbs/01d_pictures.ipynb #67e1130a
 IMAGE_TYPES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp')
-MAX_PIXELS, _READ = 64_000_000, ('PNG', 'JPEG', 'TIFF', 'BMP') # by what is in them; others that Pillow knows run programs of their own
-_OTHERS = ((b'GIF8', 'GIF'), (b'\0\0\0\x0cjP', 'JPEG 2000'), (b'\xff\x4f\xff\x51', 'JPEG 2000'), (b'%PDF', 'PDF'), (b'%!PS', 'PostScript'), (b'8BPS', 'Photoshop'), (b'<svg', 'SVG'), (b'<?xml', 'SVG or another XML'), (b'\x97CGM', 'CGM'))
+MAX_PIXELS, _READ = (
+    64_000_000,
+    ('PNG', 'JPEG', 'TIFF', 'BMP'),
+)  # by what is in them; others that Pillow knows run programs of their own
+_OTHERS = (
+    (b'GIF8', 'GIF'),
+    (b'\0\0\0\x0cjP', 'JPEG 2000'),
+    (b'\xff\x4f\xff\x51', 'JPEG 2000'),
+    (b'%PDF', 'PDF'),
+    (b'%!PS', 'PostScript'),
+    (b'8BPS', 'Photoshop'),
+    (b'<svg', 'SVG'),
+    (b'<?xml', 'SVG or another XML'),
+    (b'\x97CGM', 'CGM'),
+)
+
 
 def _other_format(path):
     "The name of a format that is not read, or ''."
-    with open(path, 'rb') as f: first = f.read(32)
-    if first[:4] == b'RIFF' and first[8:12] == b'WEBP': return 'WebP'
-    if first[4:8] == b'ftyp': return {b'avif': 'AVIF', b'avis': 'AVIF'}.get(first[8:12], 'HEIF')
+    with open(path, 'rb') as f:
+        first = f.read(32)
+    if first[:4] == b'RIFF' and first[8:12] == b'WEBP':
+        return 'WebP'
+    if first[4:8] == b'ftyp':
+        return {b'avif': 'AVIF', b'avis': 'AVIF'}.get(first[8:12], 'HEIF')
     return next((name for mark, name in _OTHERS if first.lstrip().startswith(mark)), '')
+
 
 def _upright(im, notes):
     "The picture as its EXIF tag says that it is to be turned."
-    try: return ImageOps.exif_transpose(im)
-    except Exception as e: # EXIF is damaged in as many ways as pictures are
+    try:
+        return ImageOps.exif_transpose(im)
+    except Exception as e:  # EXIF is damaged in as many ways as pictures are
         notes.append(f'its EXIF data cannot be read ({reason(e)}): taken as it is stored')
         return im
 
+
 def _over_white(im):
     "(RGB picture, (height, width) bool where it is not transparent)"
-    im = im.convert('RGBA'); alpha = np.asarray(im.getchannel('A'))
-    if alpha.min() == alpha.max(): return im.convert('RGB'), np.full(alpha.shape, alpha.max() > 0)        # all over the same: the colours tell
-    if ((alpha > 0) & (alpha < 255)).any(): im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
+    im = im.convert('RGBA')
+    alpha = np.asarray(im.getchannel('A'))
+    if alpha.min() == alpha.max():
+        return im.convert('RGB'), np.full(
+            alpha.shape, alpha.max() > 0
+        )  # all over the same: the colours tell
+    if ((alpha > 0) & (alpha < 255)).any():
+        im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
     return im.convert('RGB'), alpha > 0
 
-_NAMED = {'black': (0, 0, 0), 'white': (255, 255, 255), 'grey': (128, 128, 128), 'red': (220, 20, 20), 'dark red': (120, 0, 15), 'blue': (20, 20, 230), 'dark blue': (5, 40, 110), 'green': (20, 150, 20), 'yellow': (250, 240, 40),
-    'cyan': (80, 240, 250), 'orange': (255, 130, 10), 'brown': (125, 65, 10), 'purple': (70, 5, 85), 'magenta': (220, 20, 220)}
-def _colour(rgb): return min(_NAMED, key=lambda n: sum((a - b)**2 for a, b in zip(rgb, _NAMED[n])))
+
+_NAMED = {
+    'black': (0, 0, 0),
+    'white': (255, 255, 255),
+    'grey': (128, 128, 128),
+    'red': (220, 20, 20),
+    'dark red': (120, 0, 15),
+    'blue': (20, 20, 230),
+    'dark blue': (5, 40, 110),
+    'green': (20, 150, 20),
+    'yellow': (250, 240, 40),
+    'cyan': (80, 240, 250),
+    'orange': (255, 130, 10),
+    'brown': (125, 65, 10),
+    'purple': (70, 5, 85),
+    'magenta': (220, 20, 220),
+}
+
+
+def _colour(rgb):
+    return min(_NAMED, key=lambda n: sum((a - b) ** 2 for a, b in zip(rgb, _NAMED[n])))
+
 
 def _colours(im, live):
     "(pixels, notes) of an RGB picture."
     rgb = np.asarray(im)
-    coloured = (np.maximum(np.maximum(rgb[..., 0], rgb[..., 1]), rgb[..., 2]) - np.minimum(np.minimum(rgb[..., 0], rgb[..., 1]), rgb[..., 2]) > _COLOURED)[live].mean()
-    if coloured < .005: return np.asarray(im.convert('L'), dtype=np.float32)/255*2 - 1, []
-    name = recognise_scale(rgb, live) if coloured >= .1 else ''
+    coloured = (
+        np.maximum(np.maximum(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
+        - np.minimum(np.minimum(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
+        > _COLOURED
+    )[live].mean()
+    if coloured < 0.005:
+        return np.asarray(im.convert('L'), dtype=np.float32) / 255 * 2 - 1, []
+    name = recognise_scale(rgb, live) if coloured >= 0.1 else ''
     if name:
         low, high = (_colour(colour_scales()[name][k]) for k in (0, -1))
-        return off_scale(rgb, name), [f"drawn in the colour scale {name}: read back as amplitude, {low} as low and {high} as high; if your scale is the other way round, polarity is reversed"]
-    what = f'{coloured:.0%} of the pixels are coloured' if coloured < .1 else 'colours that lie on no known colour scale, or that JPEG has blurred'
-    return np.asarray(im.convert('L'), dtype=np.float32)/255*2 - 1, [f"{what}: made grey, so that colours of equal lightness (as red and blue) are no longer told apart; draw it in grey, or save amplitudes as .npy"]
+        return off_scale(rgb, name), [
+            f"drawn in the colour scale {name}: read back as amplitude, {low} as low and {high} as high; if your scale is the other way round, polarity is reversed"
+        ]
+    what = (
+        f'{coloured:.0%} of the pixels are coloured'
+        if coloured < 0.1
+        else 'colours that lie on no known colour scale, or that JPEG has blurred'
+    )
+    return np.asarray(im.convert('L'), dtype=np.float32) / 255 * 2 - 1, [
+        f"{what}: made grey, so that colours of equal lightness (as red and blue) are no longer told apart; draw it in grey, or save amplitudes as .npy"
+    ]
+
 
 def _decode(path, notes):
     "Pixels of a picture file."
-    with open(path, 'rb') as file, Image.open(file, formats=_READ) as im:                # not by name: Pillow maps such TIFFs into memory, and garbles those that lie on their side
-        if im.width * im.height > MAX_PIXELS: raise WindowError(f"{path.name}: {im.width} x {im.height} pixels is more than {MAX_PIXELS:,}: cut it into windows first")
-        if getattr(im, 'n_frames', 1) > 1: raise WindowError(f"{path.name}: {im.n_frames} frames: expected a single image")
+    with (
+        open(path, 'rb') as file,
+        Image.open(file, formats=_READ) as im,
+    ):  # not by name: Pillow maps such TIFFs into memory, and garbles those that lie on their side
+        if im.width * im.height > MAX_PIXELS:
+            raise WindowError(
+                f"{path.name}: {im.width} x {im.height} pixels is more than {MAX_PIXELS:,}: cut it into windows first"
+            )
+        if getattr(im, 'n_frames', 1) > 1:
+            raise WindowError(f"{path.name}: {im.n_frames} frames: expected a single image")
         im.load()
         if im.mode[:2] == 'I;' or im.mode in 'IF':
             pixels, more = _deep(im, path.name)
@@ -185,58 +344,99 @@ def _decode(path, notes):
             return _turn(im, pixels, notes)
         im = _upright(im, notes)
         live = np.True_
-        if im.mode in ('PA', 'LA', 'La', 'RGBA', 'RGBa') or 'transparency' in im.info: im, live = _over_white(im)
-        if not np.any(live): raise WindowError(f"{path.name}: every pixel is transparent: nothing to compare")
-        if im.mode in ('1', 'L'): return np.asarray(im.convert('L'), dtype=np.float32)/255*2 - 1
+        if im.mode in ('PA', 'LA', 'La', 'RGBA', 'RGBa') or 'transparency' in im.info:
+            im, live = _over_white(im)
+        if not np.any(live):
+            raise WindowError(f"{path.name}: every pixel is transparent: nothing to compare")
+        if im.mode in ('1', 'L'):
+            return np.asarray(im.convert('L'), dtype=np.float32) / 255 * 2 - 1
         pixels, more = _colours(im.convert('RGB'), np.broadcast_to(live, im.size[::-1]))
         notes += more
         return pixels if live is np.True_ else np.where(live, pixels, np.float32(np.nan))
 
+
 def _turn(im, pixels, notes):
     "Pixels turned as the EXIF tag of their picture says."
-    try: how = im.getexif().get(0x0112, 1)
-    except Exception as e: # see `_upright`
-        notes.append(f'its EXIF data cannot be read ({reason(e)}): taken as it is stored'); how = 1
-    ways = {2: pixels[:, ::-1], 3: pixels[::-1, ::-1], 4: pixels[::-1], 5: pixels.T, 6: pixels.T[:, ::-1], 7: pixels[::-1, ::-1].T, 8: pixels.T[::-1]}
+    try:
+        how = im.getexif().get(0x0112, 1)
+    except Exception as e:  # see `_upright`
+        notes.append(f'its EXIF data cannot be read ({reason(e)}): taken as it is stored')
+        how = 1
+    ways = {
+        2: pixels[:, ::-1],
+        3: pixels[::-1, ::-1],
+        4: pixels[::-1],
+        5: pixels.T,
+        6: pixels.T[:, ::-1],
+        7: pixels[::-1, ::-1].T,
+        8: pixels.T[::-1],
+    }
     return ways.get(how, pixels)
+
 
 def _read_npy(path):
     "Amplitudes of a `.npy` section; what is dead is not data."
     try:
         with open_volume(path) as v:
-            if v.has_geometry: raise WindowError(f"{path.name}: a volume of three dimensions: expected one section (n_samples, n_traces) as an image; cut it out first")
+            if v.has_geometry:
+                raise WindowError(
+                    f"{path.name}: a volume of three dimensions: expected one section (n_samples, n_traces) as an image; cut it out first"
+                )
             return _amplitudes(np.where(v.live('line', 0), v.section('line', 0), np.nan))
-    except VolumeError as e: raise WindowError(f"{path.name}: not a readable image ({reason(e, path)})") from e
+    except VolumeError as e:
+        raise WindowError(f"{path.name}: not a readable image ({reason(e, path)})") from e
+
 
 def read_picture(
-    path, # PNG, JPEG, TIFF or BMP, or amplitudes (n_samples, n_traces) in .npy
-)->tuple: # ((height, width) float32, notes: list of what was assumed). Pictures lie in [-1, 1], mid-grey is 0; amplitudes are over the 99th percentile of their size. NaN: transparent, dead or not finite.
+    path,  # PNG, JPEG, TIFF or BMP, or amplitudes (n_samples, n_traces) in .npy
+) -> tuple:  # ((height, width) float32, notes: list of what was assumed). Pictures lie in [-1, 1], mid-grey is 0; amplitudes are over the 99th percentile of their size. NaN: transparent, dead or not finite.
     "Read one image as amplitudes. Raises `WindowError` for anything that is not a usable image."
     path, notes = Path(path), []
     try:
-        if path.exists() and not path.is_file(): raise WindowError(f"{path}: not a regular file: expected an image")      # a FIFO would wait for ever
-        if path.suffix.lower() == '.npy': pixels = _read_npy(path)
-        elif other := _other_format(path): raise WindowError(f"{path.name}: not a readable image (it is {other}; PNG, JPEG, TIFF, BMP and .npy are read): save it as PNG")
-        else: pixels = _decode(path, notes)
-    except FileNotFoundError as e: raise WindowError(f"{path}: no such image") from e
-    except WindowError: raise
-    except Exception as e: # decoders fail in as many ways as images are damaged
+        if path.exists() and not path.is_file():
+            raise WindowError(
+                f"{path}: not a regular file: expected an image"
+            )  # a FIFO would wait for ever
+        if path.suffix.lower() == '.npy':
+            pixels = _read_npy(path)
+        elif other := _other_format(path):
+            raise WindowError(
+                f"{path.name}: not a readable image (it is {other}; PNG, JPEG, TIFF, BMP and .npy are read): save it as PNG"
+            )
+        else:
+            pixels = _decode(path, notes)
+    except FileNotFoundError as e:
+        raise WindowError(f"{path}: no such image") from e
+    except WindowError:
+        raise
+    except Exception as e:  # decoders fail in as many ways as images are damaged
         raise WindowError(f"{path.name}: not a readable image ({reason(e, path)})") from e
-    if min(pixels.shape) < 2: raise WindowError(f"{path.name}: {pixels.shape[1]} x {pixels.shape[0]} pixels is too small for a window")
-    if not np.isfinite(pixels).any() or np.nanmax(pixels) == np.nanmin(pixels): raise WindowError(f"{path.name}: every pixel has the same value: nothing to compare")
+    if min(pixels.shape) < 2:
+        raise WindowError(
+            f"{path.name}: {pixels.shape[1]} x {pixels.shape[0]} pixels is too small for a window"
+        )
+    if not np.isfinite(pixels).any() or np.nanmax(pixels) == np.nanmin(pixels):
+        raise WindowError(f"{path.name}: every pixel has the same value: nothing to compare")
     return np.ascontiguousarray(pixels, dtype=np.float32), notes
 
+
 def tell(
-    assumed:dict, # note -> names of the files that it is about
+    assumed: dict,  # note -> names of the files that it is about
 ):
     "Print what was assumed, once for all files that have it in common."
-    for note, files in assumed.items(): print(files[0] + (f' and {len(files) - 1:,} more' if len(files) > 1 else '') + f': {note}', flush=True)
+    for note, files in assumed.items():
+        print(
+            files[0] + (f' and {len(files) - 1:,} more' if len(files) > 1 else '') + f': {note}',
+            flush=True,
+        )
+
 
 def read_image(
-    path, # see `read_picture`
-    say=None, # called with a line for everything that was assumed, e.g. `print`
-)->np.ndarray: # (height, width) float32, see `read_picture`
+    path,  # see `read_picture`
+    say=None,  # called with a line for everything that was assumed, e.g. `print`
+) -> np.ndarray:  # (height, width) float32, see `read_picture`
     "Read one image as amplitudes."
     pixels, notes = read_picture(path)
-    for note in notes if say else (): say(f'{Path(path).name}: {note}')
+    for note in notes if say else ():
+        say(f'{Path(path).name}: {note}')
     return pixels

@@ -21,77 +21,161 @@ __all__ = ['COLORS', 'RIGHT', 'WRONG', 'NEUTRAL', 'DEAD', 'color_range', 'show_s
            'show_confidence', 'show_map', 'save_figure']
 
 # %% ../nbs/11_plot.ipynb #72ea85ce
-COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00', '#F0E442', '#000000') # Okabe and Ito 2008
+COLORS = (
+    '#0072B2',
+    '#E69F00',
+    '#009E73',
+    '#CC79A7',
+    '#56B4E9',
+    '#D55E00',
+    '#F0E442',
+    '#000000',
+)  # Okabe and Ito 2008
 RIGHT, WRONG, NEUTRAL, DEAD = '#0072B2', '#D55E00', '0.35', '#d8c9a8'
 
+
 def color_range(
-    image:np.ndarray, # (h, w) amplitudes, any unit
-    clip:float=99.,   # percentile of |amplitude| at the ends of the colour scale, in (0, 100]
-)->tuple[float, float]: # lowest and highest value shown; symmetric about zero if there are negative values
+    image: np.ndarray,  # (h, w) amplitudes, any unit
+    clip: float = 99.0,  # percentile of |amplitude| at the ends of the colour scale, in (0, 100]
+) -> tuple[
+    float, float
+]:  # lowest and highest value shown; symmetric about zero if there are negative values
     "The range of values that the colour scale spans."
-    if not 0 < clip <= 100: raise ValueError(f"expected clip in (0, 100] percent, got {clip}: 99 cuts the strongest hundredth")
-    image = np.asarray(image, dtype=np.float64); finite = image[np.isfinite(image)]
-    if not finite.size or not finite.any(): return -1., 1.
+    if not 0 < clip <= 100:
+        raise ValueError(
+            f"expected clip in (0, 100] percent, got {clip}: 99 cuts the strongest hundredth"
+        )
+    image = np.asarray(image, dtype=np.float64)
+    finite = image[np.isfinite(image)]
+    if not finite.size or not finite.any():
+        return -1.0, 1.0
     if finite.min() < 0:
         top = np.percentile(np.abs(finite), clip) or np.abs(finite).max()
         return -float(top), float(top)
-    lo, hi = np.percentile(finite, [100 - clip, clip]) if clip > 50 else (finite.min(), finite.max())
-    return (float(lo), float(hi)) if hi > lo else (0., float(finite.max()))
+    lo, hi = (
+        np.percentile(finite, [100 - clip, clip]) if clip > 50 else (finite.min(), finite.max())
+    )
+    return (float(lo), float(hi)) if hi > lo else (0.0, float(finite.max()))
 
-def _show_image(ax, image, cmap='gray', clip=99., **kw):
+
+def _show_image(ax, image, cmap='gray', clip=99.0, **kw):
     "imshow with the symmetric range; NaN in sand."
     image = np.asarray(image)
-    if image.ndim != 2 or 0 in image.shape: raise ValueError(f"expected an image (height, width), got shape {image.shape}: convert to grey and drop empty ones first")
+    if image.ndim != 2 or 0 in image.shape:
+        raise ValueError(
+            f"expected an image (height, width), got shape {image.shape}: convert to grey and drop empty ones first"
+        )
     lo, hi = color_range(image, clip)
     cmap = plt.get_cmap(cmap).with_extremes(bad=DEAD)
-    return ax.imshow(np.ma.masked_invalid(image.astype(float)), cmap=cmap, vmin=lo, vmax=hi, **({'aspect': 'auto', 'interpolation': 'nearest'} | kw))
+    return ax.imshow(
+        np.ma.masked_invalid(image.astype(float)),
+        cmap=cmap,
+        vmin=lo,
+        vmax=hi,
+        **({'aspect': 'auto', 'interpolation': 'nearest'} | kw),
+    )
 
-def _axes(ax, figsize)->tuple[Figure, Axes]:
+
+def _axes(ax, figsize) -> tuple[Figure, Axes]:
     "The given axes and their figure, or new ones."
-    if ax is not None: return ax.get_figure(), ax
+    if ax is not None:
+        return ax.get_figure(), ax
     return plt.subplots(figsize=figsize, layout='constrained')
 
 # %% ../nbs/11_plot.ipynb #0e62607f
-def _linear(values, n, what)->tuple[float, float]|None: # (first, step), or None where not evenly spaced
+def _linear(
+    values, n, what
+) -> tuple[float, float] | None:  # (first, step), or None where not evenly spaced
     "First value and step of an axis; positions where there are no values."
-    if values is None: return 0., 1.
+    if values is None:
+        return 0.0, 1.0
     values = np.asarray(values, dtype=float)
-    if values.shape != (n,): raise ValueError(f"expected {what} with {n} values, one per {'sample' if what == 'axis' else 'trace'}, got shape {values.shape}")
-    step = (values[-1] - values[0])/(n - 1) if n > 1 else 1.
-    return (float(values[0]), float(step)) if step and np.allclose(np.diff(values), step, rtol=1e-3, atol=1e-6) else None
+    if values.shape != (n,):
+        raise ValueError(
+            f"expected {what} with {n} values, one per {'sample' if what == 'axis' else 'trace'}, got shape {values.shape}"
+        )
+    step = (values[-1] - values[0]) / (n - 1) if n > 1 else 1.0
+    return (
+        (float(values[0]), float(step))
+        if step and np.allclose(np.diff(values), step, rtol=1e-3, atol=1e-6)
+        else None
+    )
 
-def _records(windows)->list[dict]:
+
+def _records(windows) -> list[dict]:
     "Rows of a table, one dict, or several, as dicts."
-    if windows is None: return []
-    if isinstance(windows, pd.DataFrame): return windows.to_dict('records')
+    if windows is None:
+        return []
+    if isinstance(windows, pd.DataFrame):
+        return windows.to_dict('records')
     return [dict(windows)] if isinstance(windows, Mapping) else [dict(w) for w in windows]
 
-def _known(value)->bool: return value is not None and not (np.isscalar(value) and pd.isna(value)) and value is not pd.NA
 
-def _label_colors(labels)->dict:
+def _known(value) -> bool:
+    return value is not None and not (np.isscalar(value) and pd.isna(value)) and value is not pd.NA
+
+
+def _label_colors(labels) -> dict:
     "A colour for each class, by its place in the sorted list."
-    return {c: COLORS[i % len(COLORS)] for i, c in enumerate(sorted({str(x) for x in labels if _known(x)}))}
+    return {
+        c: COLORS[i % len(COLORS)]
+        for i, c in enumerate(sorted({str(x) for x in labels if _known(x)}))
+    }
 
-def _ink(color)->str:
+
+def _ink(color) -> str:
     "Black or white, whichever reads better on a colour."
-    return 'k' if np.dot(to_rgb(color), (.299, .587, .114)) > .5 else 'w'
+    return 'k' if np.dot(to_rgb(color), (0.299, 0.587, 0.114)) > 0.5 else 'w'
+
 
 def _draw_boxes(ax, windows, x0, dx, y0, dy, color, n_samples):
     "Frame windows (positions) in data units, with rank and label."
     colors = _label_colors(w.get('label') for w in windows)
     for w in windows:
         if missing := [c for c in ('top', 'left', 'height', 'width') if not _known(w.get(c))]:
-            raise ValueError(f"window {w.get('id', w)} has no {missing}: a box needs top, left, height, width in samples and traces")
+            raise ValueError(
+                f"window {w.get('id', w)} has no {missing}: a box needs top, left, height, width in samples and traces"
+            )
         c = w['color'] if _known(w.get('color')) else colors.get(str(w.get('label')), color)
-        x, y = x0 + (w['left'] - .5)*dx, y0 + (w['top'] - .5)*dy
-        ax.add_patch(Rectangle((x, y), w['width']*dx, w['height']*dy, fill=False, ec=c, lw=1.8, path_effects=[pe.withStroke(linewidth=3.4, foreground='w')]))
-        text = ' '.join(f'{w[k]:g}' if isinstance(w[k], (int, float, np.number)) else str(w[k]) for k in ('rank', 'label') if _known(w.get(k)))
-        above = w['top'] > n_samples/12                           # the name stands on the box, or inside where there is no room
-        if text: ax.annotate(text, (x, y), xytext=(0, 2) if above else (2, -3), textcoords='offset points', va='bottom' if above else 'top', ha='left',
-                             fontsize=8, color=_ink(c), clip_on=True, bbox=dict(fc=c, ec='none', pad=1.2))
+        x, y = x0 + (w['left'] - 0.5) * dx, y0 + (w['top'] - 0.5) * dy
+        ax.add_patch(
+            Rectangle(
+                (x, y),
+                w['width'] * dx,
+                w['height'] * dy,
+                fill=False,
+                ec=c,
+                lw=1.8,
+                path_effects=[pe.withStroke(linewidth=3.4, foreground='w')],
+            )
+        )
+        text = ' '.join(
+            f'{w[k]:g}' if isinstance(w[k], (int, float, np.number)) else str(w[k])
+            for k in ('rank', 'label')
+            if _known(w.get(k))
+        )
+        above = (
+            w['top'] > n_samples / 12
+        )  # the name stands on the box, or inside where there is no room
+        if text:
+            ax.annotate(
+                text,
+                (x, y),
+                xytext=(0, 2) if above else (2, -3),
+                textcoords='offset points',
+                va='bottom' if above else 'top',
+                ha='left',
+                fontsize=8,
+                color=_ink(c),
+                clip_on=True,
+                bbox=dict(fc=c, ec='none', pad=1.2),
+            )
 
 # %% ../nbs/11_plot.ipynb #39ed99af
-_UNITS = dict(ms='two-way time (ms)', s='two-way time (s)', m='depth (m)', ft='depth (ft)', samples='sample')
+_UNITS = dict(
+    ms='two-way time (ms)', s='two-way time (s)', m='depth (m)', ft='depth (ft)', samples='sample'
+)
+
 
 def _name_axes(ax, xs, ys, traces, axis, trace_name, unit):
     "Axis labels with units; tick labels from the numbers where an axis is not linear."
@@ -100,176 +184,309 @@ def _name_axes(ax, xs, ys, traces, axis, trace_name, unit):
     for lin, values, which in ((xs, traces, ax.xaxis), (ys, axis, ax.yaxis)):
         if lin is None:
             which.set_major_locator(MaxNLocator(6, integer=True))
-            which.set_major_formatter(FuncFormatter(lambda p, _, v=np.asarray(values): f'{v[int(p)]:g}' if 0 <= p < len(v) else ''))
+            which.set_major_formatter(
+                FuncFormatter(
+                    lambda p, _, v=np.asarray(values): f'{v[int(p)]:g}' if 0 <= p < len(v) else ''
+                )
+            )
+
 
 def _draw_overlay(fig, ax, overlay, shape, extent):
     "A translucent heat map in [0, 1] with its colour bar; NaN shows the section."
     overlay = np.asarray(overlay, dtype=float)
-    if overlay.shape != shape: raise ValueError(f"expected an overlay of the section's shape {shape}, got {overlay.shape}")
-    if ((overlay < 0) | (overlay > 1)).any(): raise ValueError(f"expected an overlay in [0, 1], got values up to {np.nanmax(overlay):.3g}: scale it, NaN is transparent")
+    if overlay.shape != shape:
+        raise ValueError(f"expected an overlay of the section's shape {shape}, got {overlay.shape}")
+    if ((overlay < 0) | (overlay > 1)).any():
+        raise ValueError(
+            f"expected an overlay in [0, 1], got values up to {np.nanmax(overlay):.3g}: scale it, NaN is transparent"
+        )
     cmap = plt.get_cmap('viridis').with_extremes(bad=(0, 0, 0, 0))
-    shown = ax.imshow(np.ma.masked_invalid(overlay), cmap=cmap, vmin=0, vmax=1, alpha=.5, aspect='auto', extent=extent, interpolation='nearest')
-    fig.colorbar(shown, ax=ax, label='likeness', fraction=.05, pad=.02)
+    shown = ax.imshow(
+        np.ma.masked_invalid(overlay),
+        cmap=cmap,
+        vmin=0,
+        vmax=1,
+        alpha=0.5,
+        aspect='auto',
+        extent=extent,
+        interpolation='nearest',
+    )
+    fig.colorbar(shown, ax=ax, label='likeness', fraction=0.05, pad=0.02)
+
 
 def show_section(
-    section:np.ndarray,       # (n_samples, n_traces) amplitudes, any unit; NaN where dead
-    axis:Sequence=None,       # (n_samples,) time or depth of the samples, in `unit`
-    traces:Sequence=None,     # (n_traces,) line numbers along the section
-    unit:str='ms',            # of `axis`: 'ms', 's', 'm', 'ft'
-    title:str='',
-    clip:float=99.,           # percentile of |amplitude| at the ends of the colour scale
-    windows=None,             # table or dicts: top, left, height, width in positions; may have label, rank, color
-    overlay:np.ndarray=None,  # (n_samples, n_traces) heat map in [0, 1], NaN transparent
-    ax:Axes=None,             # draw here instead of into a new figure
-    cmap:str='gray',          # 'gray', 'seismic', 'RdBu', …
-    trace_name:str='line number', # what `traces` are
-    color:str=COLORS[1],      # of boxes without label or color
-)->Figure:
+    section: np.ndarray,  # (n_samples, n_traces) amplitudes, any unit; NaN where dead
+    axis: Sequence = None,  # (n_samples,) time or depth of the samples, in `unit`
+    traces: Sequence = None,  # (n_traces,) line numbers along the section
+    unit: str = 'ms',  # of `axis`: 'ms', 's', 'm', 'ft'
+    title: str = '',
+    clip: float = 99.0,  # percentile of |amplitude| at the ends of the colour scale
+    windows=None,  # table or dicts: top, left, height, width in positions; may have label, rank, color
+    overlay: np.ndarray = None,  # (n_samples, n_traces) heat map in [0, 1], NaN transparent
+    ax: Axes = None,  # draw here instead of into a new figure
+    cmap: str = 'gray',  # 'gray', 'seismic', 'RdBu', …
+    trace_name: str = 'line number',  # what `traces` are
+    color: str = COLORS[1],  # of boxes without label or color
+) -> Figure:
     "Draw a section with windows framed on it and a heat map over it, time or depth downward."
     section = np.asarray(section)
-    if section.ndim != 2: raise ValueError(f"expected a section (n_samples, n_traces), got shape {section.shape}")
+    if section.ndim != 2:
+        raise ValueError(f"expected a section (n_samples, n_traces), got shape {section.shape}")
     fig, ax = _axes(ax, (8, 4.5))
     xs, ys = _linear(traces, section.shape[1], 'traces'), _linear(axis, section.shape[0], 'axis')
-    (x0, dx), (y0, dy) = xs or (0., 1.), ys or (0., 1.)
-    extent = (x0 - dx/2, x0 + (section.shape[1] - .5)*dx, y0 + (section.shape[0] - .5)*dy, y0 - dy/2)
+    (x0, dx), (y0, dy) = xs or (0.0, 1.0), ys or (0.0, 1.0)
+    extent = (
+        x0 - dx / 2,
+        x0 + (section.shape[1] - 0.5) * dx,
+        y0 + (section.shape[0] - 0.5) * dy,
+        y0 - dy / 2,
+    )
     _show_image(ax, section, cmap, clip, extent=extent)
-    if overlay is not None: _draw_overlay(fig, ax, overlay, section.shape, extent)
+    if overlay is not None:
+        _draw_overlay(fig, ax, overlay, section.shape, extent)
     _draw_boxes(ax, _records(windows), x0, dx, y0, dy, color, section.shape[0])
-    ax.set(xlim=extent[:2], ylim=extent[2:]); _name_axes(ax, xs, ys, traces, axis, trace_name, unit)
-    if title: ax.set_title(title)
+    ax.set(xlim=extent[:2], ylim=extent[2:])
+    _name_axes(ax, xs, ys, traces, axis, trace_name, unit)
+    if title:
+        ax.set_title(title)
     return fig
 
 # %% ../nbs/11_plot.ipynb #0f21fff1
-def _tiles(n_rows, n_cols, size=1.35, extra_w=0., extra_h=0.)->tuple[Figure, np.ndarray]:
+def _tiles(n_rows, n_cols, size=1.35, extra_w=0.0, extra_h=0.0) -> tuple[Figure, np.ndarray]:
     "A grid of axes without ticks."
-    fig, axs = plt.subplots(n_rows, n_cols, figsize=(n_cols*size + extra_w, n_rows*(size + extra_h)), squeeze=False, layout='constrained')
-    for ax in axs.flat: ax.set(xticks=[], yticks=[])
+    fig, axs = plt.subplots(
+        n_rows,
+        n_cols,
+        figsize=(n_cols * size + extra_w, n_rows * (size + extra_h)),
+        squeeze=False,
+        layout='constrained',
+    )
+    for ax in axs.flat:
+        ax.set(xticks=[], yticks=[])
     return fig, axs
 
+
 def _frame(ax, color, width):
-    for s in ax.spines.values(): s.set(color=color, linewidth=width)
+    for s in ax.spines.values():
+        s.set(color=color, linewidth=width)
+
 
 def show_classes(
-    images:Sequence[np.ndarray], # N images (h, w)
-    labels:Sequence[str],        # (N,) classes, None or NaN where unknown
-    n:int=6,                     # images per class, the first ones
-    clip:float=99.,              # percentile of |amplitude| at the ends of the colour scale, image by image
-    cmap:str='gray',
-    title:str='',
-)->Figure:
+    images: Sequence[np.ndarray],  # N images (h, w)
+    labels: Sequence[str],  # (N,) classes, None or NaN where unknown
+    n: int = 6,  # images per class, the first ones
+    clip: float = 99.0,  # percentile of |amplitude| at the ends of the colour scale, image by image
+    cmap: str = 'gray',
+    title: str = '',
+) -> Figure:
     "A gallery with a row per class (sorted; unknown last); the number of windows stands beside the name."
     images, labels = list(images), ['unknown' if not _known(c) else str(c) for c in labels]
-    if not images or len(images) != len(labels): raise ValueError(f"expected as many labels as images, at least one, got {len(images)} images and {len(labels)} labels")
+    if not images or len(images) != len(labels):
+        raise ValueError(
+            f"expected as many labels as images, at least one, got {len(images)} images and {len(labels)} labels"
+        )
     classes = sorted(set(labels), key=lambda c: (c == 'unknown', c))
-    fig, axs = _tiles(len(classes), min(n, max(map(labels.count, classes))), extra_w=1.)
+    fig, axs = _tiles(len(classes), min(n, max(map(labels.count, classes))), extra_w=1.0)
     for row, c in zip(axs, classes):
         mine = [im for im, label in zip(images, labels) if label == c]
-        for ax in row[len(mine):]: ax.axis('off')
-        for ax, im in zip(row, mine): _show_image(ax, im, cmap, clip)
-        row[0].set_ylabel(f"{c.replace('_', chr(10))}\n({len(mine)})", rotation=0, ha='right', va='center')
-    if title: fig.suptitle(title)
+        for ax in row[len(mine) :]:
+            ax.axis('off')
+        for ax, im in zip(row, mine):
+            _show_image(ax, im, cmap, clip)
+        row[0].set_ylabel(
+            f"{c.replace('_', chr(10))}\n({len(mine)})", rotation=0, ha='right', va='center'
+        )
+    if title:
+        fig.suptitle(title)
     return fig
 
 # %% ../nbs/11_plot.ipynb #c7c8e78e
-def _query_dicts(queries, labels)->list[dict]:
+def _query_dicts(queries, labels) -> list[dict]:
     "Queries as dicts with an image."
-    if isinstance(queries, (Mapping, np.ndarray)) and getattr(queries, 'ndim', 2) == 2: queries = [queries]
+    if isinstance(queries, (Mapping, np.ndarray)) and getattr(queries, 'ndim', 2) == 2:
+        queries = [queries]
     out = [dict(q) if isinstance(q, Mapping) else dict(image=q) for q in queries]
     if labels is not None:
         labels = [labels] if isinstance(labels, str) else list(labels)
-        if len(labels) != len(out): raise ValueError(f"expected a label per query, got {len(labels)} for {len(out)}")
-        for q, c in zip(out, labels): q['label'] = c
+        if len(labels) != len(out):
+            raise ValueError(f"expected a label per query, got {len(labels)} for {len(out)}")
+        for q, c in zip(out, labels):
+            q['label'] = c
     return out
 
-def _hit_rows(hits, images, n)->list[list[dict]]:
+
+def _hit_rows(hits, images, n) -> list[list[dict]]:
     "Hits of every query as dicts with an image."
-    if isinstance(hits, pd.DataFrame) or (isinstance(hits[0], Mapping) if len(hits) else n == 1):     # those of a single query
+    if isinstance(hits, pd.DataFrame) or (
+        isinstance(hits[0], Mapping) if len(hits) else n == 1
+    ):  # those of a single query
         hits, images = [hits], None if images is None else [images]
     rows = [_records(h) for h in hits]
-    if len(rows) != n: raise ValueError(f"expected a list of hits per query, got {len(rows)} for {n} queries")
-    for row, ims in zip(rows, images if images is not None else [[]]*n):
-        for h, im in zip(row, ims): h['image'] = im
-        if any('image' not in h for h in row): raise ValueError("a hit has no image: put it under 'image', or give hit_images, a list per query")
+    if len(rows) != n:
+        raise ValueError(f"expected a list of hits per query, got {len(rows)} for {n} queries")
+    for row, ims in zip(rows, images if images is not None else [[]] * n):
+        for h, im in zip(row, ims):
+            h['image'] = im
+        if any('image' not in h for h in row):
+            raise ValueError(
+                "a hit has no image: put it under 'image', or give hit_images, a list per query"
+            )
     return rows
 
-def _place(h)->str:
+
+def _place(h) -> str:
     "Line and time of a window, as far as known."
-    line = f"{h['line_kind']} {h['line']:g}" if _known(h.get('line_kind')) and _known(h.get('line')) and h['line_kind'] != 'image' else ''
-    depth = next((f"{h[k]:.0f} {u}" for k, u in (('time_ms', 'ms'), ('depth_m', 'm')) if _known(h.get(k))), '')
+    line = (
+        f"{h['line_kind']} {h['line']:g}"
+        if _known(h.get('line_kind')) and _known(h.get('line')) and h['line_kind'] != 'image'
+        else ''
+    )
+    depth = next(
+        (f"{h[k]:.0f} {u}" for k, u in (('time_ms', 'ms'), ('depth_m', 'm')) if _known(h.get(k))),
+        '',
+    )
     return (', ' if len(line + depth) < 22 else '\n').join(x for x in (line, depth) if x)
 
 # %% ../nbs/11_plot.ipynb #2806533e
 def _draw_hit(ax, h, rank, query, cmap, clip):
     "One hit: image, frame, and up to three lines of text."
-    truth = None if not (_known(h.get('label')) and _known(query.get('label'))) else h['label'] == query['label']
+    truth = (
+        None
+        if not (_known(h.get('label')) and _known(query.get('label')))
+        else h['label'] == query['label']
+    )
     color = {None: NEUTRAL, True: RIGHT, False: WRONG}[truth]
-    _show_image(ax, h['image'], cmap, clip); _frame(ax, color, 2.)
+    _show_image(ax, h['image'], cmap, clip)
+    _frame(ax, color, 2.0)
     sign = {None: '', True: ' ✓', False: ' ✗'}[truth]
-    score = f"p = {h['probability']:.2f}" if _known(h.get('probability')) else f"d = {h['distance']:.3f}" if _known(h.get('distance')) else ''
-    ax.set_title(f"{int(h['rank']) if _known(h.get('rank')) else rank}{sign}  {score}", fontsize=9, color=color, pad=3)
-    ax.set_xlabel('\n'.join(x for x in (str(h['label']) if _known(h.get('label')) else '', _place(h)) if x), fontsize=8, labelpad=2)
+    score = (
+        f"p = {h['probability']:.2f}"
+        if _known(h.get('probability'))
+        else f"d = {h['distance']:.3f}"
+        if _known(h.get('distance'))
+        else ''
+    )
+    ax.set_title(
+        f"{int(h['rank']) if _known(h.get('rank')) else rank}{sign}  {score}",
+        fontsize=9,
+        color=color,
+        pad=3,
+    )
+    ax.set_xlabel(
+        '\n'.join(x for x in (str(h['label']) if _known(h.get('label')) else '', _place(h)) if x),
+        fontsize=8,
+        labelpad=2,
+    )
+
 
 def show_hits(
-    queries,           # image (h, w), dict with image (and label, note, line_kind, line, time_ms), or a list of either
-    hits,              # hits of each query: a list of lists of dicts or of tables with label, rank, probability or distance, line_kind, line, time_ms; for one query its hits
-    hit_images=None,   # images of the hits, in the same nesting, where the dicts have none under 'image'
-    query_labels=None, # classes of the queries, where the dicts have none
-    k:int=5,           # hits shown per query
-    clip:float=99.,    # percentile of |amplitude| at the ends of the colour scale, image by image
-    cmap:str='gray',
-    title:str='',
-)->Figure:
+    queries,  # image (h, w), dict with image (and label, note, line_kind, line, time_ms), or a list of either
+    hits,  # hits of each query: a list of lists of dicts or of tables with label, rank, probability or distance, line_kind, line, time_ms; for one query its hits
+    hit_images=None,  # images of the hits, in the same nesting, where the dicts have none under 'image'
+    query_labels=None,  # classes of the queries, where the dicts have none
+    k: int = 5,  # hits shown per query
+    clip: float = 99.0,  # percentile of |amplitude| at the ends of the colour scale, image by image
+    cmap: str = 'gray',
+    title: str = '',
+) -> Figure:
     "Each query in a row with its k best hits: rank, ✓ or ✗ where the truth is known, probability, class, line and time."
     queries = _query_dicts(queries, query_labels)
     rows = [r[:k] for r in _hit_rows(hits, hit_images, len(queries))]
-    if not queries: raise ValueError("expected at least one query, got none")
-    fig, axs = _tiles(len(queries), 1 + max(1, *map(len, rows)) if rows else 2, size=1.5, extra_h=.55)
+    if not queries:
+        raise ValueError("expected at least one query, got none")
+    fig, axs = _tiles(
+        len(queries), 1 + max(1, *map(len, rows)) if rows else 2, size=1.5, extra_h=0.55
+    )
     for row, q, found in zip(axs, queries, rows):
-        _show_image(row[0], q['image'], cmap, clip); _frame(row[0], 'k', 3.)
+        _show_image(row[0], q['image'], cmap, clip)
+        _frame(row[0], 'k', 3.0)
         row[0].set_title('query', fontsize=9, weight='bold', pad=4)
-        row[0].set_xlabel('\n'.join(x for x in (str(q['label']) if _known(q.get('label')) else '', _place(q), q.get('note', '')) if x), fontsize=8, labelpad=4)
-        for ax in row[1 + len(found):]: ax.axis('off')
-        for rank, (ax, h) in enumerate(zip(row[1:], found), 1): _draw_hit(ax, h, rank, q, cmap, clip)
-    if title: fig.suptitle(title)
+        row[0].set_xlabel(
+            '\n'.join(
+                x
+                for x in (
+                    str(q['label']) if _known(q.get('label')) else '',
+                    _place(q),
+                    q.get('note', ''),
+                )
+                if x
+            ),
+            fontsize=8,
+            labelpad=4,
+        )
+        for ax in row[1 + len(found) :]:
+            ax.axis('off')
+        for rank, (ax, h) in enumerate(zip(row[1:], found), 1):
+            _draw_hit(ax, h, rank, q, cmap, clip)
+    if title:
+        fig.suptitle(title)
     return fig
 
 # %% ../nbs/11_plot.ipynb #bfdaafcd
 def show_nearest(
-    rows,              # positions of the queries
-    d:np.ndarray,      # (N, M) distances; infinite where a candidate does not count
-    labels, images,    # of the N windows
-    candidate_labels=None, candidate_images=None, # of the M candidates; by default the N windows themselves
-    notes=None,        # N texts shown with the queries
+    rows,  # positions of the queries
+    d: np.ndarray,  # (N, M) distances; infinite where a candidate does not count
+    labels,
+    images,  # of the N windows
+    candidate_labels=None,
+    candidate_images=None,  # of the M candidates; by default the N windows themselves
+    notes=None,  # N texts shown with the queries
     probability=None,  # callable: distances -> probabilities; without it distances are shown
-    k:int=5,           # hits shown per query
-    **options,         # of `show_hits`
-)->Figure:
+    k: int = 5,  # hits shown per query
+    **options,  # of `show_hits`
+) -> Figure:
     "Each query in a row with its `k` nearest candidates."
-    labels = np.asarray(labels); theirs = labels if candidate_labels is None else np.asarray(candidate_labels); pictures = images if candidate_images is None else candidate_images
-    queries = [dict(image=images[i], label=labels[i], **({} if notes is None else {'note': notes[i]})) for i in rows]
+    labels = np.asarray(labels)
+    theirs = labels if candidate_labels is None else np.asarray(candidate_labels)
+    pictures = images if candidate_images is None else candidate_images
+    queries = [
+        dict(image=images[i], label=labels[i], **({} if notes is None else {'note': notes[i]}))
+        for i in rows
+    ]
     near = [[j for j in np.argsort(d[i], kind='stable')[:k] if np.isfinite(d[i, j])] for i in rows]
-    hits = [[dict(image=pictures[j], label=theirs[j], distance=d[i, j], **({} if probability is None else {'probability': float(probability(d[i, [j]])[0])})) for j in n] for i, n in zip(rows, near)]
+    hits = [
+        [
+            dict(
+                image=pictures[j],
+                label=theirs[j],
+                distance=d[i, j],
+                **(
+                    {} if probability is None else {'probability': float(probability(d[i, [j]])[0])}
+                ),
+            )
+            for j in n
+        ]
+        for i, n in zip(rows, near)
+    ]
     return show_hits(queries, hits, k=k, **options)
 
 # %% ../nbs/11_plot.ipynb #18e0436c
 def show_alike(
-    queries,          # list of Q images (h, w)
-    ranked:Mapping[str, np.ndarray], # way of asking -> (Q, G) distances; infinite where a candidate does not count
-    images,           # the G candidates
-    places=None,      # (Q,) position of the candidate that shows the query's own place
-    notes=None,       # Q texts shown with the queries
-    k:int=5,          # hits shown for each
-    **options,        # of `show_hits`
-)->Figure:
+    queries,  # list of Q images (h, w)
+    ranked: Mapping[
+        str, np.ndarray
+    ],  # way of asking -> (Q, G) distances; infinite where a candidate does not count
+    images,  # the G candidates
+    places=None,  # (Q,) position of the candidate that shows the query's own place
+    notes=None,  # Q texts shown with the queries
+    k: int = 5,  # hits shown for each
+    **options,  # of `show_hits`
+) -> Figure:
     "Each query with its `k` nearest candidates, a row for every way of asking."
-    if not ranked: raise ValueError("expected at least one way of asking, got none")
+    if not ranked:
+        raise ValueError("expected at least one way of asking, got none")
     for way, d in ranked.items():
-        if np.shape(d) != (len(queries), len(images)): raise ValueError(f"expected distances of shape (queries, candidates) = {(len(queries), len(images))} for {way!r}, got {np.shape(d)}")
+        if np.shape(d) != (len(queries), len(images)):
+            raise ValueError(
+                f"expected distances of shape (queries, candidates) = {(len(queries), len(images))} for {way!r}, got {np.shape(d)}"
+            )
     asked, hits = [], []
     for i, image in enumerate(queries):
         for way, d in ranked.items():
             note = way if notes is None else f'{notes[i]}\n{way}'
-            asked.append(dict(image=image, note=note, label=None if places is None else 'this place'))
+            asked.append(
+                dict(image=image, note=note, label=None if places is None else 'this place')
+            )
             near = [j for j in np.argsort(d[i], kind='stable')[:k] if np.isfinite(d[i, j])]
             own = lambda j: 'this place' if places is not None and j == places[i] else None
             hits.append([dict(image=images[j], distance=d[i, j], label=own(j)) for j in near])
@@ -278,160 +495,287 @@ def show_alike(
 # %% ../nbs/11_plot.ipynb #3830473c
 _SCORES = ('macro_map', 'map', 'p_at_1', 'active_share', 'accuracy')
 
+
 def show_curves(
-    history,             # table or list of dicts: step, losses (names ending in loss), scores in [0, 1]; values may be missing at any step
-    scores:Sequence[str]=_SCORES, # names (or their ends, as in eval_macro_map) of the second panel
-    title:str='',
-)->Figure:
+    history,  # table or list of dicts: step, losses (names ending in loss), scores in [0, 1]; values may be missing at any step
+    scores: Sequence[
+        str
+    ] = _SCORES,  # names (or their ends, as in eval_macro_map) of the second panel
+    title: str = '',
+) -> Figure:
     "Losses and scores against training step, on two panels."
     table = pd.DataFrame(history)
-    if 'step' not in table or not len(table): raise ValueError(f"expected a history with the column step, got {list(table.columns)} in {len(table)} rows: pass the trainer's log_history")
-    named = lambda ends: [c for c in table if c != 'step' and any(str(c) == e or str(c).endswith(f'_{e}') for e in ends) and table[c].notna().any()]
+    if 'step' not in table or not len(table):
+        raise ValueError(
+            f"expected a history with the column step, got {list(table.columns)} in {len(table)} rows: pass the trainer's log_history"
+        )
+    named = lambda ends: [
+        c
+        for c in table
+        if c != 'step'
+        and any(str(c) == e or str(c).endswith(f'_{e}') for e in ends)
+        and table[c].notna().any()
+    ]
     panels = [(named(['loss']), 'loss'), (named(scores), 'score (0 to 1)')]
-    if not any(cols for cols, _ in panels): raise ValueError(f"the history has neither a loss nor one of {list(scores)}: {list(table.columns)}")
+    if not any(cols for cols, _ in panels):
+        raise ValueError(
+            f"the history has neither a loss nor one of {list(scores)}: {list(table.columns)}"
+        )
     panels = [p for p in panels if p[0]]
-    fig, axs = plt.subplots(1, len(panels), figsize=(4.4*len(panels), 2.9), squeeze=False, layout='constrained')
+    fig, axs = plt.subplots(
+        1, len(panels), figsize=(4.4 * len(panels), 2.9), squeeze=False, layout='constrained'
+    )
     for ax, (cols, name) in zip(axs[0], panels):
         for i, c in enumerate(cols):
             d = table[['step', c]].dropna().astype(float).sort_values('step')
-            ax.plot(d['step'], d[c], color=COLORS[i % len(COLORS)], ls=('-', '--', ':', '-.')[i % 4], marker='o' if len(d) < 20 else '', ms=4, label=str(c).replace('_', ' '))
-        ax.set(xlabel='training step', ylabel=name); ax.legend(fontsize=8); ax.grid(alpha=.3)
+            ax.plot(
+                d['step'],
+                d[c],
+                color=COLORS[i % len(COLORS)],
+                ls=('-', '--', ':', '-.')[i % 4],
+                marker='o' if len(d) < 20 else '',
+                ms=4,
+                label=str(c).replace('_', ' '),
+            )
+        ax.set(xlabel='training step', ylabel=name)
+        ax.legend(fontsize=8)
+        ax.grid(alpha=0.3)
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        if name != 'loss': ax.set_ylim(-.02, 1.02)
-    if title: fig.suptitle(title)
+        if name != 'loss':
+            ax.set_ylim(-0.02, 1.02)
+    if title:
+        fig.suptitle(title)
     return fig
 
 # %% ../nbs/11_plot.ipynb #4f9a7b97
 def show_reconstruction(
-    images:np.ndarray, # (N, 1, H, W) scaled windows
-    masked:np.ndarray, # (N, 1, H, W); NaN where hidden
-    drawn:np.ndarray,  # (N, 1, H, W)
-    title:str='',
-)->Figure:
+    images: np.ndarray,  # (N, 1, H, W) scaled windows
+    masked: np.ndarray,  # (N, 1, H, W); NaN where hidden
+    drawn: np.ndarray,  # (N, 1, H, W)
+    title: str = '',
+) -> Figure:
     "Three rows: input, visible patches, reconstruction."
     rows = [np.asarray(r) for r in (images, masked, drawn)]
-    if len({r.shape for r in rows}) != 1 or rows[0].ndim != 4: raise ValueError(f"expected three batches (N, 1, H, W) of one shape, got {[r.shape for r in rows]}")
-    fig, axs = plt.subplots(3, len(rows[0]), figsize=(1.35*len(rows[0]), 4.2), squeeze=False, layout='constrained')
+    if len({r.shape for r in rows}) != 1 or rows[0].ndim != 4:
+        raise ValueError(
+            f"expected three batches (N, 1, H, W) of one shape, got {[r.shape for r in rows]}"
+        )
+    fig, axs = plt.subplots(
+        3, len(rows[0]), figsize=(1.35 * len(rows[0]), 4.2), squeeze=False, layout='constrained'
+    )
     lim = np.nanpercentile(np.abs(rows[0]), 99)
     for axes, row, name in zip(axs, rows, ('input', 'visible', 'drawn')):
-        for ax, im in zip(axes, row): ax.imshow(im[0], cmap='gray', vmin=-lim, vmax=lim); ax.set(xticks=[], yticks=[], facecolor='#cfe3f5')
+        for ax, im in zip(axes, row):
+            ax.imshow(im[0], cmap='gray', vmin=-lim, vmax=lim)
+            ax.set(xticks=[], yticks=[], facecolor='#cfe3f5')
         axes[0].set_ylabel(name)
-    if title: fig.suptitle(title)
+    if title:
+        fig.suptitle(title)
     return fig
 
 # %% ../nbs/11_plot.ipynb #921d0b61
 def show_confusion(
-    matrix:np.ndarray,     # (C, C) shares; row = class of the query, column = class of its neighbours; NaN where there was no query
-    classes:Sequence[str], # (C,) names
-    title:str='',
-    ax:Axes=None,          # draw here instead of into a new figure
-)->Figure:
+    matrix: np.ndarray,  # (C, C) shares; row = class of the query, column = class of its neighbours; NaN where there was no query
+    classes: Sequence[str],  # (C,) names
+    title: str = '',
+    ax: Axes = None,  # draw here instead of into a new figure
+) -> Figure:
     "Which classes are retrieved for which."
     matrix, names = np.asarray(matrix, dtype=float), [str(c).replace('_', ' ') for c in classes]
-    if matrix.shape != (len(names),)*2: raise ValueError(f"expected a matrix ({len(names)}, {len(names)}) for {len(names)} classes, got {matrix.shape}")
-    fig, ax = _axes(ax, (1.8 + .62*len(names), 1.3 + .55*len(names)))
+    if matrix.shape != (len(names),) * 2:
+        raise ValueError(
+            f"expected a matrix ({len(names)}, {len(names)}) for {len(names)} classes, got {matrix.shape}"
+        )
+    fig, ax = _axes(ax, (1.8 + 0.62 * len(names), 1.3 + 0.55 * len(names)))
     cmap = plt.get_cmap('Blues').with_extremes(bad='0.92')
     ax.imshow(np.ma.masked_invalid(matrix), cmap=cmap, vmin=0, vmax=1)
     for i, j in np.ndindex(matrix.shape):
         v = matrix[i, j]
-        ax.text(j, i, '–' if np.isnan(v) else f'{v:.2f}'.lstrip('0') if v < 1 else '1', ha='center', va='center', fontsize=8, color='w' if v > .6 else 'k')
+        ax.text(
+            j,
+            i,
+            '–' if np.isnan(v) else f'{v:.2f}'.lstrip('0') if v < 1 else '1',
+            ha='center',
+            va='center',
+            fontsize=8,
+            color='w' if v > 0.6 else 'k',
+        )
     at = range(len(names))
-    ax.set(xticks=at, yticks=at, yticklabels=names, xlabel='class of the neighbours (share)', ylabel='class of the query')
+    ax.set(
+        xticks=at,
+        yticks=at,
+        yticklabels=names,
+        xlabel='class of the neighbours (share)',
+        ylabel='class of the query',
+    )
     ax.set_xticks(at, names, rotation=40, ha='right', rotation_mode='anchor')
-    if title: ax.set_title(title)
+    if title:
+        ax.set_title(title)
     return fig
 
-def _interval_name(summaries)->str:
+
+def _interval_name(summaries) -> str:
     "What the intervals of summaries are over, where they say it."
     over = {s['intervals']['over'] for s in summaries.values() if s.get('intervals')}
-    return f"95 % interval over {' or '.join(f'{o}s' for o in sorted(over))}" if over else '95 % interval'
+    return (
+        f"95 % interval over {' or '.join(f'{o}s' for o in sorted(over))}"
+        if over
+        else '95 % interval'
+    )
+
 
 def show_metrics(
-    summaries:Mapping[str, dict], # method -> summary of `evaluate.summarise` or `evaluate.evaluate_embeddings`
-    metric:str='macro_map',       # a figure of the summaries
-    title:str='',
-    ax:Axes=None,                 # draw here instead of into a new figure
-)->Figure:
+    summaries: Mapping[
+        str, dict
+    ],  # method -> summary of `evaluate.summarise` or `evaluate.evaluate_embeddings`
+    metric: str = 'macro_map',  # a figure of the summaries
+    title: str = '',
+    ax: Axes = None,  # draw here instead of into a new figure
+) -> Figure:
     "A bar per method with its 95 % interval; the dashed line is what a random ranking scores, where the summaries know it."
-    if not summaries: raise ValueError("expected at least one summary, got none")
-    if lacking := [n for n, s in summaries.items() if metric not in s]: raise ValueError(f"no {metric!r} in the summary of {lacking}")
-    fig, ax = _axes(ax, (6, 1. + .36*len(summaries)))
+    if not summaries:
+        raise ValueError("expected at least one summary, got none")
+    if lacking := [n for n, s in summaries.items() if metric not in s]:
+        raise ValueError(f"no {metric!r} in the summary of {lacking}")
+    fig, ax = _axes(ax, (6, 1.0 + 0.36 * len(summaries)))
     for y, (name, s) in enumerate(summaries.items()):
-        if s[metric] is None: ax.text(.01, y, 'no query could be scored', va='center', fontsize=8); continue
-        ax.barh(y, s[metric], .62, color=COLORS[0] if y == 0 else COLORS[4])
-        lo, hi = s.get(f'{metric}_ci') or (s[metric],)*2
+        if s[metric] is None:
+            ax.text(0.01, y, 'no query could be scored', va='center', fontsize=8)
+            continue
+        ax.barh(y, s[metric], 0.62, color=COLORS[0] if y == 0 else COLORS[4])
+        lo, hi = s.get(f'{metric}_ci') or (s[metric],) * 2
         ax.plot([lo, hi], [y, y], color='k', lw=1.6, marker='|', ms=7)
-        ax.text(max(hi, s[metric]) + .015, y, f'{s[metric]:.2f}', va='center', fontsize=9)
-    chance = {round(c[metric], 3) for s in summaries.values() if (c := s.get('chance')) and _known(c.get(metric))}
-    for c in chance: ax.axvline(c, color=WRONG, ls='--', lw=1.3, label=f'chance {c:.2f}')
-    ax.set(yticks=range(len(summaries)), yticklabels=list(summaries), xlim=(0, 1.08), ylim=(len(summaries) - .5, -.5),
-           xlabel=f"{metric.replace('_', ' ').replace('map', 'mAP').replace('mrr', 'MRR')} ({_interval_name(summaries)})")
-    if chance: ax.legend(fontsize=8, loc='lower right')
-    if title: ax.set_title(title)
+        ax.text(max(hi, s[metric]) + 0.015, y, f'{s[metric]:.2f}', va='center', fontsize=9)
+    chance = {
+        round(c[metric], 3)
+        for s in summaries.values()
+        if (c := s.get('chance')) and _known(c.get(metric))
+    }
+    for c in chance:
+        ax.axvline(c, color=WRONG, ls='--', lw=1.3, label=f'chance {c:.2f}')
+    ax.set(
+        yticks=range(len(summaries)),
+        yticklabels=list(summaries),
+        xlim=(0, 1.08),
+        ylim=(len(summaries) - 0.5, -0.5),
+        xlabel=f"{metric.replace('_', ' ').replace('map', 'mAP').replace('mrr', 'MRR')} ({_interval_name(summaries)})",
+    )
+    if chance:
+        ax.legend(fontsize=8, loc='lower right')
+    if title:
+        ax.set_title(title)
     return fig
 
 # %% ../nbs/11_plot.ipynb #66d9d21b
 def show_confidence(
-    promise:Mapping[str, Sequence], # reliability: (mean probability, share right, number); risk_coverage: (coverage, risk); perhaps error
-    title:str='',
-)->Figure:
+    promise: Mapping[
+        str, Sequence
+    ],  # reliability: (mean probability, share right, number); risk_coverage: (coverage, risk); perhaps error
+    title: str = '',
+) -> Figure:
     "Two panels: stated probability against the share that was right (dots as large as they are many), and risk against coverage."
     for k in ('reliability', 'risk_coverage'):
-        if k not in promise: raise ValueError(f"expected curves reliability and risk_coverage, got {list(promise)}")
+        if k not in promise:
+            raise ValueError(f"expected curves reliability and risk_coverage, got {list(promise)}")
     fig, (a, b) = plt.subplots(1, 2, figsize=(8, 3.2), layout='constrained')
     p, right, n = (np.asarray(v, float) for v in promise['reliability'])
-    a.plot([0, 1], [0, 1], color='0.7', lw=1); a.plot(p, right, color=COLORS[0], lw=1); a.scatter(p, right, 12 + 120*n/n.max(), color=COLORS[0])
-    a.set(xlim=(0, 1), ylim=(0, 1), xlabel='stated probability', ylabel='share that was right', aspect='equal')
-    if 'error' in promise: a.set_title(f"calibration error {promise['error']:.3f}", fontsize=10)
-    b.plot(*promise['risk_coverage'], color=COLORS[0]); b.set(xlim=(0, 1), ylim=(0, 1), xlabel='share of hits shown, most probable first', ylabel='share of them wrong')
-    if title: fig.suptitle(title)
+    a.plot([0, 1], [0, 1], color='0.7', lw=1)
+    a.plot(p, right, color=COLORS[0], lw=1)
+    a.scatter(p, right, 12 + 120 * n / n.max(), color=COLORS[0])
+    a.set(
+        xlim=(0, 1),
+        ylim=(0, 1),
+        xlabel='stated probability',
+        ylabel='share that was right',
+        aspect='equal',
+    )
+    if 'error' in promise:
+        a.set_title(f"calibration error {promise['error']:.3f}", fontsize=10)
+    b.plot(*promise['risk_coverage'], color=COLORS[0])
+    b.set(
+        xlim=(0, 1),
+        ylim=(0, 1),
+        xlabel='share of hits shown, most probable first',
+        ylabel='share of them wrong',
+    )
+    if title:
+        fig.suptitle(title)
     return fig
 
 # %% ../nbs/11_plot.ipynb #8a4021c3
 def show_map(
-    hits,                # table or dicts: x, y in m; may have probability, rank; rows without x or y are left out and counted
-    query=None,          # dict or (x, y) of the query, m
-    outline:np.ndarray=None, # (N, 2) corners of the survey, m
-    title:str='',
-    ax:Axes=None,        # draw here instead of into a new figure
-)->Figure:
+    hits,  # table or dicts: x, y in m; may have probability, rank; rows without x or y are left out and counted
+    query=None,  # dict or (x, y) of the query, m
+    outline: np.ndarray = None,  # (N, 2) corners of the survey, m
+    title: str = '',
+    ax: Axes = None,  # draw here instead of into a new figure
+) -> Figure:
     "Hits on a map, coloured by probability, numbered by rank."
     table = pd.DataFrame(_records(hits))
-    if not {'x', 'y'} <= set(table): raise ValueError(f"expected hits with x and y in m, got the columns {list(table.columns)}: the source has no coordinates")
+    if not {'x', 'y'} <= set(table):
+        raise ValueError(
+            f"expected hits with x and y in m, got the columns {list(table.columns)}: the source has no coordinates"
+        )
     lost = table['x'].isna() | table['y'].isna()
     table = table[~lost]
     fig, ax = _axes(ax, (5.6, 4.6))
     if outline is not None:
         corners = np.asarray(outline, dtype=float)
         ax.fill(*corners.T, fc='0.95', ec='0.5', lw=1, zorder=0)
-    p = table['probability'].astype(float) if 'probability' in table and table['probability'].notna().any() else None
+    p = (
+        table['probability'].astype(float)
+        if 'probability' in table and table['probability'].notna().any()
+        else None
+    )
     x, y = table['x'].astype(float), table['y'].astype(float)
-    points = ax.scatter(x, y, s=55, c=COLORS[0] if p is None else p, cmap=None if p is None else 'viridis', vmin=None if p is None else 0,
-                        vmax=None if p is None else 1, edgecolors='k', linewidths=.7, zorder=3, label='hit')
-    if p is not None: fig.colorbar(points, ax=ax, label='probability of the same class', fraction=.046, pad=.03)
+    points = ax.scatter(
+        x,
+        y,
+        s=55,
+        c=COLORS[0] if p is None else p,
+        cmap=None if p is None else 'viridis',
+        vmin=None if p is None else 0,
+        vmax=None if p is None else 1,
+        edgecolors='k',
+        linewidths=0.7,
+        zorder=3,
+        label='hit',
+    )
+    if p is not None:
+        fig.colorbar(points, ax=ax, label='probability of the same class', fraction=0.046, pad=0.03)
     if 'rank' in table and len(table) <= 30:
-        for r, a, b in zip(table['rank'], x, y): ax.annotate(f'{int(r)}', (a, b), xytext=(6, 4), textcoords='offset points', fontsize=8)
+        for r, a, b in zip(table['rank'], x, y):
+            ax.annotate(f'{int(r)}', (a, b), xytext=(6, 4), textcoords='offset points', fontsize=8)
     if query is not None:
         qx, qy = (query['x'], query['y']) if isinstance(query, Mapping) else query
         ax.plot([qx], [qy], marker='*', ms=15, ls='', color=WRONG, mec='k', zorder=4, label='query')
         ax.legend(fontsize=8, loc='best')
-    ax.set(xlabel='x (m)', ylabel='y (m)'); ax.set_aspect('equal', adjustable='datalim'); ax.ticklabel_format(useOffset=False, style='plain')
-    ax.margins(.08); ax.xaxis.set_major_locator(MaxNLocator(4)); ax.tick_params(labelsize=8)
+    ax.set(xlabel='x (m)', ylabel='y (m)')
+    ax.set_aspect('equal', adjustable='datalim')
+    ax.ticklabel_format(useOffset=False, style='plain')
+    ax.margins(0.08)
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.tick_params(labelsize=8)
     note = f'{lost.sum()} of {len(lost)} without coordinates' if lost.any() else ''
-    if title or note: ax.set_title(' · '.join(t for t in (title, note) if t), fontsize=10)
+    if title or note:
+        ax.set_title(' · '.join(t for t in (title, note) if t), fontsize=10)
     return fig
 
 # %% ../nbs/11_plot.ipynb #5fc23100
 def save_figure(
-    fig:Figure,      # any of the above
-    path:str|Path,   # PNG file; its folder is made
-    dpi:int=100,     # dots per inch
-)->Path: # of the file
+    fig: Figure,  # any of the above
+    path: str | Path,  # PNG file; its folder is made
+    dpi: int = 100,  # dots per inch
+) -> Path:  # of the file
     "Save a figure as PNG and close it."
     path = Path(path)
-    if path.suffix.lower() != '.png': raise ValueError(f"expected a path ending in .png, got {path.name!r}")
+    if path.suffix.lower() != '.png':
+        raise ValueError(f"expected a path ending in .png, got {path.name!r}")
     try:
-        with writing(path): path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as new: fig.savefig(new, format='png', dpi=dpi, metadata={'Software': None})
-    finally: plt.close(fig)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as new:
+            fig.savefig(new, format='png', dpi=dpi, metadata={'Software': None})
+    finally:
+        plt.close(fig)
     return path

@@ -19,41 +19,60 @@ __all__ = ['PRECISIONS', 'GAIN', 'FEW', 'PrecisionError', 'processor', 'measure'
 # %% ../nbs/03b_precision.ipynb #f6e80955
 PRECISIONS = ('auto', 'fp32', 'fp16', 'bf16')
 
+
 class PrecisionError(ValueError):
     "A precision that does not exist; the message lists those that do."
 
+
 _FLAGS = ('avx2', 'avx512f', 'avx512_bf16', 'amx_bf16', 'bf16', 'svebf16')
 
-def processor()->dict: # model, flags, torch, limit
+
+def processor() -> dict:  # model, flags, torch, limit
     "What the speed of a precision depends on."
-    try: text = Path('/proc/cpuinfo').read_text(encoding='utf-8', errors='replace')
-    except OSError: text = ''                                            # not Linux
+    try:
+        text = Path('/proc/cpuinfo').read_text(encoding='utf-8', errors='replace')
+    except OSError:
+        text = ''  # not Linux
     facts = [line.partition(':') for line in text.splitlines()]
     values = {name.strip().lower(): value.strip() for name, _, value in facts}
     flags = (values.get('flags') or values.get('features') or '').split()
-    return dict(model=values.get('model name') or platform.processor() or platform.machine(),
-                flags=[f for f in _FLAGS if f in flags], torch=torch.__version__,
-                limit=os.environ.get('ONEDNN_MAX_CPU_ISA', ''))
+    return dict(
+        model=values.get('model name') or platform.processor() or platform.machine(),
+        flags=[f for f in _FLAGS if f in flags],
+        torch=torch.__version__,
+        limit=os.environ.get('ONEDNN_MAX_CPU_ISA', ''),
+    )
 
 # %% ../nbs/03b_precision.ipynb #705e2915
-GAIN = 1.3 # times as fast that bf16 has to be
-_FIRST = ((32, 3.), (96, 1.5)) # side of a single window in pixels; times as slow that bf16 is emulated, and no more measured
+GAIN = 1.3  # times as fast that bf16 has to be
+_FIRST = (
+    (32, 3.0),
+    (96, 1.5),
+)  # side of a single window in pixels; times as slow that bf16 is emulated, and no more measured
+
 
 def _network():
     "Layers like those of the bundled encoder: (B, 1, H, W) -> (B, 384)."
     stem = [nn.Conv2d(1, 24, 7, 2, 3), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
     widths = (24, 48, 96, 192, 384)
     pairs = list(zip(widths, widths[1:], (1, 2, 2, 2)))
-    stages = [m for a, b, step in pairs for m in (nn.Conv2d(a, b, 3, step, 1), nn.ReLU(), nn.Conv2d(b, b, 3, 1, 1), nn.ReLU())]
+    stages = [
+        m
+        for a, b, step in pairs
+        for m in (nn.Conv2d(a, b, 3, step, 1), nn.ReLU(), nn.Conv2d(b, b, 3, 1, 1), nn.ReLU())
+    ]
     return nn.Sequential(*stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(384, 384))
+
 
 def _embedding_seconds(networks, x, name):
     "Seconds of one forward pass in a precision."
     network = networks[name]
     x = x.to(next(network.parameters()).dtype)
     start = time.process_time()
-    with torch.inference_mode(): network(x)
+    with torch.inference_mode():
+        network(x)
     return time.process_time() - start
+
 
 def _training_seconds(networks, x, name):
     "Seconds of one forward and backward pass in a precision."
@@ -63,14 +82,17 @@ def _training_seconds(networks, x, name):
     loss.backward()
     return time.process_time() - start
 
+
 def _best(once, rounds):
     "Least seconds in each precision, by turns, after one round to warm up."
     best = {'fp32': math.inf, 'bf16': math.inf}
     for k in range(rounds + 1):
         for name in best:
             seconds = once(name)
-            if k: best[name] = min(best[name], seconds)
+            if k:
+                best[name] = min(best[name], seconds)
     return best
+
 
 def _draw(training):
     "A network in both precisions, first looks, and windows to measure with."
@@ -81,109 +103,143 @@ def _draw(training):
         windows = torch.randn(16 if training else 8, 1, 96, 96)
     return {'fp32': single, 'bf16': deepcopy(single).to(torch.bfloat16)}, first, windows
 
+
 def _compare(training):
     "Least seconds in each precision; where bf16 is emulated, of the first looks only."
     networks, first, windows = _draw(training)
     for x, most in first:
         best = _best(lambda name: _embedding_seconds(networks, x, name), 3)
-        if best['bf16'] > most*best['fp32']: return best
+        if best['bf16'] > most * best['fp32']:
+            return best
     once = _training_seconds if training else _embedding_seconds
     return _best(lambda name: once(networks, windows, name), 2 if training else 3)
 
+
 def measure(
-    training:bool=False, # forward and backward under autocast; else forward with weights that are cast
-)->dict: # fp32, bf16: seconds of one processor core; measured: date
+    training: bool = False,  # forward and backward under autocast; else forward with weights that are cast
+) -> dict:  # fp32, bf16: seconds of one processor core; measured: date
     "Time a small network on one core of this processor in both precisions."
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)                                             # several would wait for each other on a busy machine
-    try: return _compare(training) | {'measured': date.today().isoformat()}
-    finally: torch.set_num_threads(threads)
+    torch.set_num_threads(1)  # several would wait for each other on a busy machine
+    try:
+        return _compare(training) | {'measured': date.today().isoformat()}
+    finally:
+        torch.set_num_threads(threads)
 
 # %% ../nbs/03b_precision.ipynb #879ae74f
 def _file(use, facts):
     "Where the measurement for a processor is kept; None without a home."
     given = os.environ.get('XDG_CACHE_HOME', '')
-    try: root = Path(given) if os.path.isabs(given) else Path.home()/'.cache'
-    except RuntimeError: return None                                     # nobody's home is known
+    try:
+        root = Path(given) if os.path.isabs(given) else Path.home() / '.cache'
+    except RuntimeError:
+        return None  # nobody's home is known
     key = hashlib.sha256(json.dumps([use, facts], sort_keys=True).encode()).hexdigest()[:16]
-    return root/'reflection_connection'/f'precision-{key}.json'
+    return root / 'reflection_connection' / f'precision-{key}.json'
+
 
 def _kept(path):
     "What was measured before, or None."
-    try: found = read_json(path)
-    except FileError: return None                                        # none yet, or damaged: it is measured
+    try:
+        found = read_json(path)
+    except FileError:
+        return None  # none yet, or damaged: it is measured
     seconds = [found.get(name) for name in ('fp32', 'bf16')]
     whole = all(type(s) is float and 0 < s < math.inf for s in seconds)
     return found if whole and isinstance(found.get('measured'), str) else None
 
+
 def _measured_and_kept(path, use, facts):
     "Measure, and keep it, unless another process has just done so."
-    with locked(path, wait=10.):
-        if found := _kept(path): return found
+    with locked(path, wait=10.0):
+        if found := _kept(path):
+            return found
         found = measure(use == 'training')
         write_json(path, found | {'use': use, 'processor': facts}, checked=True)
     return found
 
-_known = {} # use -> seconds, in this process
+
+_known = {}  # use -> seconds, in this process
+
 
 def speed(
-    training:bool=False, # of a training step; else of embedding
-)->dict: # fp32, bf16: seconds; measured: date
+    training: bool = False,  # of a training step; else of embedding
+) -> dict:  # fp32, bf16: seconds; measured: date
     "Seconds in both precisions on this processor, measured the first time it is asked for."
     use = 'training' if training else 'embedding'
-    if use not in _known: _known[use] = _read_or_measured(use, processor())
+    if use not in _known:
+        _known[use] = _read_or_measured(use, processor())
     return _known[use]
+
 
 def _read_or_measured(use, facts):
     "The measurement that is kept, or a new one."
     path = _file(use, facts)
-    if path is None: return measure(use == 'training')
-    if found := _kept(path): return found
-    try: return _measured_and_kept(path, use, facts)
-    except FileError as e:                                               # no room, no permission
+    if path is None:
+        return measure(use == 'training')
+    if found := _kept(path):
+        return found
+    try:
+        return _measured_and_kept(path, use, facts)
+    except FileError as e:  # no room, no permission
         event('precision.unkept', path=str(path), why=str(e))
         return measure(use == 'training')
 
 # %% ../nbs/03b_precision.ipynb #4f181966
-FEW = 256 # windows that are embedded in fp32 on a processor: casting weights does not pay
+FEW = 256  # windows that are embedded in fp32 on a processor: casting weights does not pay
 _told = set()
+
 
 def _tell(line):
     "Print a line once in a process; of several processes the first one speaks."
-    if line in _told or int(os.environ.get('RANK', 0)): return
+    if line in _told or int(os.environ.get('RANK', 0)):
+        return
     _told.add(line)
     print(line, flush=True)
+
 
 def _by_speed(training, tell):
     "fp32 or bf16 on a processor, by measurement."
     found, use = speed(training), 'training' if training else 'embedding'
-    gain = found['fp32']/found['bf16']
+    gain = found['fp32'] / found['bf16']
     name = 'bf16' if gain >= GAIN else 'fp32'
-    compared = f'{gain:.3g} times as fast as fp32' if gain >= 1 else f'{1/gain:.3g} times as long as fp32'
+    compared = (
+        f'{gain:.3g} times as fast as fp32'
+        if gain >= 1
+        else f'{1 / gain:.3g} times as long as fp32'
+    )
     verb = '' if name == 'bf16' else 'bf16 is only ' if gain >= 1 else 'bf16 takes '
-    if tell: _tell(f"precision of {use}: {name} ({verb}{compared} here, measured {found['measured']})")
-    event('precision.chosen', use=use, precision=name, gain=round(gain, 2), measured=found['measured'])
+    if tell:
+        _tell(f"precision of {use}: {name} ({verb}{compared} here, measured {found['measured']})")
+    event(
+        'precision.chosen', use=use, precision=name, gain=round(gain, 2), measured=found['measured']
+    )
     return name
+
 
 def _auto(device, training, windows, tell):
     "What 'auto' means on a device."
     if device.type == 'cuda':
         return 'fp16' if not training else 'bf16' if torch.cuda.is_bf16_supported() else 'fp16'
-    if device.type != 'cpu' or (windows is not None and windows < FEW): return 'fp32'
+    if device.type != 'cpu' or (windows is not None and windows < FEW):
+        return 'fp32'
     return _by_speed(training, tell)
 
+
 def pick_precision(
-    want:str='auto', # one of `PRECISIONS`
-    device='cpu', # where it is computed
-    training:bool=False, # a training; else embedding
-    windows:int=None, # to be embedded, where that is known
-    error:type=PrecisionError, # raised for anything that is no precision
-    tell:bool=True, # say, once in a process, what was chosen by measurement
-)->str: # 'fp32', 'fp16' or 'bf16'
+    want: str = 'auto',  # one of `PRECISIONS`
+    device='cpu',  # where it is computed
+    training: bool = False,  # a training; else embedding
+    windows: int = None,  # to be embedded, where that is known
+    error: type = PrecisionError,  # raised for anything that is no precision
+    tell: bool = True,  # say, once in a process, what was chosen by measurement
+) -> str:  # 'fp32', 'fp16' or 'bf16'
     "The precision to compute in: what is wanted, else what REFCON_PRECISION says, else what is fast on the device."
     choices, forced = ', '.join(PRECISIONS), os.environ.get('REFCON_PRECISION') or 'auto'
-    if want not in PRECISIONS: raise error(f"precision is {want!r}: expected one of {choices}")
-    if want != 'auto': return want
+    if want not in PRECISIONS:
+        raise error(f"precision is {want!r}: expected one of {choices}")
+    if want != 'auto':
+        return want
     if forced not in PRECISIONS:
         raise error(f"REFCON_PRECISION in the environment is {forced!r}: expected one of {choices}")
     return forced if forced != 'auto' else _auto(torch.device(device), training, windows, tell)
@@ -191,12 +247,16 @@ def pick_precision(
 # %% ../nbs/03b_precision.ipynb #26297100
 @contextmanager
 def forced(
-    name:str, # one of `PRECISIONS`; 'auto' leaves everything as it is
+    name: str,  # one of `PRECISIONS`; 'auto' leaves everything as it is
 ):
     "While it lasts, `auto` means this precision, also in processes that are started meanwhile."
     before = os.environ.get('REFCON_PRECISION')
-    if name != 'auto': os.environ['REFCON_PRECISION'] = name
-    try: yield
+    if name != 'auto':
+        os.environ['REFCON_PRECISION'] = name
+    try:
+        yield
     finally:
-        if before is None: os.environ.pop('REFCON_PRECISION', None)
-        else: os.environ['REFCON_PRECISION'] = before
+        if before is None:
+            os.environ.pop('REFCON_PRECISION', None)
+        else:
+            os.environ['REFCON_PRECISION'] = before

@@ -18,7 +18,19 @@ from transformers.models.vit_mae.modeling_vit_mae import ViTMAEModelOutput
 from .augment import LEVELS, Augment
 from .corpus import Corpus
 from .encoder import Encoder, EncoderModule, backbone_tokens
-from .train import PRECISIONS, LoopTrainer, TrainError, arguments, each_alone, fit, gather_rows, largest, several, total, world_size
+from reflection_connection.train import (
+    PRECISIONS,
+    LoopTrainer,
+    TrainError,
+    arguments,
+    each_alone,
+    fit,
+    gather_rows,
+    largest,
+    several,
+    total,
+    world_size,
+)
 from .windows import Recipe
 
 # %% auto #0
@@ -31,225 +43,381 @@ __all__ = ['OBJECTIVES', 'COLLAPSED', 'GROUP', 'PretrainConfig', 'small_corpus_r
 # %% ../nbs/05_pretrain.ipynb #127c8e48
 OBJECTIVES = ('mae', 'dinov2')
 
+
 @dataclass
 class PretrainConfig:
     "How to pretrain."
-    objective:str = 'dinov2' # 'mae' or 'dinov2'
-    steps:int = 300 # optimiser steps
-    batch:int = 64 # windows a step, over all processes; a multiple of 8 for each process
-    lr:float = 1e-3 # highest learning rate; published for a batch of 64: MAE 3.75e-5 over 800 epochs, DINOv2 1e-3
-    warmup:float = .1 # share of steps in which the learning rate rises; published: MAE 0.05, DINOv2 0.1
-    weight_decay:float = .05 # MAE; DINOv2 rises from 0.04 to 0.4
-    augment:str = 'light' # after cropping, see augment.LEVELS
-    scale:tuple = (.32, 1.) # area of a MAE window's or global view's crop; published: MAE 0.2 to 1, DINOv2 0.32 to 1
-    mask:str = 'random' # MAE: 'random' patches or whole 'trace' columns
-    mask_ratio:float = .75 # MAE: share of patches hidden
-    normalise:bool = True # MAE: predict each patch less its mean, over its standard deviation
-    decoder:tuple = (0, 0) # MAE: width and layers; 0 = by rule; published 512, 8
-    locals:int = 0 # DINOv2: local views beside the two global ones; published 8
-    local_scale:tuple = (.05, .32) # DINOv2: area of local views
-    prototypes:int = 0 # DINOv2: outputs of the head; published 65,536
-    assignment:str = 'sinkhorn' # DINOv2: 'sinkhorn' or 'centering'; published: centering by default, Sinkhorn in the large recipe
-    momentum:float = 0. # DINOv2: of the teacher at the start, rising to 1; 0 = by rule; published 0.992
-    student_temperature:float = .1
-    teacher_temperature:tuple = (.02, .02) # at the start, and after `teacher_warmup`; published 0.04 and 0.07
-    teacher_warmup:float = .3 # share of steps
-    ibot:float = 1. # weight of the loss on masked patches
-    koleo:float = .1 # weight of the spreading loss
-    freeze_last:float = .01 # share of steps in which the prototypes stay (published: one epoch of a hundred)
-    every:int = 50 # steps between log lines, checkpoints and validations
-    n_valid:int = 64 # validation windows
-    workers:int = 2 # processes that read windows
-    precision:str = 'auto' # see `train.PRECISIONS`
-    seed:int = 0
+
+    objective: str = 'dinov2'  # 'mae' or 'dinov2'
+    steps: int = 300  # optimiser steps
+    batch: int = 64  # windows a step, over all processes; a multiple of 8 for each process
+    lr: float = 1e-3  # highest learning rate; published for a batch of 64: MAE 3.75e-5 over 800 epochs, DINOv2 1e-3
+    warmup: float = (
+        0.1  # share of steps in which the learning rate rises; published: MAE 0.05, DINOv2 0.1
+    )
+    weight_decay: float = 0.05  # MAE; DINOv2 rises from 0.04 to 0.4
+    augment: str = 'light'  # after cropping, see augment.LEVELS
+    scale: tuple = (
+        0.32,
+        1.0,
+    )  # area of a MAE window's or global view's crop; published: MAE 0.2 to 1, DINOv2 0.32 to 1
+    mask: str = 'random'  # MAE: 'random' patches or whole 'trace' columns
+    mask_ratio: float = 0.75  # MAE: share of patches hidden
+    normalise: bool = True  # MAE: predict each patch less its mean, over its standard deviation
+    decoder: tuple = (0, 0)  # MAE: width and layers; 0 = by rule; published 512, 8
+    locals: int = 0  # DINOv2: local views beside the two global ones; published 8
+    local_scale: tuple = (0.05, 0.32)  # DINOv2: area of local views
+    prototypes: int = 0  # DINOv2: outputs of the head; published 65,536
+    assignment: str = 'sinkhorn'  # DINOv2: 'sinkhorn' or 'centering'; published: centering by default, Sinkhorn in the large recipe
+    momentum: float = (
+        0.0  # DINOv2: of the teacher at the start, rising to 1; 0 = by rule; published 0.992
+    )
+    student_temperature: float = 0.1
+    teacher_temperature: tuple = (
+        0.02,
+        0.02,
+    )  # at the start, and after `teacher_warmup`; published 0.04 and 0.07
+    teacher_warmup: float = 0.3  # share of steps
+    ibot: float = 1.0  # weight of the loss on masked patches
+    koleo: float = 0.1  # weight of the spreading loss
+    freeze_last: float = (
+        0.01  # share of steps in which the prototypes stay (published: one epoch of a hundred)
+    )
+    every: int = 50  # steps between log lines, checkpoints and validations
+    n_valid: int = 64  # validation windows
+    workers: int = 2  # processes that read windows
+    precision: str = 'auto'  # see `train.PRECISIONS`
+    seed: int = 0
 
     def __post_init__(self):
-        for name in ('scale', 'local_scale', 'decoder', 'teacher_temperature'): setattr(self, name, tuple(getattr(self, name)))
-        for name, legal in (('objective', OBJECTIVES), ('mask', ('random', 'trace')), ('assignment', ('centering', 'sinkhorn')), ('augment', LEVELS), ('precision', PRECISIONS)):
-            if getattr(self, name) not in legal: raise TrainError(f"{name} is {getattr(self, name)!r}: expected one of {', '.join(legal)}")
+        for name in ('scale', 'local_scale', 'decoder', 'teacher_temperature'):
+            setattr(self, name, tuple(getattr(self, name)))
+        for name, legal in (
+            ('objective', OBJECTIVES),
+            ('mask', ('random', 'trace')),
+            ('assignment', ('centering', 'sinkhorn')),
+            ('augment', LEVELS),
+            ('precision', PRECISIONS),
+        ):
+            if getattr(self, name) not in legal:
+                raise TrainError(
+                    f"{name} is {getattr(self, name)!r}: expected one of {', '.join(legal)}"
+                )
         for name in ('steps', 'batch', 'every', 'n_valid'):
-            if getattr(self, name) < 1: raise TrainError(f"{name} is {getattr(self, name)}: expected at least 1")
-        if not 0 < self.lr < float('inf'): raise TrainError(f"lr is {self.lr}: expected a number above 0")
-        if self.batch > 1 << 16: raise TrainError(f"batch is {self.batch:,}: expected at most {1 << 16:,} windows")
-        if not 0 < self.mask_ratio < 1: raise TrainError(f"mask_ratio is {self.mask_ratio}: expected a share between 0 and 1")
-        if not 0 <= self.momentum < 1: raise TrainError(f"momentum is {self.momentum}: expected a number from 0 up to, not including, 1")
-        if not min(self.student_temperature, *self.teacher_temperature) > 0: raise TrainError("temperatures must be above 0")
+            if getattr(self, name) < 1:
+                raise TrainError(f"{name} is {getattr(self, name)}: expected at least 1")
+        if not 0 < self.lr < float('inf'):
+            raise TrainError(f"lr is {self.lr}: expected a number above 0")
+        if self.batch > 1 << 16:
+            raise TrainError(f"batch is {self.batch:,}: expected at most {1 << 16:,} windows")
+        if not 0 < self.mask_ratio < 1:
+            raise TrainError(f"mask_ratio is {self.mask_ratio}: expected a share between 0 and 1")
+        if not 0 <= self.momentum < 1:
+            raise TrainError(
+                f"momentum is {self.momentum}: expected a number from 0 up to, not including, 1"
+            )
+        if not min(self.student_temperature, *self.teacher_temperature) > 0:
+            raise TrainError("temperatures must be above 0")
         for lo, hi in (self.scale, self.local_scale):
-            if not 0 < lo <= hi <= 1: raise TrainError(f"crops of {lo} to {hi} of a window: expected 0 < lowest <= highest <= 1")
+            if not 0 < lo <= hi <= 1:
+                raise TrainError(
+                    f"crops of {lo} to {hi} of a window: expected 0 < lowest <= highest <= 1"
+                )
 
 # %% ../nbs/05_pretrain.ipynb #bc1027f9
 def small_corpus_rules(
-    config:PretrainConfig,
-    n_windows:int, # windows that fit side by side into the corpus
-    size:int, # side of a global view, pixels
-    patch:int, # side of a patch, pixels
-    width:int, # of the backbone
-)->dict: # batch, momentum, prototypes, locals, local_size, head, decoder
+    config: PretrainConfig,
+    n_windows: int,  # windows that fit side by side into the corpus
+    size: int,  # side of a global view, pixels
+    patch: int,  # side of a patch, pixels
+    width: int,  # of the backbone
+) -> dict:  # batch, momentum, prototypes, locals, local_size, head, decoder
     "What a 0 in the settings becomes."
-    prototypes = config.prototypes or int(min(65536, max(256, 2**math.floor(math.log2(max(n_windows/20, 1))))))
-    batch = min(config.batch, max(8, n_windows//8//8*8))
-    decoder = config.decoder[0] or max(64, width//2//32*32), config.decoder[1] or max(2, min(8, width//96))
-    return dict(batch=batch, momentum=config.momentum or min(.992, max(.9, 1 - 40/config.steps)), prototypes=prototypes, locals=config.locals or (8 if n_windows >= 100_000 else 4), local_size=max(2, round(size*3/7/patch))*patch,
-                head=(2048, 256) if prototypes >= 16384 else (512, 256), decoder=decoder)
+    prototypes = config.prototypes or int(
+        min(65536, max(256, 2 ** math.floor(math.log2(max(n_windows / 20, 1)))))
+    )
+    batch = min(config.batch, max(8, n_windows // 8 // 8 * 8))
+    decoder = (
+        config.decoder[0] or max(64, width // 2 // 32 * 32),
+        config.decoder[1] or max(2, min(8, width // 96)),
+    )
+    return dict(
+        batch=batch,
+        momentum=config.momentum or min(0.992, max(0.9, 1 - 40 / config.steps)),
+        prototypes=prototypes,
+        locals=config.locals or (8 if n_windows >= 100_000 else 4),
+        local_size=max(2, round(size * 3 / 7 / patch)) * patch,
+        head=(2048, 256) if prototypes >= 16384 else (512, 256),
+        decoder=decoder,
+    )
 
 # %% ../nbs/05_pretrain.ipynb #b4c9cbd6
 def mask_noise(
-    grid:tuple, # rows and columns of patches
-    rng:np.random.Generator,
-    kind:str='random', # 'random' patches or whole columns, 'trace'
-)->torch.Tensor: # (rows * columns,) float32 in row order; patches with the smallest values are kept
+    grid: tuple,  # rows and columns of patches
+    rng: np.random.Generator,
+    kind: str = 'random',  # 'random' patches or whole columns, 'trace'
+) -> (
+    torch.Tensor
+):  # (rows * columns,) float32 in row order; patches with the smallest values are kept
     "Noise whose order says which patches stay."
     rows, columns = grid
-    noise = rng.random((rows, columns)) if kind == 'random' else rng.permutation(columns)[None] + .5*rng.random((rows, columns))
+    noise = (
+        rng.random((rows, columns))
+        if kind == 'random'
+        else rng.permutation(columns)[None] + 0.5 * rng.random((rows, columns))
+    )
     return torch.from_numpy(noise.astype(np.float32).ravel())
 
+
 def n_kept(
-    grid:tuple, # rows and columns of patches
-    ratio:float, # share hidden
-    kind:str='random',
-)->int:
+    grid: tuple,  # rows and columns of patches
+    ratio: float,  # share hidden
+    kind: str = 'random',
+) -> int:
     "Patches that stay visible; whole columns for a trace mask."
     rows, columns = grid
-    n = rows*max(1, min(columns - 1, round(columns*(1 - ratio)))) if kind == 'trace' else int(rows*columns*(1 - ratio))
-    if not 0 < n < rows*columns: raise TrainError(f"hiding {ratio:.0%} of {rows} x {columns} patches leaves {n}: choose another mask_ratio or smaller patches")
+    n = (
+        rows * max(1, min(columns - 1, round(columns * (1 - ratio))))
+        if kind == 'trace'
+        else int(rows * columns * (1 - ratio))
+    )
+    if not 0 < n < rows * columns:
+        raise TrainError(
+            f"hiding {ratio:.0%} of {rows} x {columns} patches leaves {n}: choose another mask_ratio or smaller patches"
+        )
     return n
 
 # %% ../nbs/05_pretrain.ipynb #c775d1c2
 def block_mask(
-    grid:tuple, # rows and columns of patches
-    share:float, # of patches to hide, up to 0.5
-    rng:np.random.Generator,
-    smallest:int=4, # patches of a block
-    aspect:tuple=(.3, 3.3), # height over width
-)->np.ndarray: # (rows, columns) bool, True = hidden; at least one
+    grid: tuple,  # rows and columns of patches
+    share: float,  # of patches to hide, up to 0.5
+    rng: np.random.Generator,
+    smallest: int = 4,  # patches of a block
+    aspect: tuple = (0.3, 3.3),  # height over width
+) -> np.ndarray:  # (rows, columns) bool, True = hidden; at least one
     "Rectangles of hidden patches; never more than the share asks for."
-    if not 0 < share <= .5: raise TrainError(f"a share of {share}: expected above 0 and up to 0.5")
-    mask, target = np.zeros(grid, bool), max(1, int(share*grid[0]*grid[1]))
-    for _ in range(10*target):
+    if not 0 < share <= 0.5:
+        raise TrainError(f"a share of {share}: expected above 0 and up to 0.5")
+    mask, target = np.zeros(grid, bool), max(1, int(share * grid[0] * grid[1]))
+    for _ in range(10 * target):
         room = target - mask.sum()
-        if not room: break
-        area, ratio = rng.uniform(min(smallest, room), max(smallest, room)), np.exp(rng.uniform(*np.log(aspect)))
-        h, w = min(grid[0], max(1, round((area*ratio)**.5))), min(grid[1], max(1, round((area/ratio)**.5)))
+        if not room:
+            break
+        area, ratio = (
+            rng.uniform(min(smallest, room), max(smallest, room)),
+            np.exp(rng.uniform(*np.log(aspect))),
+        )
+        h, w = (
+            min(grid[0], max(1, round((area * ratio) ** 0.5))),
+            min(grid[1], max(1, round((area / ratio) ** 0.5))),
+        )
         top, left = rng.integers(grid[0] - h + 1), rng.integers(grid[1] - w + 1)
-        block = mask[top:top + h, left:left + w]
-        if 0 < block.size - block.sum() <= room: block[:] = True
-    if not mask.any(): mask[rng.integers(grid[0]), rng.integers(grid[1])] = True
+        block = mask[top : top + h, left : left + w]
+        if 0 < block.size - block.sum() <= room:
+            block[:] = True
+    if not mask.any():
+        mask[rng.integers(grid[0]), rng.integers(grid[1])] = True
     return mask
 
 # %% ../nbs/05_pretrain.ipynb #ac588cc7
 def _embeddings(backbone):
     "The modules that make tokens of pixels: (all embeddings, of patches)."
-    e = getattr(backbone, 'embeddings', None) or getattr(getattr(backbone, 'vision_model', None), 'embeddings', None)
+    e = getattr(backbone, 'embeddings', None) or getattr(
+        getattr(backbone, 'vision_model', None), 'embeddings', None
+    )
     patches = getattr(e, 'patch_embeddings', None) or getattr(e, 'patch_embedding', None)
-    if patches is None or hasattr(backbone.config, 'hidden_sizes'): raise TrainError(f"{backbone.config.model_type} has no sequence of patches: pretraining needs a ViT-like backbone (vit-…, vitmae-…, dinov2-…, clip-…)")
+    if patches is None or hasattr(backbone.config, 'hidden_sizes'):
+        raise TrainError(
+            f"{backbone.config.model_type} has no sequence of patches: pretraining needs a ViT-like backbone (vit-…, vitmae-…, dinov2-…, clip-…)"
+        )
     return e, patches
+
 
 @contextmanager
 def _hooked(module, change):
     handle = module.register_forward_hook(lambda m, args, out: change(out))
-    try: yield
-    finally: handle.remove()
+    try:
+        yield
+    finally:
+        handle.remove()
+
 
 def _blank(x, hidden, patch):
     "Zero the pixels of hidden patches: a convolutional stem looks over a patch's edge. x (B, 1, H, W), hidden (B, N)"
-    grid = hidden.view(len(x), 1, x.shape[-2]//patch, x.shape[-1]//patch)
-    return x.masked_fill(grid.repeat_interleave(patch, 2).repeat_interleave(patch, 3), 0.)
+    grid = hidden.view(len(x), 1, x.shape[-2] // patch, x.shape[-1] // patch)
+    return x.masked_fill(grid.repeat_interleave(patch, 2).repeat_interleave(patch, 3), 0.0)
+
 
 def masked_tokens(
-    backbone:nn.Module, # a ViT-like transformers model
-    x:torch.Tensor, # (B, 1, H, W)
-    mask:torch.Tensor, # (B, N) bool, True = replaced
-    token:torch.Tensor, # (D,) what to put there
-)->tuple: # (cls (B, D), patches (B, N, D))
+    backbone: nn.Module,  # a ViT-like transformers model
+    x: torch.Tensor,  # (B, 1, H, W)
+    mask: torch.Tensor,  # (B, N) bool, True = replaced
+    token: torch.Tensor,  # (D,) what to put there
+) -> tuple:  # (cls (B, D), patches (B, N, D))
     "Tokens of windows some of whose patches are replaced by a mask token before positions are added."
+
     def replace(out):
-        if out.ndim == 3: return torch.where(mask[..., None], token.to(out.dtype), out)
-        return torch.where(mask.view(len(out), 1, *out.shape[2:]), token.to(out.dtype).view(1, -1, 1, 1), out)      # CLIP: (B, D, rows, columns)
+        if out.ndim == 3:
+            return torch.where(mask[..., None], token.to(out.dtype), out)
+        return torch.where(
+            mask.view(len(out), 1, *out.shape[2:]), token.to(out.dtype).view(1, -1, 1, 1), out
+        )  # CLIP: (B, D, rows, columns)
+
     _, patches = _embeddings(backbone)
-    with _hooked(patches, replace): return backbone_tokens(backbone, _blank(x, mask, backbone.config.patch_size))
+    with _hooked(patches, replace):
+        return backbone_tokens(backbone, _blank(x, mask, backbone.config.patch_size))
+
 
 def visible_tokens(
-    backbone:nn.Module, # a ViT-like transformers model
-    x:torch.Tensor, # (B, 1, H, W)
-    kept:torch.Tensor, # (B, n) positions of visible patches
-)->tuple: # (cls (B, D), patches (B, n, D))
+    backbone: nn.Module,  # a ViT-like transformers model
+    x: torch.Tensor,  # (B, 1, H, W)
+    kept: torch.Tensor,  # (B, n) positions of visible patches
+) -> tuple:  # (cls (B, D), patches (B, n, D))
     "Tokens of windows of which the backbone sees some patches only."
     skip = 1 + getattr(backbone.config, 'num_register_tokens', 0)
+
     def drop(out):
         tokens = out[0] if isinstance(out, tuple) else out
         some = tokens[:, skip:].gather(1, kept[..., None].expand(-1, -1, tokens.shape[-1]))
         tokens = torch.cat([tokens[:, :skip], some], 1)
         return (tokens, *out[1:]) if isinstance(out, tuple) else tokens
-    embeddings, _ = _embeddings(backbone); patch = backbone.config.patch_size
-    hidden = torch.ones(len(x), (x.shape[-2]//patch)*(x.shape[-1]//patch), dtype=torch.bool, device=x.device).scatter(1, kept, False)
-    with _hooked(embeddings, drop): return backbone_tokens(backbone, _blank(x, hidden, patch))
+
+    embeddings, _ = _embeddings(backbone)
+    patch = backbone.config.patch_size
+    hidden = torch.ones(
+        len(x), (x.shape[-2] // patch) * (x.shape[-1] // patch), dtype=torch.bool, device=x.device
+    ).scatter(1, kept, False)
+    with _hooked(embeddings, drop):
+        return backbone_tokens(backbone, _blank(x, hidden, patch))
 
 # %% ../nbs/05_pretrain.ipynb #76abf684
 class _Visible(nn.Module):
     "An encoder's backbone behind the face of transformers' ViTMAEModel."
-    def __init__(self, module:EncoderModule, kept:int): super().__init__(); self.module, self.kept = module, kept
 
-    def forward(self, pixel_values, noise, interpolate_pos_encoding=None, attention_mask=None, **kwargs):
-        order = noise.argsort(1); restore = order.argsort(1)
-        cls, patches = visible_tokens(self.module.backbone, pixel_values, order[:, :self.kept])
-        return ViTMAEModelOutput(last_hidden_state=torch.cat([cls[:, None], patches], 1), mask=(restore >= self.kept).to(pixel_values), ids_restore=restore)
+    def __init__(self, module: EncoderModule, kept: int):
+        super().__init__()
+        self.module, self.kept = module, kept
+
+    def forward(
+        self, pixel_values, noise, interpolate_pos_encoding=None, attention_mask=None, **kwargs
+    ):
+        order = noise.argsort(1)
+        restore = order.argsort(1)
+        cls, patches = visible_tokens(self.module.backbone, pixel_values, order[:, : self.kept])
+        return ViTMAEModelOutput(
+            last_hidden_state=torch.cat([cls[:, None], patches], 1),
+            mask=(restore >= self.kept).to(pixel_values),
+            ids_restore=restore,
+        )
+
 
 class MAEModel(nn.Module):
     "Windows and noise in, {'loss'} out (He et al. 2021, section 3)."
-    def __init__(self,
-        module:EncoderModule, # its backbone is trained
-        size:int, # side of the square input, pixels
-        config:PretrainConfig,
-        decoder:tuple=(96, 2), # width and layers
+
+    def __init__(
+        self,
+        module: EncoderModule,  # its backbone is trained
+        size: int,  # side of the square input, pixels
+        config: PretrainConfig,
+        decoder: tuple = (96, 2),  # width and layers
     ):
         super().__init__()
-        c, patch = module.backbone.config, module.backbone.config.patch_size; grid = size//patch, size//patch
-        if size % patch: raise TrainError(f"input of {size} pixels in patches of {patch}: the size must be a multiple of the patch")
-        self.mae = ViTMAEForPreTraining(ViTMAEConfig(hidden_size=c.hidden_size, num_hidden_layers=0, num_attention_heads=1, intermediate_size=8, image_size=size, patch_size=patch, num_channels=1,
-            norm_pix_loss=config.normalise, decoder_hidden_size=decoder[0], decoder_num_hidden_layers=decoder[1], decoder_num_attention_heads=max(1, decoder[0]//32), decoder_intermediate_size=4*decoder[0]))
-        with torch.no_grad(): self.mae.decoder.initialize_weights(grid[0]*grid[1])
-        self.mae.vit, self.grid = _Visible(module, n_kept(grid, config.mask_ratio, config.mask)), grid
+        c, patch = module.backbone.config, module.backbone.config.patch_size
+        grid = size // patch, size // patch
+        if size % patch:
+            raise TrainError(
+                f"input of {size} pixels in patches of {patch}: the size must be a multiple of the patch"
+            )
+        self.mae = ViTMAEForPreTraining(
+            ViTMAEConfig(
+                hidden_size=c.hidden_size,
+                num_hidden_layers=0,
+                num_attention_heads=1,
+                intermediate_size=8,
+                image_size=size,
+                patch_size=patch,
+                num_channels=1,
+                norm_pix_loss=config.normalise,
+                decoder_hidden_size=decoder[0],
+                decoder_num_hidden_layers=decoder[1],
+                decoder_num_attention_heads=max(1, decoder[0] // 32),
+                decoder_intermediate_size=4 * decoder[0],
+            )
+        )
+        with torch.no_grad():
+            self.mae.decoder.initialize_weights(grid[0] * grid[1])
+        self.mae.vit, self.grid = (
+            _Visible(module, n_kept(grid, config.mask_ratio, config.mask)),
+            grid,
+        )
 
     @property
-    def encoder(self): return self.mae.vit.module
+    def encoder(self):
+        return self.mae.vit.module
 
-    def forward(self, images, noise): return {'loss': self.mae(images, noise=noise).loss}
+    def forward(self, images, noise):
+        return {'loss': self.mae(images, noise=noise).loss}
 
     @torch.no_grad()
-    def reconstruct(self,
-        images:torch.Tensor, # (B, 1, H, W)
-        noise:torch.Tensor, # (B, N)
-    )->tuple: # (masked, reconstructed), each (B, 1, H, W); hidden patches are NaN in `masked`, visible ones are the input's in `reconstructed`
+    def reconstruct(
+        self,
+        images: torch.Tensor,  # (B, 1, H, W)
+        noise: torch.Tensor,  # (B, N)
+    ) -> tuple:  # (masked, reconstructed), each (B, 1, H, W); hidden patches are NaN in `masked`, visible ones are the input's in `reconstructed`
         "What the decoder draws."
-        out = self.mae(images, noise=noise); truth = self.mae.patchify(images); drawn = out.logits.float()
-        if self.mae.config.norm_pix_loss: drawn = drawn*(truth.var(-1, keepdim=True) + 1e-6)**.5 + truth.mean(-1, keepdim=True)
+        out = self.mae(images, noise=noise)
+        truth = self.mae.patchify(images)
+        drawn = out.logits.float()
+        if self.mae.config.norm_pix_loss:
+            drawn = drawn * (truth.var(-1, keepdim=True) + 1e-6) ** 0.5 + truth.mean(
+                -1, keepdim=True
+            )
         hidden = out.mask[..., None].bool()
-        return self.mae.unpatchify(torch.where(hidden, torch.nan, truth)), self.mae.unpatchify(torch.where(hidden, drawn, truth))
+        return self.mae.unpatchify(torch.where(hidden, torch.nan, truth)), self.mae.unpatchify(
+            torch.where(hidden, drawn, truth)
+        )
 
 # %% ../nbs/05_pretrain.ipynb #a68b89c1
 def koleo(
-    x:torch.Tensor, # (B, D) class tokens of one view
-    eps:float=1e-8,
-)->torch.Tensor: # scalar
+    x: torch.Tensor,  # (B, D) class tokens of one view
+    eps: float = 1e-8,
+) -> torch.Tensor:  # scalar
     "Mean of -log of the distance to the nearest other embedding of the whole batch, on the unit sphere, in float32."
     with torch.autocast(x.device.type, enabled=False):
         x = F.normalize(gather_rows(x.float()), dim=-1)
-        if len(x) < 2: raise TrainError("KoLeo of a single embedding: it has no neighbour; use a batch of at least 2")
-        with torch.no_grad(): nearest = (x @ x.T).fill_diagonal_(-2).argmax(1)
+        if len(x) < 2:
+            raise TrainError(
+                "KoLeo of a single embedding: it has no neighbour; use a batch of at least 2"
+            )
+        with torch.no_grad():
+            nearest = (x @ x.T).fill_diagonal_(-2).argmax(1)
         return -torch.log((x - x[nearest]).norm(dim=-1) + eps).mean()
 
 # %% ../nbs/05_pretrain.ipynb #6fdeea25
 class DINOHead(nn.Module):
     "Token to prototype logits ([Caron et al. 2021](https://arxiv.org/abs/2104.14294), appendix C): (B, D) -> (B, K)."
-    def __init__(self, width:int, prototypes:int, hidden:int=2048, bottleneck:int=256):
-        super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, bottleneck))
-        self.prototypes, self.gain = nn.Parameter(torch.empty(prototypes, bottleneck)), nn.Parameter(torch.ones(prototypes, 1))
-        for m in self.mlp:
-            if isinstance(m, nn.Linear): nn.init.trunc_normal_(m.weight, std=.02); nn.init.zeros_(m.bias)
-        nn.init.trunc_normal_(self.prototypes, std=.02)
 
-    def last_layer(self): return self.prototypes, self.gain
+    def __init__(self, width: int, prototypes: int, hidden: int = 2048, bottleneck: int = 256):
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Linear(width, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, bottleneck),
+        )
+        self.prototypes, self.gain = (
+            nn.Parameter(torch.empty(prototypes, bottleneck)),
+            nn.Parameter(torch.ones(prototypes, 1)),
+        )
+        for m in self.mlp:
+            if isinstance(m, nn.Linear):
+                nn.init.trunc_normal_(m.weight, std=0.02)
+                nn.init.zeros_(m.bias)
+        nn.init.trunc_normal_(self.prototypes, std=0.02)
+
+    def last_layer(self):
+        return self.prototypes, self.gain
 
     def forward(self, x):
         z = F.normalize(self.mlp(x), dim=-1, eps=1e-6 if x.dtype == torch.float16 else 1e-12)
@@ -258,133 +426,175 @@ class DINOHead(nn.Module):
 # %% ../nbs/05_pretrain.ipynb #3c63e28b
 class Centering(nn.Module):
     "Teacher logits to probabilities, less a running centre."
-    def __init__(self, prototypes:int, momentum:float=.9):
+
+    def __init__(self, prototypes: int, momentum: float = 0.9):
         super().__init__()
-        self.momentum = momentum; self.register_buffer('center', torch.zeros(prototypes))
+        self.momentum = momentum
+        self.register_buffer('center', torch.zeros(prototypes))
 
     @torch.no_grad()
     def forward(self, logits, temperature):
         logits = logits.float()
-        p = F.softmax((logits - self.center)/temperature, dim=-1)
+        p = F.softmax((logits - self.center) / temperature, dim=-1)
         if self.training:
             n = total(logits.new_tensor(float(len(logits))))
-            if n: self.center.lerp_(total(logits.sum(0))/n, 1 - self.momentum)
+            if n:
+                self.center.lerp_(total(logits.sum(0)) / n, 1 - self.momentum)
         return p
+
 
 def _logsumexp(x, dim, across=False):
     "logsumexp along `dim`; over processes too when `across`."
-    top = x.amax(dim, keepdim=True) if x.shape[dim] else x.new_full([1 if d == dim % x.ndim else n for d, n in enumerate(x.shape)], -torch.inf)
-    if across: top = largest(top)
+    top = (
+        x.amax(dim, keepdim=True)
+        if x.shape[dim]
+        else x.new_full([1 if d == dim % x.ndim else n for d, n in enumerate(x.shape)], -torch.inf)
+    )
+    if across:
+        top = largest(top)
     s = (x - top).exp().sum(dim, keepdim=True)
     return (total(s) if across else s).log() + top
 
+
 @torch.no_grad()
 def sinkhorn(
-    logits:torch.Tensor, # (B, K) teacher logits of this process
-    temperature:float,
-    iterations:int=3,
-)->torch.Tensor: # (B, K) float32; each row sums to 1
+    logits: torch.Tensor,  # (B, K) teacher logits of this process
+    temperature: float,
+    iterations: int = 3,
+) -> torch.Tensor:  # (B, K) float32; each row sums to 1
     "Assignment with nearly equal prototype masses over the whole batch of all processes."
-    q = logits.float()/temperature
+    q = logits.float() / temperature
     for _ in range(iterations):
-        q = q - _logsumexp(q, 0, across=True)               # each prototype: total mass 1
-        q = q - _logsumexp(q, 1)                            # each sample: total mass 1
+        q = q - _logsumexp(q, 0, across=True)  # each prototype: total mass 1
+        q = q - _logsumexp(q, 1)  # each sample: total mass 1
     return q.exp()
 
 # %% ../nbs/05_pretrain.ipynb #5c9819a4
 def soft_cross_entropy(
-    logits:torch.Tensor, # (B, K) student
-    target:torch.Tensor, # (B, K) teacher probabilities
-    temperature:float=.1, # of the student
-)->torch.Tensor: # (B,)
+    logits: torch.Tensor,  # (B, K) student
+    target: torch.Tensor,  # (B, K) teacher probabilities
+    temperature: float = 0.1,  # of the student
+) -> torch.Tensor:  # (B,)
     "Cross-entropy of the student's distribution under the teacher's, in float32."
-    return -(target * F.log_softmax(logits.float()/temperature, dim=-1)).sum(-1)
+    return -(target * F.log_softmax(logits.float() / temperature, dim=-1)).sum(-1)
+
 
 def view_pairs(
-    n_global:int, # teacher views; the first student views are the same
-    n_views:int, # student views
-)->list: # (teacher view, student view)
+    n_global: int,  # teacher views; the first student views are the same
+    n_views: int,  # student views
+) -> list:  # (teacher view, student view)
     "Which views are compared: all but a view with itself."
     return [(t, s) for t in range(n_global) for s in range(n_views) if t != s]
 
+
 def dino_loss(
-    student:list, # (B, K) logits of each view, global views first
-    teacher:list, # (B, K) probabilities of each global view
-    temperature:float=.1,
-)->torch.Tensor: # scalar
+    student: list,  # (B, K) logits of each view, global views first
+    teacher: list,  # (B, K) probabilities of each global view
+    temperature: float = 0.1,
+) -> torch.Tensor:  # scalar
     "Mean over pairs of views and over windows ([Caron et al. 2021](https://arxiv.org/abs/2104.14294), equation 3)."
     pairs = view_pairs(len(teacher), len(student))
-    if not pairs: raise TrainError("a single view: there is nothing to compare it with; use two global views")
-    return sum(soft_cross_entropy(student[s], teacher[t], temperature).mean() for t, s in pairs)/len(pairs)
+    if not pairs:
+        raise TrainError("a single view: there is nothing to compare it with; use two global views")
+    return sum(
+        soft_cross_entropy(student[s], teacher[t], temperature).mean() for t, s in pairs
+    ) / len(pairs)
+
 
 def ibot_loss(
-    student:torch.Tensor, # (M, K) logits of masked patches, in the order of `mask`
-    teacher:torch.Tensor, # (M, K) probabilities of the same patches, unmasked
-    mask:torch.Tensor, # (G, N) bool: masked patches of every global view
-    temperature:float=.1,
-)->torch.Tensor: # scalar
+    student: torch.Tensor,  # (M, K) logits of masked patches, in the order of `mask`
+    teacher: torch.Tensor,  # (M, K) probabilities of the same patches, unmasked
+    mask: torch.Tensor,  # (G, N) bool: masked patches of every global view
+    temperature: float = 0.1,
+) -> torch.Tensor:  # scalar
     "Mean over a view's masked patches, summed over views, divided by all views, masked or not ([Zhou et al. 2021](https://arxiv.org/abs/2111.07832), equation 2; the division as in DINOv2's code)."
-    if not mask.any(): raise TrainError("no patch is masked: iBOT has nothing to predict")
-    weight = (1/mask.sum(1).clamp_min(1))[mask.nonzero()[:, 0]]
-    return (soft_cross_entropy(student, teacher, temperature)*weight).sum()/len(mask)
+    if not mask.any():
+        raise TrainError("no patch is masked: iBOT has nothing to predict")
+    weight = (1 / mask.sum(1).clamp_min(1))[mask.nonzero()[:, 0]]
+    return (soft_cross_entropy(student, teacher, temperature) * weight).sum() / len(mask)
 
 # %% ../nbs/05_pretrain.ipynb #96105bb4
 @torch.no_grad()
 def spread(
-    z:torch.Tensor, # (B, D)
-)->torch.Tensor: # scalar in [0, 1]
+    z: torch.Tensor,  # (B, D)
+) -> torch.Tensor:  # scalar in [0, 1]
     "Standard deviation of unit-length embeddings times the square root of D."
     z = F.normalize(z.float(), dim=-1)
     return (z - z.mean(0)).pow(2).sum(-1).mean().sqrt()
 
+
 @torch.no_grad()
 def effective_rank(
-    z:torch.Tensor, # (B, D)
-)->torch.Tensor: # scalar, from 1 to min(B - 1, D)
+    z: torch.Tensor,  # (B, D)
+) -> torch.Tensor:  # scalar, from 1 to min(B - 1, D)
     "Exponential of the entropy of the normalised singular values of centred, unit-length embeddings."
-    z = F.normalize(z.float(), dim=-1); s = torch.linalg.svdvals(z - z.mean(0))
-    p = s/s.sum().clamp_min(1e-12)
-    return torch.exp(-(p*p.clamp_min(1e-12).log()).sum())
+    z = F.normalize(z.float(), dim=-1)
+    s = torch.linalg.svdvals(z - z.mean(0))
+    p = s / s.sum().clamp_min(1e-12)
+    return torch.exp(-(p * p.clamp_min(1e-12).log()).sum())
+
 
 @torch.no_grad()
 def assignment_entropy(
-    p:torch.Tensor, # (B, K) probabilities
-)->tuple: # (usage, certainty), each 0 to 1
+    p: torch.Tensor,  # (B, K) probabilities
+) -> tuple:  # (usage, certainty), each 0 to 1
     "Entropy of the mean assignment, and 1 less the mean entropy of assignments, both over ln K."
-    entropy = lambda q: -(q*q.clamp_min(1e-12).log()).sum(-1)/math.log(p.shape[-1])
+    entropy = lambda q: -(q * q.clamp_min(1e-12).log()).sum(-1) / math.log(p.shape[-1])
     return entropy(p.mean(0)), 1 - entropy(p).mean()
 
-COLLAPSED = {'usage': .02, 'certainty': .002, 'spread': .02, 'rank': 1.5}       # below any of these, nothing is told apart
+
+COLLAPSED = {
+    'usage': 0.02,
+    'certainty': 0.002,
+    'spread': 0.02,
+    'rank': 1.5,
+}  # below any of these, nothing is told apart
+
 
 class CollapseGuard(TrainerCallback):
     "Stops a run whose embeddings have collapsed, once twenty steps and a tenth of the run are over."
-    def __init__(self, config:PretrainConfig): self.config = config
+
+    def __init__(self, config: PretrainConfig):
+        self.config = config
+
     def on_log(self, args, state, control, logs=None, **kwargs):
-        if state.global_step < max(20, .1*state.max_steps): return
-        low = [f'{k} {logs[k]:.3g} (below {v:g})' for k, v in COLLAPSED.items() if k in logs and logs[k] < v]
-        if low: raise TrainError(f"embeddings have collapsed at step {state.global_step}: {', '.join(low)}; lower lr ({self.config.lr:g}), raise koleo ({self.config.koleo:g}) or momentum, or use assignment sinkhorn")
+        if state.global_step < max(20, 0.1 * state.max_steps):
+            return
+        low = [
+            f'{k} {logs[k]:.3g} (below {v:g})'
+            for k, v in COLLAPSED.items()
+            if k in logs and logs[k] < v
+        ]
+        if low:
+            raise TrainError(
+                f"embeddings have collapsed at step {state.global_step}: {', '.join(low)}; lower lr ({self.config.lr:g}), raise koleo ({self.config.koleo:g}) or momentum, or use assignment sinkhorn"
+            )
 
 # %% ../nbs/05_pretrain.ipynb #b33c5efc
-def cosine(start:float, end:float, share:float)->float:
+def cosine(start: float, end: float, share: float) -> float:
     "From `start` at share 0 to `end` at share 1 along half a cosine."
-    return end + (start - end)*.5*(1 + math.cos(math.pi*min(max(share, 0.), 1.)))
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * min(max(share, 0.0), 1.0)))
 
-def linear_then_flat(start:float, end:float, share:float, warmup:float)->float:
+
+def linear_then_flat(start: float, end: float, share: float, warmup: float) -> float:
     "From `start` at share 0 to `end` at share `warmup`, then `end`."
-    return end if share >= warmup else start + (end - start)*share/warmup
+    return end if share >= warmup else start + (end - start) * share / warmup
+
 
 class DINOModel(nn.Module):
     "Views and masks in, {'loss', …} out."
-    def __init__(self,
-        module:EncoderModule, # the student's backbone
-        config:PretrainConfig,
-        prototypes:int, # K
-        head:tuple=(512, 256), # hidden width and bottleneck
-        momentum:float=.992, # of the teacher at the start
+
+    def __init__(
+        self,
+        module: EncoderModule,  # the student's backbone
+        config: PretrainConfig,
+        prototypes: int,  # K
+        head: tuple = (512, 256),  # hidden width and bottleneck
+        momentum: float = 0.992,  # of the teacher at the start
     ):
         super().__init__()
         self.momentum = momentum
-        _embeddings(module.backbone)                                     # refuses what is not ViT-like
+        _embeddings(module.backbone)  # refuses what is not ViT-like
         width = module.backbone.config.hidden_size
         self.student = nn.ModuleDict({'module': module, 'head': DINOHead(width, prototypes, *head)})
         self.mask_token = nn.Parameter(torch.zeros(width))
@@ -393,26 +603,44 @@ class DINOModel(nn.Module):
         self.cls_center, self.patch_center = Centering(prototypes), Centering(prototypes)
 
     @property
-    def encoder(self): return self.teacher['module']
+    def encoder(self):
+        return self.teacher['module']
 
     def train(self, mode=True):
-        super().train(mode); self.teacher.eval()
+        super().train(mode)
+        self.teacher.eval()
         return self
 
     @torch.no_grad()
-    def follow(self, momentum:float):
+    def follow(self, momentum: float):
         "Move the teacher towards the student; momentum 1 leaves it, 0 copies."
-        for t, s in zip(self.teacher.parameters(), self.student.parameters()): t.lerp_(s, 1 - momentum)
+        for t, s in zip(self.teacher.parameters(), self.student.parameters()):
+            t.lerp_(s, 1 - momentum)
 
     def assign(self, logits, center, share):
         "Teacher logits to probabilities, at a share of the run."
-        temperature = linear_then_flat(*self.settings.teacher_temperature, share, self.settings.teacher_warmup)
-        return sinkhorn(logits, temperature) if self.settings.assignment == 'sinkhorn' else center(logits, temperature)
+        temperature = linear_then_flat(
+            *self.settings.teacher_temperature, share, self.settings.teacher_warmup
+        )
+        return (
+            sinkhorn(logits, temperature)
+            if self.settings.assignment == 'sinkhorn'
+            else center(logits, temperature)
+        )
 
     def forward(self, global_views, local_views, masks, share):
         "global_views (B, 2, 1, S, S), local_views (B, L, 1, s, s), masks (B, 2, N) bool, share () of the run that is over."
-        c, flat = self.settings, lambda v: v.transpose(0, 1).flatten(0, 1)       # view after view: (views * B, …)
-        g, l, m, share, n = flat(global_views), flat(local_views), flat(masks), float(share), len(global_views)
+        c, flat = (
+            self.settings,
+            lambda v: v.transpose(0, 1).flatten(0, 1),
+        )  # view after view: (views * B, …)
+        g, l, m, share, n = (
+            flat(global_views),
+            flat(local_views),
+            flat(masks),
+            float(share),
+            len(global_views),
+        )
         with torch.no_grad():
             cls, patches = backbone_tokens(self.teacher['module'].backbone, g)
             target = self.assign(self.teacher['head'](cls), self.cls_center, share)
@@ -420,92 +648,167 @@ class DINOModel(nn.Module):
         backbone, head = self.student['module'].backbone, self.student['head']
         s_cls, s_patches = masked_tokens(backbone, g, m, self.mask_token)
         l_cls, _ = backbone_tokens(backbone, l)
-        logits = head(torch.cat([s_cls, l_cls, s_patches[m]])); views = logits[:len(g) + len(l)].split(n)
+        logits = head(torch.cat([s_cls, l_cls, s_patches[m]]))
+        views = logits[: len(g) + len(l)].split(n)
         dino = dino_loss(views, target.split(n), c.student_temperature)
-        ibot = ibot_loss(logits[len(g) + len(l):], patch_target, m, c.student_temperature)
+        ibot = ibot_loss(logits[len(g) + len(l) :], patch_target, m, c.student_temperature)
         spreading = sum(koleo(v) for v in s_cls.split(n))
         usage, certainty = assignment_entropy(target)
-        return {'loss': dino + c.ibot*ibot + c.koleo*spreading, 'dino': dino, 'ibot': ibot, 'koleo': spreading, 'usage': usage, 'certainty': certainty,
-                'spread': spread(cls), 'rank': effective_rank(cls)}
+        return {
+            'loss': dino + c.ibot * ibot + c.koleo * spreading,
+            'dino': dino,
+            'ibot': ibot,
+            'koleo': spreading,
+            'usage': usage,
+            'certainty': certainty,
+            'spread': spread(cls),
+            'rank': effective_rank(cls),
+        }
+
 
 class TeacherFollows(TrainerCallback):
     "Schedules of momentum and weight decay, and the first steps in which the prototypes stay as they are."
-    def __init__(self, model:DINOModel): self.model = model
+
+    def __init__(self, model: DINOModel):
+        self.model = model
+
     def on_step_begin(self, args, state, control, optimizer=None, **kwargs):
         for g in optimizer.param_groups:
-            if g.setdefault('decays', g['weight_decay'] > 0): g['weight_decay'] = cosine(.04, .4, state.global_step/state.max_steps)
+            if g.setdefault('decays', g['weight_decay'] > 0):
+                g['weight_decay'] = cosine(0.04, 0.4, state.global_step / state.max_steps)
+
     def on_pre_optimizer_step(self, args, state, control, **kwargs):
-        if state.global_step < max(1, round(self.model.settings.freeze_last*state.max_steps)):
-            for p in self.model.student['head'].last_layer(): p.grad = None
+        if state.global_step < max(1, round(self.model.settings.freeze_last * state.max_steps)):
+            for p in self.model.student['head'].last_layer():
+                p.grad = None
+
     def on_optimizer_step(self, args, state, control, **kwargs):
-        self.model.follow(cosine(self.model.momentum, 1., state.global_step/state.max_steps))
+        self.model.follow(cosine(self.model.momentum, 1.0, state.global_step / state.max_steps))
 
 # %% ../nbs/05_pretrain.ipynb #4220c751
-GROUP = 8 # windows that are augmented together
+GROUP = 8  # windows that are augmented together
+
 
 def crop_view(
-    window:torch.Tensor, # (height, width) scaled window at its own resolution
-    share:tuple, # smallest and largest area of the crop, as a share of the window's
-    size:int, # side of the view, pixels
-    rng:np.random.Generator,
-    aspect:tuple=(3/4, 4/3), # height over width, relative to the window's
-)->torch.Tensor: # (1, size, size)
+    window: torch.Tensor,  # (height, width) scaled window at its own resolution
+    share: tuple,  # smallest and largest area of the crop, as a share of the window's
+    size: int,  # side of the view, pixels
+    rng: np.random.Generator,
+    aspect: tuple = (3 / 4, 4 / 3),  # height over width, relative to the window's
+) -> torch.Tensor:  # (1, size, size)
     "A random crop, resized antialiased."
-    h, w = window.shape; area, ratio = rng.uniform(*share), np.exp(rng.uniform(*np.log(aspect)))
-    ch, cw = (int(np.clip(round(n*(area*r)**.5), 2, n)) for n, r in ((h, ratio), (w, 1/ratio)))
+    h, w = window.shape
+    area, ratio = rng.uniform(*share), np.exp(rng.uniform(*np.log(aspect)))
+    ch, cw = (
+        int(np.clip(round(n * (area * r) ** 0.5), 2, n)) for n, r in ((h, ratio), (w, 1 / ratio))
+    )
     top, left = rng.integers(h - ch + 1), rng.integers(w - cw + 1)
-    return F.interpolate(window[None, None, top:top + ch, left:left + cw], size=(size, size), mode='bilinear', antialias=True, align_corners=False)[0]
+    return F.interpolate(
+        window[None, None, top : top + ch, left : left + cw],
+        size=(size, size),
+        mode='bilinear',
+        antialias=True,
+        align_corners=False,
+    )[0]
+
 
 class PretrainData(torch.utils.data.Dataset):
     "Item i is what pretraining needs of window i of a corpus; it depends on the seed and on i alone."
-    def __init__(self,
-        corpus:Corpus,
-        recipe:Recipe, # scaling and input size of the encoder
-        config:PretrainConfig,
-        patch:int, # side of a patch, pixels
-        sizes:dict, # from `small_corpus_rules`
-        part:str='train', # 'train' or 'valid'
-        n:int=None, # items; default: steps * batch
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        recipe: Recipe,  # scaling and input size of the encoder
+        config: PretrainConfig,
+        patch: int,  # side of a patch, pixels
+        sizes: dict,  # from `small_corpus_rules`
+        part: str = 'train',  # 'train' or 'valid'
+        n: int = None,  # items; default: steps * batch
     ):
-        if recipe.size[0] != recipe.size[1] or recipe.size[0] % patch: raise TrainError(f"input {recipe.size} in patches of {patch}: pretraining needs a square input that is a multiple of the patch")
-        self.corpus, self.recipe, self.config, self.sizes, self.part = corpus, recipe, config, sizes, part
-        self.size, self.grid, self.n = recipe.size[0], (recipe.size[0]//patch,)*2, n or config.steps*sizes['batch']
+        if recipe.size[0] != recipe.size[1] or recipe.size[0] % patch:
+            raise TrainError(
+                f"input {recipe.size} in patches of {patch}: pretraining needs a square input that is a multiple of the patch"
+            )
+        self.corpus, self.recipe, self.config, self.sizes, self.part = (
+            corpus,
+            recipe,
+            config,
+            sizes,
+            part,
+        )
+        self.size, self.grid, self.n = (
+            recipe.size[0],
+            (recipe.size[0] // patch,) * 2,
+            n or config.steps * sizes['batch'],
+        )
         self.augment = Augment(config.augment, recipe.scaling, recipe.clip, crop=False)
 
-    def __len__(self): return self.n
+    def __len__(self):
+        return self.n
 
     def __getitem__(self, i):
         c, rng = self.config, np.random.default_rng([self.config.seed, self.part == 'valid', i, 5])
         w = self.corpus.window(i, c.seed, self.part)
-        x = torch.from_numpy(self.recipe.scale(w.pixels, w.live, self.corpus.scale(w) if self.recipe.scaling == 'source' else 1.))
-        if c.objective == 'mae': return {'i': i, 'images': crop_view(x, c.scale, self.size, rng), 'noise': mask_noise(self.grid, rng, c.mask)}
+        x = torch.from_numpy(
+            self.recipe.scale(
+                w.pixels, w.live, self.corpus.scale(w) if self.recipe.scaling == 'source' else 1.0
+            )
+        )
+        if c.objective == 'mae':
+            return {
+                'i': i,
+                'images': crop_view(x, c.scale, self.size, rng),
+                'noise': mask_noise(self.grid, rng, c.mask),
+            }
         views = torch.stack([crop_view(x, c.scale, self.size, rng) for _ in range(2)])
-        return {'i': i, 'global_views': views, 'local_views': torch.stack([crop_view(x, c.local_scale, self.sizes['local_size'], rng) for _ in range(self.sizes['locals'])])}
+        return {
+            'i': i,
+            'global_views': views,
+            'local_views': torch.stack(
+                [
+                    crop_view(x, c.local_scale, self.sizes['local_size'], rng)
+                    for _ in range(self.sizes['locals'])
+                ]
+            ),
+        }
 
     def masks(self, i, n):
         "iBOT masks of the `n` windows from `i`: one of the two global views of each, shares spread evenly over 0.1 to 0.5. (n, 2, N) bool"
-        rng = np.random.default_rng([self.config.seed, self.part == 'valid', i, 6]); out = np.zeros((n, 2, self.grid[0]*self.grid[1]), bool)
-        for k, s in enumerate(rng.permutation(n)): out[k, rng.integers(2)] = block_mask(self.grid, .1 + .4*(s + rng.random())/n, rng).ravel()
+        rng = np.random.default_rng([self.config.seed, self.part == 'valid', i, 6])
+        out = np.zeros((n, 2, self.grid[0] * self.grid[1]), bool)
+        for k, s in enumerate(rng.permutation(n)):
+            out[k, rng.integers(2)] = block_mask(
+                self.grid, 0.1 + 0.4 * (s + rng.random()) / n, rng
+            ).ravel()
         return torch.from_numpy(out)
 
     def collate(self, items):
         "A batch of items, augmented group by group."
         done = []
         for k in range(0, len(items), GROUP):
-            some = items[k:k + GROUP]; i = some[0]['i']; out = {}
+            some = items[k : k + GROUP]
+            i = some[0]['i']
+            out = {}
             for name in some[0].keys() - {'i'}:
                 v = torch.stack([s[name] for s in some])
-                if name != 'noise': v = self.augment(v.flatten(0, -4), seed=(self.config.seed*1_000_003 + 4*i + len(name)) % 2**31).view(v.shape)
+                if name != 'noise':
+                    v = self.augment(
+                        v.flatten(0, -4),
+                        seed=(self.config.seed * 1_000_003 + 4 * i + len(name)) % 2**31,
+                    ).view(v.shape)
                 out[name] = v
-            if self.config.objective == 'dinov2': out['masks'] = self.masks(i, len(some))
+            if self.config.objective == 'dinov2':
+                out['masks'] = self.masks(i, len(some))
             done.append(out)
         batch = {k: torch.cat([d[k] for d in done]) for k in done[0]}
-        if self.config.objective == 'dinov2': batch['share'] = torch.tensor(items[0]['i']//self.sizes['batch']/self.config.steps)
+        if self.config.objective == 'dinov2':
+            batch['share'] = torch.tensor(items[0]['i'] // self.sizes['batch'] / self.config.steps)
         return batch
 
 # %% ../nbs/05_pretrain.ipynb #3e856310
 class PretrainTrainer(LoopTrainer):
     "The loop with the held-out loss, the health of embeddings, and reconstructions for evaluation."
+
     def __init__(self, *args, valid=None, windows=None, picture=None, **kwargs):
         super().__init__(*args, **kwargs)
         self.valid, self.windows, self.picture = valid, windows, picture
@@ -520,48 +823,122 @@ class PretrainTrainer(LoopTrainer):
                 z = torch.cat([model.encoder(w.to(device)) for w in self.windows.split(64)])
             if self.picture and self.args.process_index == 0 and hasattr(model, 'reconstruct'):
                 b = {k: v[:6].to(device) for k, v in self.valid[0].items()}
-                self.picture(self.state.global_step, b['images'].cpu(), *(t.cpu() for t in model.reconstruct(**b)))
+                self.picture(
+                    self.state.global_step,
+                    b['images'].cpu(),
+                    *(t.cpu() for t in model.reconstruct(**b)),
+                )
             model.train()
-        metrics = {'loss': float(torch.stack([o['loss'] for o in out]).mean()), 'spread': float(spread(z)), 'rank': float(effective_rank(z))}
-        metrics = {f'{metric_key_prefix}_{k}': v for k, v in metrics.items()}; self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        metrics = {
+            'loss': float(torch.stack([o['loss'] for o in out]).mean()),
+            'spread': float(spread(z)),
+            'rank': float(effective_rank(z)),
+        }
+        metrics = {f'{metric_key_prefix}_{k}': v for k, v in metrics.items()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
         return metrics
 
+
 def pretrain(
-    encoder:Encoder, # where to start; its backbone is trained in place, and its head dropped
-    corpus:Corpus,
-    config:PretrainConfig=PretrainConfig(),
-    folder=None, # checkpoints go here; a run that was cut off goes on from there
-    report_to=(), # e.g. ('wandb',)
-    picture=None, # called with (step, input, masked, reconstructed), each (B, 1, H, W), at validations of MAE
-    callbacks=(), # further transformers callbacks
-)->list: # log history: dicts with 'step' and what was logged
+    encoder: Encoder,  # where to start; its backbone is trained in place, and its head dropped
+    corpus: Corpus,
+    config: PretrainConfig = PretrainConfig(),
+    folder=None,  # checkpoints go here; a run that was cut off goes on from there
+    report_to=(),  # e.g. ('wandb',)
+    picture=None,  # called with (step, input, masked, reconstructed), each (B, 1, H, W), at validations of MAE
+    callbacks=(),  # further transformers callbacks
+) -> list:  # log history: dicts with 'step' and what was logged
     "Pretrain an encoder's backbone on unlabelled windows. With several processes (torchrun, accelerate launch) each takes its part of every batch."
-    if folder is None: raise TrainError("pretrain needs a folder for its checkpoints")
-    backbone = encoder.module.backbone; _embeddings(backbone); patch, world = backbone.config.patch_size, world_size()
-    sizes = small_corpus_rules(config, corpus.n_windows, encoder.recipe.size[0], patch, backbone.config.hidden_size)
-    if sizes['batch'] % (GROUP*world): raise TrainError(f"a batch of {sizes['batch']} windows over {world} processes: expected a multiple of {GROUP*world}" + (f" (reduced from {config.batch}: the corpus has room for {corpus.n_windows} windows only; give it more)" if sizes['batch'] < config.batch else ''))
+    if folder is None:
+        raise TrainError("pretrain needs a folder for its checkpoints")
+    backbone = encoder.module.backbone
+    _embeddings(backbone)
+    patch, world = backbone.config.patch_size, world_size()
+    sizes = small_corpus_rules(
+        config, corpus.n_windows, encoder.recipe.size[0], patch, backbone.config.hidden_size
+    )
+    if sizes['batch'] % (GROUP * world):
+        raise TrainError(
+            f"a batch of {sizes['batch']} windows over {world} processes: expected a multiple of {GROUP * world}"
+            + (
+                f" (reduced from {config.batch}: the corpus has room for {corpus.n_windows} windows only; give it more)"
+                if sizes['batch'] < config.batch
+                else ''
+            )
+        )
     data = PretrainData(corpus, encoder.recipe, config, patch, sizes)
     held = PretrainData(corpus, encoder.recipe, config, patch, sizes, 'valid', config.n_valid)
-    items = [held[i] for i in range(config.n_valid)]; valid = [held.collate(items[k:k + 4*GROUP]) for k in range(0, len(items), 4*GROUP)]
+    items = [held[i] for i in range(config.n_valid)]
+    valid = [held.collate(items[k : k + 4 * GROUP]) for k in range(0, len(items), 4 * GROUP)]
     windows = whole_windows(encoder, corpus, config.seed, config.n_valid, 'valid')
     module = EncoderModule(backbone, encoder.module.pooling, 0)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        model = MAEModel(module, encoder.recipe.size[0], config, sizes['decoder']) if config.objective == 'mae' else DINOModel(module, config, sizes['prototypes'], sizes['head'], sizes['momentum'])
-    ours = [CollapseGuard(config)] + ([TeacherFollows(model)] if config.objective == 'dinov2' else [])
-    args = arguments(folder, config.steps, config.lr, config.every, config.warmup, config.precision, report_to, per_device_train_batch_size=sizes['batch']//world, seed=config.seed, eval_strategy='steps',
-        weight_decay=config.weight_decay if config.objective == 'mae' else .04, adam_beta2=.95 if config.objective == 'mae' else .999, dataloader_num_workers=config.workers,
-        dataloader_persistent_workers=config.workers > 0, ddp_find_unused_parameters=True)
-    trainer = PretrainTrainer(model, args, train_dataset=data, eval_dataset=data, data_collator=data.collate, valid=valid, windows=windows, picture=picture, callbacks=[*ours, *callbacks])
+        model = (
+            MAEModel(module, encoder.recipe.size[0], config, sizes['decoder'])
+            if config.objective == 'mae'
+            else DINOModel(module, config, sizes['prototypes'], sizes['head'], sizes['momentum'])
+        )
+    ours = [CollapseGuard(config)] + (
+        [TeacherFollows(model)] if config.objective == 'dinov2' else []
+    )
+    args = arguments(
+        folder,
+        config.steps,
+        config.lr,
+        config.every,
+        config.warmup,
+        config.precision,
+        report_to,
+        per_device_train_batch_size=sizes['batch'] // world,
+        seed=config.seed,
+        eval_strategy='steps',
+        weight_decay=config.weight_decay if config.objective == 'mae' else 0.04,
+        adam_beta2=0.95 if config.objective == 'mae' else 0.999,
+        dataloader_num_workers=config.workers,
+        dataloader_persistent_workers=config.workers > 0,
+        ddp_find_unused_parameters=True,
+    )
+    trainer = PretrainTrainer(
+        model,
+        args,
+        train_dataset=data,
+        eval_dataset=data,
+        data_collator=data.collate,
+        valid=valid,
+        windows=windows,
+        picture=picture,
+        callbacks=[*ours, *callbacks],
+    )
     history = fit(trainer)
-    with trainer.whole() as model: encoder.module = model.encoder.requires_grad_(True).eval().cpu()
+    with trainer.whole() as model:
+        encoder.module = model.encoder.requires_grad_(True).eval().cpu()
     encoder.add_neck(whole_windows(encoder, corpus, config.seed))
-    if several(): dist.barrier()                                        # nobody tidies up while another still reads
-    encoder.provenance = encoder.provenance | {'trained': True, 'pretraining': asdict(config) | sizes | {'windows_seen': config.steps*sizes['batch'], 'surveys': len(corpus.sources), 'data_wait': round(trainer.wait_share, 4)}}
+    if several():
+        dist.barrier()  # nobody tidies up while another still reads
+    encoder.provenance = encoder.provenance | {
+        'trained': True,
+        'pretraining': asdict(config)
+        | sizes
+        | {
+            'windows_seen': config.steps * sizes['batch'],
+            'surveys': len(corpus.sources),
+            'data_wait': round(trainer.wait_share, 4),
+        },
+    }
     return history
 
-def whole_windows(encoder:Encoder, corpus:Corpus, seed:int=0, n:int=256, part:str='train')->torch.Tensor: # (n, 1, H, W)
+
+def whole_windows(
+    encoder: Encoder, corpus: Corpus, seed: int = 0, n: int = 256, part: str = 'train'
+) -> torch.Tensor:  # (n, 1, H, W)
     "The first windows of a corpus, whole: for validation, and for the statistics of `Encoder.add_neck`."
     some = [corpus.window(i, seed, part) for i in range(n)]
-    return encoder.recipe.batch([w.pixels for w in some], [w.live for w in some], [corpus.scale(w) for w in some] if encoder.recipe.scaling == 'source' else None)
+    return encoder.recipe.batch(
+        [w.pixels for w in some],
+        [w.live for w in some],
+        [corpus.scale(w) for w in some] if encoder.recipe.scaling == 'source' else None,
+    )

@@ -12,19 +12,70 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy import ndimage
-from .confidence import calibration_error, fit_probability, neighbour_pairs, probability, reliability, risk_coverage, stated_and_right
+from reflection_connection.confidence import (
+    calibration_error,
+    fit_probability,
+    neighbour_pairs,
+    probability,
+    reliability,
+    risk_coverage,
+    stated_and_right,
+)
 from .corpus import Corpus, Shapes, source_windows, write_sections
 from .encoder import ARCHITECTURES, Encoder, start_encoder
-from .files import MANIFEST, as_json, check_manifest, event, listen, locked, manifest, read_json, whole_file, write_json
-from .evaluate import BASELINES, DISTANCES, default_leave_out, evaluate_embeddings, few_shot_probe, leave_out_mask, paired_bootstrap, rank_metrics, results_table
+from reflection_connection.files import (
+    MANIFEST,
+    as_json,
+    check_manifest,
+    event,
+    listen,
+    locked,
+    manifest,
+    read_json,
+    whole_file,
+    write_json,
+)
+from reflection_connection.evaluate import (
+    BASELINES,
+    DISTANCES,
+    default_leave_out,
+    evaluate_embeddings,
+    few_shot_probe,
+    leave_out_mask,
+    paired_bootstrap,
+    rank_metrics,
+    results_table,
+)
 from .index import overlaps, read_meta
-from .iterate import REVIEW, LabelLoop, Rules, embed_once, join_labels, review, take_back
+from reflection_connection.iterate import (
+    REVIEW,
+    LabelLoop,
+    Rules,
+    embed_once,
+    join_labels,
+    review,
+    take_back,
+)
 from .plot import save_figure, show_hits
 from .train import rank
 from .tables import is_table, read_rows
 from .volume import say, sentences
-from .windows import (GUARD, Recipe, WindowReader, data_fingerprint, image_windows, labelled_table, load_windows, near_any, near_groups, say_split,
-    split_labelled, split_windows, synthetic_reader, window_table)
+from reflection_connection.windows import (
+    GUARD,
+    Recipe,
+    WindowReader,
+    data_fingerprint,
+    image_windows,
+    labelled_table,
+    load_windows,
+    near_any,
+    near_groups,
+    say_split,
+    split_labelled,
+    split_windows,
+    synthetic_reader,
+    window_table,
+)
 
 # %% auto #0
 __all__ = ['TYPES', 'YES', 'NO', 'EXPECTED', 'PACKAGES', 'FEW', 'STRENGTHS', 'LEFT_OUT', 'RunError', 'bundled_notebooks',
@@ -40,6 +91,7 @@ __all__ = ['TYPES', 'YES', 'NO', 'EXPECTED', 'PACKAGES', 'FEW', 'STRENGTHS', 'LE
 class RunError(ValueError):
     "A run that cannot start or go on; the message says why and what to do."
 
+
 TYPES = {'int': int, 'float': float, 'str': str, 'bool': bool}
 YES, NO = ('true', 'yes', 'on', '1'), ('false', 'no', 'off', '0')
 EXPECTED = {
@@ -49,907 +101,1734 @@ EXPECTED = {
     'bool': f"bool, one of {', '.join(YES + NO)}",
 }
 
-def bundled_notebooks()->dict: # name -> path
+
+def bundled_notebooks() -> dict:  # name -> path
     "The run notebooks that come with the package: inside it where it was installed, beside it in a checkout."
     package = Path(str(importlib.resources.files('reflection_connection')))
-    folder = next((f for f in (package/'notebooks', package.parent/'nbs') if f.is_dir()), package)
+    folder = next(
+        (f for f in (package / 'notebooks', package.parent / 'nbs') if f.is_dir()), package
+    )
     return {p.stem: p for p in sorted(folder.glob('run_*.ipynb'))}
 
+
 def find_notebook(
-    notebook, # a path, or the name of a bundled notebook, e.g. run_training
-)->Path: # a path; whether anything is there is not asked
+    notebook,  # a path, or the name of a bundled notebook, e.g. run_training
+) -> Path:  # a path; whether anything is there is not asked
     "A file of this name comes first."
     path = Path(notebook)
-    if path.is_file() or len(path.parts) != 1: return path
+    if path.is_file() or len(path.parts) != 1:
+        return path
     return bundled_notebooks().get(path.name.removesuffix('.ipynb'), path)
 
+
 def notebook_parameters(
-    notebook, # see `find_notebook`
-)->dict: # name -> {'type', 'default', 'help'}, in the notebook's order
+    notebook,  # see `find_notebook`
+) -> dict:  # name -> {'type', 'default', 'help'}, in the notebook's order
     "Typed defaults of the cell tagged `parameters`."
     notebook = find_notebook(notebook)
-    if not notebook.is_file(): raise RunError(f"{notebook}: no such notebook; give a path, or the name of a bundled one: {', '.join(bundled_notebooks())}")
-    import nbformat                                                     # a second, which trainings do not need
-    try: cells = nbformat.read(notebook, as_version=4).cells
-    except Exception as e: # nbformat fails in as many ways as a notebook can be none
-        raise RunError(f"{notebook}: not a readable notebook ({(str(e).splitlines() or [type(e).__name__])[0][:80]})") from e
-    tagged = [c.source for c in cells if c.cell_type == 'code' and isinstance(t := c.metadata.get('tags'), list) and 'parameters' in t]
-    if len(tagged) != 1: raise RunError(f"{notebook.name} has {len(tagged)} cells tagged 'parameters': expected one")
+    if not notebook.is_file():
+        raise RunError(
+            f"{notebook}: no such notebook; give a path, or the name of a bundled one: {', '.join(bundled_notebooks())}"
+        )
+    import nbformat  # a second, which trainings do not need
+
+    try:
+        cells = nbformat.read(notebook, as_version=4).cells
+    except Exception as e:  # nbformat fails in as many ways as a notebook can be none
+        raise RunError(
+            f"{notebook}: not a readable notebook ({(str(e).splitlines() or [type(e).__name__])[0][:80]})"
+        ) from e
+    tagged = [
+        c.source
+        for c in cells
+        if c.cell_type == 'code'
+        and isinstance(t := c.metadata.get('tags'), list)
+        and 'parameters' in t
+    ]
+    if len(tagged) != 1:
+        raise RunError(f"{notebook.name} has {len(tagged)} cells tagged 'parameters': expected one")
     lines, out = tagged[0].splitlines(), {}
-    try: nodes = ast.parse(tagged[0]).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as e: raise RunError(f"{notebook.name}, parameters: not Python ({str(e)[:80]})") from e
+    try:
+        nodes = ast.parse(tagged[0]).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as e:
+        raise RunError(f"{notebook.name}, parameters: not Python ({str(e)[:80]})") from e
     for node in nodes:
-        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name) or node.value is None or getattr(node.annotation, 'id', None) not in TYPES:
-            raise RunError(f"{notebook.name}, parameters: {ast.unparse(node)[:80]!r} is not NAME: TYPE = DEFAULT with a type among {', '.join(TYPES)}")
-        try: default = ast.literal_eval(node.value)
-        except (ValueError, TypeError) as e: raise RunError(f"{notebook.name}, parameters: the default of {node.target.id} is {ast.unparse(node.value)[:80]!r}: expected a number, a text, True or False") from e
-        if type(default) not in (TYPES[node.annotation.id], *([int] if node.annotation.id == 'float' else [])): raise RunError(f"{notebook.name}, parameters: the default of {node.target.id} is {str(default)[:80]!r}: expected {node.annotation.id}")
-        out[node.target.id] = {'type': node.annotation.id, 'default': default, 'help': lines[node.lineno - 1].partition('#')[2].strip()}
+        if (
+            not isinstance(node, ast.AnnAssign)
+            or not isinstance(node.target, ast.Name)
+            or node.value is None
+            or getattr(node.annotation, 'id', None) not in TYPES
+        ):
+            raise RunError(
+                f"{notebook.name}, parameters: {ast.unparse(node)[:80]!r} is not NAME: TYPE = DEFAULT with a type among {', '.join(TYPES)}"
+            )
+        try:
+            default = ast.literal_eval(node.value)
+        except (ValueError, TypeError) as e:
+            raise RunError(
+                f"{notebook.name}, parameters: the default of {node.target.id} is {ast.unparse(node.value)[:80]!r}: expected a number, a text, True or False"
+            ) from e
+        if type(default) not in (
+            TYPES[node.annotation.id],
+            *([int] if node.annotation.id == 'float' else []),
+        ):
+            raise RunError(
+                f"{notebook.name}, parameters: the default of {node.target.id} is {str(default)[:80]!r}: expected {node.annotation.id}"
+            )
+        out[node.target.id] = {
+            'type': node.annotation.id,
+            'default': default,
+            'help': lines[node.lineno - 1].partition('#')[2].strip(),
+        }
     return out
 
-def typed(name:str, value, kind:str):
+
+def typed(name: str, value, kind: str):
     "`value` (text, or already of its type) as a parameter of type `kind`."
     if isinstance(value, bool) or not isinstance(value, str):
-        if type(value) is TYPES[kind] or (kind == 'float' and type(value) is int): return TYPES[kind](value)
-    elif kind == 'str': return value
-    elif kind == 'bool' and value.lower() in YES + NO: return value.lower() in YES
+        if type(value) is TYPES[kind] or (kind == 'float' and type(value) is int):
+            return TYPES[kind](value)
+    elif kind == 'str':
+        return value
+    elif kind == 'bool' and value.lower() in YES + NO:
+        return value.lower() in YES
     elif kind in ('int', 'float'):
-        try: return TYPES[kind](value)
-        except ValueError: pass
+        try:
+            return TYPES[kind](value)
+        except ValueError:
+            pass
     raise RunError(f"parameter {name} is {value!r}: expected {EXPECTED[kind]}")
 
+
 def check_parameters(
-    notebook, # see `find_notebook`
-    given:dict, # name -> value; text is converted to the parameter's type
-)->dict: # name -> typed value, only those given
+    notebook,  # see `find_notebook`
+    given: dict,  # name -> value; text is converted to the parameter's type
+) -> dict:  # name -> typed value, only those given
     "Refuse unknown names and wrong types before anything starts."
     known = notebook_parameters(notebook)
     for name in given:
-        if name not in known: raise RunError(f"{Path(notebook).name} has no parameter {name!r}: expected one of {', '.join(known)}")
+        if name not in known:
+            raise RunError(
+                f"{Path(notebook).name} has no parameter {name!r}: expected one of {', '.join(known)}"
+            )
     return {n: typed(n, v, known[n]['type']) for n, v in given.items()}
 
 # %% ../nbs/13_run.ipynb #6bac52fa
-PACKAGES = ('reflection_connection', 'torch', 'transformers', 'accelerate', 'pytorch-metric-learning', 'kornia', 'faiss-cpu', 'faiss-gpu', 'segyio', 'numpy', 'scipy', 'pandas', 'scikit-image', 'scikit-learn', 'papermill', 'wandb')
+PACKAGES = (
+    'reflection_connection',
+    'torch',
+    'transformers',
+    'accelerate',
+    'pytorch-metric-learning',
+    'kornia',
+    'faiss-cpu',
+    'faiss-gpu',
+    'segyio',
+    'numpy',
+    'scipy',
+    'pandas',
+    'scikit-image',
+    'scikit-learn',
+    'papermill',
+    'wandb',
+)
 
-def git_commit()->str:
+
+def git_commit() -> str:
     "Commit of the working folder, with '+changes' when it differs; empty outside a repository or without git."
-    try: ask = lambda *a: subprocess.run(['git', *a], capture_output=True, text=True, check=True, timeout=20).stdout.strip()
-    except FileNotFoundError: return ''
-    try: return ask('rev-parse', 'HEAD') + ('+changes' if ask('status', '--porcelain', '--untracked-files=no') else '')
-    except (subprocess.CalledProcessError, FileNotFoundError, subprocess.TimeoutExpired): return ''
+    try:
+        ask = lambda *a: subprocess.run(
+            ['git', *a], capture_output=True, text=True, check=True, timeout=20
+        ).stdout.strip()
+    except FileNotFoundError:
+        return ''
+    try:
+        return ask('rev-parse', 'HEAD') + (
+            '+changes' if ask('status', '--porcelain', '--untracked-files=no') else ''
+        )
+    except (subprocess.CalledProcessError, FileNotFoundError, subprocess.TimeoutExpired):
+        return ''
 
-def environment()->dict:
+
+def environment() -> dict:
     "Versions, machine and commit."
     import torch
+
     versions = {}
     for p in PACKAGES:
-        try: versions[p] = importlib.metadata.version(p)
-        except importlib.metadata.PackageNotFoundError: continue
+        try:
+            versions[p] = importlib.metadata.version(p)
+        except importlib.metadata.PackageNotFoundError:
+            continue
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu'
-    return dict(python=platform.python_version(), platform=platform.platform(), device=device, threads=torch.get_num_threads(), commit=git_commit(), packages=versions)
+    return dict(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        device=device,
+        threads=torch.get_num_threads(),
+        commit=git_commit(),
+        packages=versions,
+    )
 
 # %% ../nbs/13_run.ipynb #cc39c23b
 class Run:
     "A run folder: params.json, metrics.json, figures/, stages, tracking."
-    def __init__(self,
-        out, # the folder
-        params:dict, # all resolved parameters
-        notebook:str, # name of the notebook
-        track:str='auto', # W&B: 'auto' (online when logged in, else offline), 'offline', 'online', 'disabled'
+
+    def __init__(
+        self,
+        out,  # the folder
+        params: dict,  # all resolved parameters
+        notebook: str,  # name of the notebook
+        track: str = 'auto',  # W&B: 'auto' (online when logged in, else offline), 'offline', 'online', 'disabled'
     ):
         self.folder, self.params, self.notebook = Path(out), params, notebook
-        self._held = ExitStack(); weakref.finalize(self, self._held.close)
-        self._held.enter_context(locked(self.folder/'run', RunError, wait=10.)); (self.folder/'figures').mkdir(exist_ok=True)        # a kernel ends a moment after its run was killed
-        self._held.enter_context(listen(self.folder/'log.jsonl', machine=True)); self._held.enter_context(listen(sys.stderr) if os.environ.get('REFCON_VERBOSE') else ExitStack())
+        self._held = ExitStack()
+        weakref.finalize(self, self._held.close)
+        self._held.enter_context(locked(self.folder / 'run', RunError, wait=10.0))
+        (self.folder / 'figures').mkdir(
+            exist_ok=True
+        )  # a kernel ends a moment after its run was killed
+        self._held.enter_context(listen(self.folder / 'log.jsonl', machine=True))
+        self._held.enter_context(
+            listen(sys.stderr) if os.environ.get('REFCON_VERBOSE') else ExitStack()
+        )
         self.metrics, self.figures, self.tables, self.wandb = {}, {}, {}, None
-        self.about = dict(notebook=notebook, parameters=params, folder=os.getcwd(), started=datetime.now(timezone.utc).isoformat(timespec='seconds'), **environment())
-        (self.folder/MANIFEST).unlink(missing_ok=True)                            # not finished any more
-        write_json(self.folder/'params.json', self.about, RunError); event('run.started', notebook=notebook, folder=str(self.folder), commit=self.about['commit'])
-        path = self.folder/'stages.json'; past = read_json(path, RunError, since=2, remedy='remove it, or choose another folder') if path.is_file() else {}
+        self.about = dict(
+            notebook=notebook,
+            parameters=params,
+            folder=os.getcwd(),
+            started=datetime.now(timezone.utc).isoformat(timespec='seconds'),
+            **environment(),
+        )
+        (self.folder / MANIFEST).unlink(missing_ok=True)  # not finished any more
+        write_json(self.folder / 'params.json', self.about, RunError)
+        event(
+            'run.started', notebook=notebook, folder=str(self.folder), commit=self.about['commit']
+        )
+        path = self.folder / 'stages.json'
+        past = (
+            read_json(path, RunError, since=2, remedy='remove it, or choose another folder')
+            if path.is_file()
+            else {}
+        )
         self._stages, self._chain = past.get('stages', past), ''
         self._track(track)
 
     def describe(self, **facts):
         "Add facts to params.json, e.g. the data's fingerprint."
-        self.about |= facts; write_json(self.folder/'params.json', self.about, RunError)
+        self.about |= facts
+        write_json(self.folder / 'params.json', self.about, RunError)
 
-    def stage_key(self, stage:str, *names, **facts)->str:
+    def stage_key(self, stage: str, *names, **facts) -> str:
         "Fingerprint of a stage: its parameters and facts, and all stages before it."
         what = [self._chain, stage, {n: self.params[n] for n in names}, facts]
-        return hashlib.sha256(json.dumps(what, sort_keys=True, default=as_json).encode()).hexdigest()[:16]
+        return hashlib.sha256(
+            json.dumps(what, sort_keys=True, default=as_json).encode()
+        ).hexdigest()[:16]
 
-    def todo(self,
-        stage:str, # name of the stage
-        *names, # parameters that it depends on
-        **facts, # other things that it depends on
-    )->bool:
+    def todo(
+        self,
+        stage: str,  # name of the stage
+        *names,  # parameters that it depends on
+        **facts,  # other things that it depends on
+    ) -> bool:
         "Whether the stage has to be done; says so when it is taken from the folder."
-        key = self.stage_key(stage, *names, **facts); self._chain = key
+        key = self.stage_key(stage, *names, **facts)
+        self._chain = key
         done = self._stages.get(stage, {}).get('key') == key
-        if done: print(f'{stage}: taken from {self.folder}', flush=True)
+        if done:
+            print(f'{stage}: taken from {self.folder}', flush=True)
         self._now = stage, key, time.time()
         return not done
 
     def done(self, **results):
         "Mark the stage asked for last as finished, with its results for the next time."
         stage, key, t0 = self._now
-        self._stages[stage] = dict(key=key, seconds=round(time.time() - t0, 1), results=results); write_json(self.folder/'stages.json', {'format': 2, 'stages': self._stages}, RunError, checked=True)
+        self._stages[stage] = dict(key=key, seconds=round(time.time() - t0, 1), results=results)
+        write_json(
+            self.folder / 'stages.json',
+            {'format': 2, 'stages': self._stages},
+            RunError,
+            checked=True,
+        )
         event('run.stage', stage=stage, seconds=self._stages[stage]['seconds'])
 
-    def results(self, stage:str)->dict: return self._stages[stage]['results']
+    def results(self, stage: str) -> dict:
+        return self._stages[stage]['results']
 
-    def checkpoints(self)->Path:
+    def checkpoints(self) -> Path:
         "Folder for the checkpoints of the stage asked for last; other parameters get another folder."
-        return self.folder/'checkpoints'/self._now[1]
+        return self.folder / 'checkpoints' / self._now[1]
 
 # %% ../nbs/13_run.ipynb #643851d0
 from fastcore.basics import patch
 
-@patch
-def record(self:Run, **metrics):
-    "Put results into metrics.json."
-    self.metrics |= metrics; write_json(self.folder/'metrics.json', self.metrics, RunError)
 
 @patch
-def figure(self:Run, name:str, fig, caption:str=''):
+def record(self: Run, **metrics):
+    "Put results into metrics.json."
+    self.metrics |= metrics
+    write_json(self.folder / 'metrics.json', self.metrics, RunError)
+
+
+@patch
+def figure(self: Run, name: str, fig, caption: str = ''):
     "Save a figure for the report, and show it in the notebook."
     from IPython.display import Image
-    if Path(name).name != name: raise RunError(f"figure {name!r}: a name cannot lead out of the folder figures")
-    path = save_figure(fig, self.folder/'figures'/f'{name}.png'); self.figures[name] = caption or name.replace('_', ' ')
+
+    if Path(name).name != name:
+        raise RunError(f"figure {name!r}: a name cannot lead out of the folder figures")
+    path = save_figure(fig, self.folder / 'figures' / f'{name}.png')
+    self.figures[name] = caption or name.replace('_', ' ')
     if self.wandb:
         import wandb
+
         self.wandb.log({f'figures/{name}': wandb.Image(str(path))})
     return Image(str(path))
 
+
 @patch
-def table(self:Run, name:str, frame:pd.DataFrame):
+def table(self: Run, name: str, frame: pd.DataFrame):
     "Keep a table for the report, and show it in the notebook."
     self.tables[name] = frame
     return frame
 
-@patch
-def _track(self:Run, mode):
-    modes = ('auto', 'offline', 'online', 'disabled')
-    if mode not in modes: raise RunError(f"track is {mode!r}: expected one of {', '.join(modes)}")
-    if mode == 'disabled': return
-    os.environ.setdefault('WANDB_SILENT', 'true')
-    import wandb
-    if mode == 'auto': mode = 'online' if wandb.login(prompt=False, verify=False) else 'offline'
-    try: self.wandb = wandb.init(project='reflection-connection', dir=str(self.folder), mode=mode, config=self.params, job_type=self.notebook, reinit='finish_previous', settings=wandb.Settings(console='off'))        # what is printed stays in the notebook
-    except wandb.errors.Error as e: raise RunError(f"W&B cannot start in mode {mode} ({str(e)[:100]}): log in with `wandb login`, or set track to offline or disabled") from e
 
 @patch
-def report_to(self:Run)->tuple:
+def _track(self: Run, mode):
+    modes = ('auto', 'offline', 'online', 'disabled')
+    if mode not in modes:
+        raise RunError(f"track is {mode!r}: expected one of {', '.join(modes)}")
+    if mode == 'disabled':
+        return
+    os.environ.setdefault('WANDB_SILENT', 'true')
+    import wandb
+
+    if mode == 'auto':
+        mode = 'online' if wandb.login(prompt=False, verify=False) else 'offline'
+    try:
+        self.wandb = wandb.init(
+            project='reflection-connection',
+            dir=str(self.folder),
+            mode=mode,
+            config=self.params,
+            job_type=self.notebook,
+            reinit='finish_previous',
+            settings=wandb.Settings(console='off'),
+        )  # what is printed stays in the notebook
+    except wandb.errors.Error as e:
+        raise RunError(
+            f"W&B cannot start in mode {mode} ({str(e)[:100]}): log in with `wandb login`, or set track to offline or disabled"
+        ) from e
+
+
+@patch
+def report_to(self: Run) -> tuple:
     "What transformers' Trainer shall report to."
     return ('wandb',) if self.wandb else ()
 
 # %% ../nbs/13_run.ipynb #c33d0e56
 _STYLE = "body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}table{border-collapse:collapse;font-size:13px;margin:1rem 0}td,th{border-bottom:1px solid #ddd;padding:.25rem .6rem;text-align:left}img{max-width:100%}figure{margin:1.5rem 0}figcaption,small{color:#555}"
 
+
 def _flat(d, head=''):
     for k, v in d.items():
-        if isinstance(v, dict): yield from _flat(v, f'{head}{k}.')
-        else: yield f'{head}{k}', v
+        if isinstance(v, dict):
+            yield from _flat(v, f'{head}{k}.')
+        else:
+            yield f'{head}{k}', v
+
 
 @patch
-def finish(self:Run, title:str, story:str='')->Path: # report.html
+def finish(self: Run, title: str, story: str = '') -> Path:  # report.html
     "Write the report and the checksums of everything, close tracking, let others into the folder; return the report's path."
     parts = [f'<h1>{html.escape(title)}</h1><p>{html.escape(story)}</p>']
-    for name, frame in self.tables.items(): parts.append(f'<h2>{html.escape(name)}</h2>' + frame.to_html(border=0, na_rep='', float_format=lambda v: f'{v:.4g}'))
+    for name, frame in self.tables.items():
+        parts.append(
+            f'<h2>{html.escape(name)}</h2>'
+            + frame.to_html(border=0, na_rep='', float_format=lambda v: f'{v:.4g}')
+        )
     for name, caption in self.figures.items():
-        data = base64.b64encode((self.folder/'figures'/f'{name}.png').read_bytes()).decode()
-        parts.append(f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,{data}"><figcaption>{html.escape(caption)}</figcaption></figure>')
+        data = base64.b64encode((self.folder / 'figures' / f'{name}.png').read_bytes()).decode()
+        parts.append(
+            f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,{data}"><figcaption>{html.escape(caption)}</figcaption></figure>'
+        )
     seconds = {s: v['seconds'] for s, v in self._stages.items()}
-    self.describe(finished=datetime.now(timezone.utc).isoformat(timespec='seconds'), stage_seconds=seconds)
-    rows = ''.join(f'<tr><td>{html.escape(k)}</td><td>{html.escape(str(v))}</td></tr>' for k, v in _flat(self.about))
+    self.describe(
+        finished=datetime.now(timezone.utc).isoformat(timespec='seconds'), stage_seconds=seconds
+    )
+    rows = ''.join(
+        f'<tr><td>{html.escape(k)}</td><td>{html.escape(str(v))}</td></tr>'
+        for k, v in _flat(self.about)
+    )
     parts.append(f'<h2>How it was made</h2><table>{rows}</table>')
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style><body>{"".join(parts)}</body></html>'
-    with whole_file(self.folder/'report.html', RunError) as new: new.write_text(page, encoding='utf-8')
-    if self.wandb: self.wandb.log({k: v for k, v in _flat(self.metrics) if isinstance(v, (int, float))}); self.wandb.finish(); self.wandb = None
-    manifest(self.folder, (f'{self.notebook}.ipynb', 'log.jsonl', 'wandb', 'checkpoints'), RunError); event('run.finished', seconds=seconds); self._held.close()
-    return self.folder/'report.html'
+    with whole_file(self.folder / 'report.html', RunError) as new:
+        new.write_text(page, encoding='utf-8')
+    if self.wandb:
+        self.wandb.log({k: v for k, v in _flat(self.metrics) if isinstance(v, (int, float))})
+        self.wandb.finish()
+        self.wandb = None
+    manifest(self.folder, (f'{self.notebook}.ipynb', 'log.jsonl', 'wandb', 'checkpoints'), RunError)
+    event('run.finished', seconds=seconds)
+    self._held.close()
+    return self.folder / 'report.html'
 
 # %% ../nbs/13_run.ipynb #5ab1c0e2
-def _startable(kernel:str)->bool:
+def _startable(kernel: str) -> bool:
     "Whether a kernel of this name is installed, and its program is there."
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
-    try: program = KernelSpecManager().get_kernel_spec(kernel).argv[0]
-    except (NoSuchKernel, ValueError, OSError, IndexError): return False
+
+    try:
+        program = KernelSpecManager().get_kernel_spec(kernel).argv[0]
+    except (NoSuchKernel, ValueError, OSError, IndexError):
+        return False
     return shutil.which(program) is not None
 
+
 def _kernel(
-    notebook, # path of a run notebook
-)->dict: # arguments for papermill
+    notebook,  # path of a run notebook
+) -> dict:  # arguments for papermill
     "The kernel that a notebook names, or this Python's where it cannot be started."
     import nbformat
+
     about = nbformat.read(notebook, as_version=4).metadata
-    spec, info = (v if isinstance(v := about.get(k), dict) else {} for k in ('kernelspec', 'language_info'))
+    spec, info = (
+        v if isinstance(v := about.get(k), dict) else {} for k in ('kernelspec', 'language_info')
+    )
     language, name = str(spec.get('language') or info.get('name') or 'python'), spec.get('name')
     if 'python' not in language.lower():
-        raise RunError(f"{Path(notebook).name} is written in {language[:40]} (kernel {str(name)[:80]}): expected a notebook in Python")
-    if isinstance(name, str) and _startable(name): return dict(kernel_name=name, language='python')
-    asked = f"asks for the kernel {name[:80]!r}, which is not installed here" if isinstance(name, str) else 'names no kernel'
-    print(f"{Path(notebook).name} {asked}: running it with {sys.executable}", file=sys.stderr, flush=True)
+        raise RunError(
+            f"{Path(notebook).name} is written in {language[:40]} (kernel {str(name)[:80]}): expected a notebook in Python"
+        )
+    if isinstance(name, str) and _startable(name):
+        return dict(kernel_name=name, language='python')
+    asked = (
+        f"asks for the kernel {name[:80]!r}, which is not installed here"
+        if isinstance(name, str)
+        else 'names no kernel'
+    )
+    print(
+        f"{Path(notebook).name} {asked}: running it with {sys.executable}",
+        file=sys.stderr,
+        flush=True,
+    )
     return dict(kernel_name='python3', language='python')
 
+
 def _other_parameters(
-    executed:Path, # notebook of an earlier run, perhaps
-    known:dict, # see `notebook_parameters`
-    given:dict, # parameters of this run
-)->dict: # name -> earlier value, of those that differ; `out` does not count
+    executed: Path,  # notebook of an earlier run, perhaps
+    known: dict,  # see `notebook_parameters`
+    given: dict,  # parameters of this run
+) -> dict:  # name -> earlier value, of those that differ; `out` does not count
     "How an earlier run in the same folder was asked."
-    if not executed.is_file(): return {}
-    try: recorded = dict(json.loads(executed.read_bytes())['metadata']['papermill']['parameters'])
-    except (ValueError, KeyError, TypeError): return {}                                   # not from papermill
+    if not executed.is_file():
+        return {}
+    try:
+        recorded = dict(json.loads(executed.read_bytes())['metadata']['papermill']['parameters'])
+    except (ValueError, KeyError, TypeError):
+        return {}  # not from papermill
     default = {name: about['default'] for name, about in known.items() if name != 'out'}
-    was, now = ({name: asked.get(name, value) for name, value in default.items()} for asked in (recorded, given))
+    was, now = (
+        {name: asked.get(name, value) for name, value in default.items()}
+        for asked in (recorded, given)
+    )
     return {name: was[name] for name in default if repr(was[name]) != repr(now[name])}
 
 # %% ../nbs/13_run.ipynb #639127d2
-def secrets()->dict: # value -> name
+def secrets() -> dict:  # value -> name
     "Keys, tokens and passwords in the environment, by their names."
-    return {v: n for n, v in os.environ.items() if n.upper().split('_')[-1] in ('KEY', 'TOKEN', 'PASSWORD', 'SECRET') and len(v) >= 8 and not v.isdecimal()}
+    return {
+        v: n
+        for n, v in os.environ.items()
+        if n.upper().split('_')[-1] in ('KEY', 'TOKEN', 'PASSWORD', 'SECRET')
+        and len(v) >= 8
+        and not v.isdecimal()
+    }
 
-def without_secrets(text:str)->str:
+
+def without_secrets(text: str) -> str:
     "Text with secrets of the environment replaced by their names."
     for v, n in sorted(secrets().items(), key=lambda s: -len(s[0])):
-        for form in (v, json.dumps(v)[1:-1], html.escape(v)): text = text.replace(form, f'[{n}]')
+        for form in (v, json.dumps(v)[1:-1], html.escape(v)):
+            text = text.replace(form, f'[{n}]')
     return text
+
 
 class _Blotted:
     "A stream that lets no secret through, where it comes in one piece."
-    def __init__(self, stream): self.stream = stream
-    def write(self, text): return self.stream.write(without_secrets(text))
-    def flush(self): self.stream.flush()
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def write(self, text):
+        return self.stream.write(without_secrets(text))
+
+    def flush(self):
+        self.stream.flush()
+
 
 def _execute(
-    notebook, new, # paths: what is executed, and what it becomes
-    given:dict, # parameters
-    cwd, # see `run_notebook`
+    notebook,
+    new,  # paths: what is executed, and what it becomes
+    given: dict,  # parameters
+    cwd,  # see `run_notebook`
 ):
     "Execute with papermill; returns the error of a cell that failed."
     import papermill
     from nbclient.exceptions import DeadKernelError
     from traitlets.config import Config
-    streams = dict(stdout_file=_Blotted(sys.stdout), stderr_file=_Blotted(sys.stderr), progress_bar=False)
+
+    streams = dict(
+        stdout_file=_Blotted(sys.stdout), stderr_file=_Blotted(sys.stderr), progress_bar=False
+    )
     with tempfile.TemporaryDirectory(prefix='refcon-') as sockets:
         private = {}
-        if os.name == 'posix' and len(sockets) < 80: # sockets that nobody else on the machine can open
-            private['config'] = Config({'KernelManager': {'transport': 'ipc', 'ip': f'{sockets}/kernel'}})
-        try: papermill.execute_notebook(str(notebook), str(new), parameters=given, cwd=cwd, **streams, **private, **_kernel(notebook))
-        except papermill.PapermillExecutionError as e: return e
-        except (DeadKernelError, RuntimeError) as e: # jupyter_client has no class of its own for a kernel that does not start
-            raise RunError(without_secrets(f"{Path(notebook).name}: its kernel did not start, or died; it may have run out of memory ({' '.join(str(e).split())[:200]})")) from e
+        if (
+            os.name == 'posix' and len(sockets) < 80
+        ):  # sockets that nobody else on the machine can open
+            private['config'] = Config(
+                {'KernelManager': {'transport': 'ipc', 'ip': f'{sockets}/kernel'}}
+            )
+        try:
+            papermill.execute_notebook(
+                str(notebook),
+                str(new),
+                parameters=given,
+                cwd=cwd,
+                **streams,
+                **private,
+                **_kernel(notebook),
+            )
+        except papermill.PapermillExecutionError as e:
+            return e
+        except (
+            DeadKernelError,
+            RuntimeError,
+        ) as e:  # jupyter_client has no class of its own for a kernel that does not start
+            raise RunError(
+                without_secrets(
+                    f"{Path(notebook).name}: its kernel did not start, or died; it may have run out of memory ({' '.join(str(e).split())[:200]})"
+                )
+            ) from e
+
 
 def run_notebook(
-    notebook, # see `find_notebook`
-    given:dict=None, # parameters by name
-    out=None, # run folder; the notebook's own default when not given
-    cwd=None, # folder that the notebook's relative paths go from; default: the present one
-)->Path: # the executed notebook
+    notebook,  # see `find_notebook`
+    given: dict = None,  # parameters by name
+    out=None,  # run folder; the notebook's own default when not given
+    cwd=None,  # folder that the notebook's relative paths go from; default: the present one
+) -> Path:  # the executed notebook
     "Execute a run notebook headless. Raises `RunError` for what the user did wrong and when a cell fails."
     import nbformat
-    notebook, given = find_notebook(notebook), dict(given or {}) | ({'out': str(out)} if out else {})
+
+    notebook, given = (
+        find_notebook(notebook),
+        dict(given or {}) | ({'out': str(out)} if out else {}),
+    )
     known, given = notebook_parameters(notebook), check_parameters(notebook, given)
     folder = Path(given.get('out') or (known['out']['default'] if 'out' in known else '.'))
-    if folder.exists() and not folder.is_dir(): raise RunError(f"{folder} is a file: expected a folder to write the run into")
-    executed = folder/notebook.name
-    if executed.resolve() == notebook.resolve(): raise RunError(f"the run would overwrite {notebook}: choose another folder with --out")
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is a file: expected a folder to write the run into")
+    executed = folder / notebook.name
+    if executed.resolve() == notebook.resolve():
+        raise RunError(f"the run would overwrite {notebook}: choose another folder with --out")
     with locked(executed, RunError), whole_file(executed, RunError) as new:
         if was := _other_parameters(executed, known, given):
             changes = ', '.join(f'{name} was {repr(value)[:40]}' for name, value in was.items())
-            print(f"{folder} holds a run with other parameters ({changes}): this one takes its place", file=sys.stderr, flush=True)
+            print(
+                f"{folder} holds a run with other parameters ({changes}): this one takes its place",
+                file=sys.stderr,
+                flush=True,
+            )
         error = _execute(notebook, new, given, cwd)
-        made = nbformat.read(new, as_version=4); made.metadata.papermill['output_path'] = str(executed); new.write_text(without_secrets(nbformat.writes(made)), encoding='utf-8')
-    if error: raise RunError(without_secrets(f"{notebook.name} stopped in cell {error.cell_index}: {error.ename}: {error.evalue} (all of it is in {executed})")) from error
+        made = nbformat.read(new, as_version=4)
+        made.metadata.papermill['output_path'] = str(executed)
+        new.write_text(without_secrets(nbformat.writes(made)), encoding='utf-8')
+    if error:
+        raise RunError(
+            without_secrets(
+                f"{notebook.name} stopped in cell {error.cell_index}: {error.ename}: {error.evalue} (all of it is in {executed})"
+            )
+        ) from error
     return executed
 
 # %% ../nbs/13_run.ipynb #1e4b6c1c
-_TIMES = ('seconds', 'data_wait') # not results
+_TIMES = ('seconds', 'data_wait')  # not results
+
 
 def _leaves(value, name=''):
     "(name, value) of all that nested dicts and lists hold, but times."
     if isinstance(value, (dict, list)):
         for k, v in value.items() if isinstance(value, dict) else enumerate(value):
-            if k not in _TIMES: yield from _leaves(v, f'{name}.{k}' if name else str(k))
-    else: yield name, value
+            if k not in _TIMES:
+                yield from _leaves(v, f'{name}.{k}' if name else str(k))
+    else:
+        yield name, value
+
 
 def _results(folder):
     "name -> value of everything that a run came to: numbers and cells of tables one by one, weights, embeddings and volumes by checksum."
-    out, listed = {}, read_json(folder/MANIFEST, RunError); own = [str(folder.resolve()), str(read_json(folder/'params.json', RunError, since=None)['parameters'].get('out', folder))]
-    plain = lambda v: next(('.' + v[len(o):] for o in own if isinstance(v, str) and v.startswith(o + os.sep)), v)      # paths into the folder
-    encoders, indexes = ({Path(n).parent for n in listed if Path(n).name == marker} for marker in ('refcon.json', 'meta.json'))
-    for at in encoders: out[str(at)] = Encoder.load(folder/at).fingerprint()
+    out, listed = {}, read_json(folder / MANIFEST, RunError)
+    own = [
+        str(folder.resolve()),
+        str(
+            read_json(folder / 'params.json', RunError, since=None)['parameters'].get('out', folder)
+        ),
+    ]
+    plain = lambda v: next(
+        ('.' + v[len(o) :] for o in own if isinstance(v, str) and v.startswith(o + os.sep)), v
+    )  # paths into the folder
+    encoders, indexes = (
+        {Path(n).parent for n in listed if Path(n).name == marker}
+        for marker in ('refcon.json', 'meta.json')
+    )
+    for at in encoders:
+        out[str(at)] = Encoder.load(folder / at).fingerprint()
     for at in indexes:
-        if 'milvus' not in read_meta(folder/at): out |= {f'{at}, windows': _short(pd.read_parquet(folder/at/'items.parquet', columns=['id']).id), f'{at}, embeddings': read_meta(folder/at)['sha256']['index.faiss'][:16]}
+        if 'milvus' not in read_meta(folder / at):
+            out |= {
+                f'{at}, windows': _short(
+                    pd.read_parquet(folder / at / 'items.parquet', columns=['id']).id
+                ),
+                f'{at}, embeddings': read_meta(folder / at)['sha256']['index.faiss'][:16],
+            }
     for name, checksum in listed.items():
-        at = Path(name); kind = at.suffix
-        if at.parts[0] in _TOLD_APART or kind in ('.png', '.html') or at.parent in encoders | indexes: continue
-        if at.name in _RECORDS: found = _leaves(read_json(folder/at, RunError, since=None), '' if name == 'metrics.json' else name.removesuffix(kind))
+        at = Path(name)
+        kind = at.suffix
+        if (
+            at.parts[0] in _TOLD_APART
+            or kind in ('.png', '.html')
+            or at.parent in encoders | indexes
+        ):
+            continue
+        if at.name in _RECORDS:
+            found = _leaves(
+                read_json(folder / at, RunError, since=None),
+                '' if name == 'metrics.json' else name.removesuffix(kind),
+            )
         elif kind in ('.csv', '.parquet'):
-            try: cells = (pd.read_csv if kind == '.csv' else pd.read_parquet)(folder/at).astype(object)
-            except ValueError: found = [(name, checksum[:16])]                                             # no table, whatever its name says
-            else: found = _leaves(cells.where(cells.notna(), None).to_dict('index'), name)
-        else: found = [(name, checksum[:16])]
+            try:
+                cells = (pd.read_csv if kind == '.csv' else pd.read_parquet)(folder / at).astype(
+                    object
+                )
+            except ValueError:
+                found = [(name, checksum[:16])]  # no table, whatever its name says
+            else:
+                found = _leaves(cells.where(cells.notna(), None).to_dict('index'), name)
+        else:
+            found = [(name, checksum[:16])]
         out |= {k: plain(v) for k, v in found}
     return out
 
-_RECORDS = ('metrics.json', 'submission.json', 'loop.json')
-_TOLD_APART = ('params.json', 'stages.json', 'report.html', 'figures') # circumstances, times, and pictures of what is compared anyway
 
-def _short(lines): return hashlib.sha256('\n'.join(lines).encode()).hexdigest()[:16]
+_RECORDS = ('metrics.json', 'submission.json', 'loop.json')
+_TOLD_APART = (
+    'params.json',
+    'stages.json',
+    'report.html',
+    'figures',
+)  # circumstances, times, and pictures of what is compared anyway
+
+
+def _short(lines):
+    return hashlib.sha256('\n'.join(lines).encode()).hexdigest()[:16]
+
 
 def differences(
-    folder, other, # finished run folders
-    tolerance:float=0., # largest relative difference of numbers that counts as none
-)->tuple: # (DataFrame of results that differ: what, before, now; DataFrame of circumstances that differ; how many results were compared)
+    folder,
+    other,  # finished run folders
+    tolerance: float = 0.0,  # largest relative difference of numbers that counts as none
+) -> tuple:  # (DataFrame of results that differ: what, before, now; DataFrame of circumstances that differ; how many results were compared)
     "Where two runs differ."
-    table = lambda a, b: pd.DataFrame([(k, a.get(k), b.get(k)) for k in dict.fromkeys([*a, *b]) if not same(a.get(k), b.get(k))], columns=['what', 'before', 'now'])
-    def same(a, b): return a == b or (all(type(v) in (int, float) for v in (a, b)) and abs(a - b) <= tolerance*max(abs(a), abs(b)))
-    a, b = (_results(Path(f)) for f in (folder, other)); why = [dict(_leaves({k: v for k, v in read_json(Path(f)/'params.json', RunError, since=None).items() if k not in ('parameters', 'started', 'finished', 'stage_seconds', 'folder')})) for f in (folder, other)]
+    table = lambda a, b: pd.DataFrame(
+        [(k, a.get(k), b.get(k)) for k in dict.fromkeys([*a, *b]) if not same(a.get(k), b.get(k))],
+        columns=['what', 'before', 'now'],
+    )
+
+    def same(a, b):
+        return a == b or (
+            all(type(v) in (int, float) for v in (a, b))
+            and abs(a - b) <= tolerance * max(abs(a), abs(b))
+        )
+
+    a, b = (_results(Path(f)) for f in (folder, other))
+    why = [
+        dict(
+            _leaves(
+                {
+                    k: v
+                    for k, v in read_json(Path(f) / 'params.json', RunError, since=None).items()
+                    if k not in ('parameters', 'started', 'finished', 'stage_seconds', 'folder')
+                }
+            )
+        )
+        for f in (folder, other)
+    ]
     return table(a, b), table(*why), len(a)
 
 # %% ../nbs/13_run.ipynb #333b69c2
 def rerun(
-    folder, # of a finished run
-    out=None, # run folder; default: FOLDER-again
-    notebook=None, # to execute; default: the one in the folder
-)->Path: # the new run folder; compare with `differences`
+    folder,  # of a finished run
+    out=None,  # run folder; default: FOLDER-again
+    notebook=None,  # to execute; default: the one in the folder
+) -> Path:  # the new run folder; compare with `differences`
     "Do a run again, from nothing, with its parameters; without tracking."
     folder = Path(folder)
-    if not (folder/'params.json').is_file() or not (folder/MANIFEST).is_file(): raise RunError(f"{folder}: no finished run there (params.json, metrics.json and {MANIFEST} expected)")
-    about = read_json(folder/'params.json', RunError, since=None); changed = [n for n in check_manifest(folder, RunError) if (folder/n).is_file()]
-    if changed: raise RunError(f"{folder/changed[0]} is not as the run left it ({len(changed)} such files): a comparison would say nothing; copy the run again")
-    notebook, out = Path(notebook or folder/f"{about['notebook']}.ipynb"), Path(out or folder.with_name(f'{folder.name}-again'))
-    if not notebook.is_file(): raise RunError(f"{notebook} is not there: the run was not made by refcon run; name its notebook (--notebook)")
-    if (out/MANIFEST).is_file() or out.resolve() == folder.resolve(): raise RunError(f"{out} holds a finished run: name another folder (--out), or remove it")
-    known = notebook_parameters(notebook); given = {n: v for n, v in about['parameters'].items() if n in known and n not in ('out', 'track')} | ({'track': 'disabled'} if 'track' in known else {})
-    run_notebook(notebook, given, out.resolve(), cwd=about['folder'] if Path(about.get('folder', '')).is_dir() else None)
+    if not (folder / 'params.json').is_file() or not (folder / MANIFEST).is_file():
+        raise RunError(
+            f"{folder}: no finished run there (params.json, metrics.json and {MANIFEST} expected)"
+        )
+    about = read_json(folder / 'params.json', RunError, since=None)
+    changed = [n for n in check_manifest(folder, RunError) if (folder / n).is_file()]
+    if changed:
+        raise RunError(
+            f"{folder / changed[0]} is not as the run left it ({len(changed)} such files): a comparison would say nothing; copy the run again"
+        )
+    notebook, out = (
+        Path(notebook or folder / f"{about['notebook']}.ipynb"),
+        Path(out or folder.with_name(f'{folder.name}-again')),
+    )
+    if not notebook.is_file():
+        raise RunError(
+            f"{notebook} is not there: the run was not made by refcon run; name its notebook (--notebook)"
+        )
+    if (out / MANIFEST).is_file() or out.resolve() == folder.resolve():
+        raise RunError(f"{out} holds a finished run: name another folder (--out), or remove it")
+    known = notebook_parameters(notebook)
+    given = {
+        n: v for n, v in about['parameters'].items() if n in known and n not in ('out', 'track')
+    } | ({'track': 'disabled'} if 'track' in known else {})
+    run_notebook(
+        notebook,
+        given,
+        out.resolve(),
+        cwd=about['folder'] if Path(about.get('folder', '')).is_dir() else None,
+    )
     return out
 
 # %% ../nbs/13_run.ipynb #29f8d25a
 def validation_score(
-    frame:pd.DataFrame, # validation windows
-    leave_out:str, # which candidates a query does not see
-    metric:str='cosine', # of the encoder
+    frame: pd.DataFrame,  # validation windows
+    leave_out: str,  # which candidates a query does not see
+    metric: str = 'cosine',  # of the encoder
 ):
     "A function embeddings -> {'macro_map'} for `siamese.finetune`."
-    def score(z): return {'macro_map': evaluate_embeddings(z, frame, leave_out, metric, n_boot=1)[0]['macro_map']}
+
+    def score(z):
+        return {
+            'macro_map': evaluate_embeddings(z, frame, leave_out, metric, n_boot=1)[0]['macro_map']
+        }
+
     return score
 
+
 def compare(
-    embeddings:dict, # method -> (N, D) unit-length embeddings of the same windows
-    frame:pd.DataFrame, # the N windows
-    leave_out:str=None, # see `evaluate.leave_out_mask`
-    metric:str='cosine',
-    **options, # n_boot, seed, exclude_classes
-)->dict: # method -> summary; beside 'encoder', the others have 'encoder_ahead': difference, ci, p of a paired bootstrap
+    embeddings: dict,  # method -> (N, D) unit-length embeddings of the same windows
+    frame: pd.DataFrame,  # the N windows
+    leave_out: str = None,  # see `evaluate.leave_out_mask`
+    metric: str = 'cosine',
+    **options,  # n_boot, seed, exclude_classes
+) -> dict:  # method -> summary; beside 'encoder', the others have 'encoder_ahead': difference, ci, p of a paired bootstrap
     "Leave-one-out retrieval of several methods over the same windows."
-    found = {name: evaluate_embeddings(z, frame, leave_out, metric, **options) for name, z in embeddings.items()}
+    found = {
+        name: evaluate_embeddings(z, frame, leave_out, metric, **options)
+        for name, z in embeddings.items()
+    }
     for name, (summary, per_query) in found.items():
-        if name != 'encoder' and 'encoder' in found: summary['encoder_ahead'] = paired_bootstrap(found['encoder'][1], per_query, seed=options.get('seed', 0))
+        if name != 'encoder' and 'encoder' in found:
+            summary['encoder_ahead'] = paired_bootstrap(
+                found['encoder'][1], per_query, seed=options.get('seed', 0)
+            )
     return {name: summary for name, (summary, _) in found.items()}
 
+
 def ahead_table(
-    found:dict, # from `compare`
-)->pd.DataFrame: # `evaluate.results_table` with how far the encoder is ahead of each method in macro mAP, and p
+    found: dict,  # from `compare`
+) -> (
+    pd.DataFrame
+):  # `evaluate.results_table` with how far the encoder is ahead of each method in macro mAP, and p
     "Methods side by side, with the paired test."
-    text = {name: '{difference:+.2f} [{ci[0]:+.2f}, {ci[1]:+.2f}], p {p:.1g}'.format(**s['encoder_ahead']) for name, s in found.items() if 'encoder_ahead' in s}
+    text = {
+        name: '{difference:+.2f} [{ci[0]:+.2f}, {ci[1]:+.2f}], p {p:.1g}'.format(
+            **s['encoder_ahead']
+        )
+        for name, s in found.items()
+        if 'encoder_ahead' in s
+    }
     return results_table(found).assign(**{'encoder ahead by': pd.Series(text)}).fillna('')
 
 # %% ../nbs/13_run.ipynb #80e9bb64
-def _promise(p, same, survey, findable)->dict:
+def _promise(p, same, survey, findable) -> dict:
     "What `keeps_its_promise` returns, from probabilities and truth; the risk at 100 shares of coverage."
-    if not len(p): return {}
-    coverage, risk = risk_coverage(p, same); some = np.unique(np.searchsorted(coverage, np.linspace(0, 1, 101)).clip(max=len(coverage) - 1))
+    if not len(p):
+        return {}
+    coverage, risk = risk_coverage(p, same)
+    some = np.unique(np.searchsorted(coverage, np.linspace(0, 1, 101)).clip(max=len(coverage) - 1))
     known = sorted(set(pd.Series(survey).dropna()))
     each = {str(s): stated_and_right(p[survey == s], same[survey == s]) for s in known}
     errors = {s: v['error'] for s, v in each.items()}
-    over = {'mean_error': float(np.mean(list(errors.values()))), 'worst_error': max(errors.values()), 'worst_survey': max(errors, key=errors.get)} if errors else {}
-    return stated_and_right(p, same) | {'per_survey': each, 'over_surveys': over, 'findable': stated_and_right(p[findable], same[findable]) if findable.any() else {},
-        'reliability': [c.tolist() for c in reliability(p, same)], 'risk_coverage': [coverage[some].tolist(), risk[some].tolist()]}
+    over = (
+        {
+            'mean_error': float(np.mean(list(errors.values()))),
+            'worst_error': max(errors.values()),
+            'worst_survey': max(errors, key=errors.get),
+        }
+        if errors
+        else {}
+    )
+    return stated_and_right(p, same) | {
+        'per_survey': each,
+        'over_surveys': over,
+        'findable': stated_and_right(p[findable], same[findable]) if findable.any() else {},
+        'reliability': [c.tolist() for c in reliability(p, same)],
+        'risk_coverage': [coverage[some].tolist(), risk[some].tolist()],
+    }
+
 
 def promise_table(
-    promise:dict, # from `keeps_its_promise`
-)->pd.DataFrame: # a row a survey, and one for all together
+    promise: dict,  # from `keeps_its_promise`
+) -> pd.DataFrame:  # a row a survey, and one for all together
     "Stated and right, survey by survey: errors of opposite sign cancel where surveys are thrown together."
-    rows = {**promise['per_survey'], 'all together': {k: promise[k] for k in ('error', 'pairs', 'stated', 'right')}}
+    rows = {
+        **promise['per_survey'],
+        'all together': {k: promise[k] for k in ('error', 'pairs', 'stated', 'right')},
+    }
     return pd.DataFrame(rows).T.astype({'pairs': int})
 
+
 def keeps_its_promise(
-    encoder:Encoder, # with a calibration
-    z:np.ndarray, # (N, D) embeddings of windows that it was not fitted on
-    frame:pd.DataFrame, # the N windows
-    leave_out:str, # candidates a query does not see
-)->dict: # 'error': expected calibration error; 'pairs', 'stated', 'right': mean probability and share of right ones; 'reliability', 'risk_coverage': curves; 'per_survey': the first four of each survey; 'over_surveys': mean_error, worst_error, worst_survey; 'findable': of queries that have some of their class to find
+    encoder: Encoder,  # with a calibration
+    z: np.ndarray,  # (N, D) embeddings of windows that it was not fitted on
+    frame: pd.DataFrame,  # the N windows
+    leave_out: str,  # candidates a query does not see
+) -> dict:  # 'error': expected calibration error; 'pairs', 'stated', 'right': mean probability and share of right ones; 'reliability', 'risk_coverage': curves; 'per_survey': the first four of each survey; 'over_surveys': mean_error, worst_error, worst_survey; 'findable': of queries that have some of their class to find
     "How probabilities do on the ten nearest candidates of every window. One that has none of its class to find counts: all that it is given is wrong."
-    if encoder.calibration is None: return {}
+    if encoder.calibration is None:
+        return {}
     frame = frame.reset_index(drop=True)
     mask, y = leave_out_mask(frame, frame, leave_out), frame.label.to_numpy(str)
     d = DISTANCES[encoder.metric](z, z)
     return _promise(*_asked(encoder, d, y, mask, frame.survey))
 
-def _asked(encoder, d, y, mask, survey, rows=slice(None))->tuple: # stated probabilities, whether right; survey of the query, whether it has any of its class to find
+
+def _asked(
+    encoder, d, y, mask, survey, rows=slice(None)
+) -> tuple:  # stated probabilities, whether right; survey of the query, whether it has any of its class to find
     "The ten nearest candidates of each query."
     own, left = y[rows], mask[rows]
-    found = [neighbour_pairs(d[i:i + 1], own[i:i + 1], y, left[i:i + 1]) for i in range(len(d))]
+    found = [
+        neighbour_pairs(d[i : i + 1], own[i : i + 1], y, left[i : i + 1]) for i in range(len(d))
+    ]
     pairs, same = (np.concatenate(f) for f in zip(*found))
     n = [len(f[0]) for f in found]
     findable = ((own[:, None] == y) & ~left).any(1)
-    return probability(encoder.calibration, pairs, encoder.metric), same, np.repeat(np.asarray(survey, dtype=object)[rows], n), np.repeat(findable, n)
+    return (
+        probability(encoder.calibration, pairs, encoder.metric),
+        same,
+        np.repeat(np.asarray(survey, dtype=object)[rows], n),
+        np.repeat(findable, n),
+    )
 
 # %% ../nbs/13_run.ipynb #eeb73639
 def score_encoder(
-    encoder:Encoder,
-    reader, # `WindowReader` of labelled windows
-    leave_out:str=None, # see `evaluate.leave_out_mask`; by default survey where the table knows surveys
-    exclude:tuple=(), # classes that are neither asked nor candidates
-    seed:int=0, # of bootstrap and random baseline
-)->dict: # method -> summary; 'encoder' also has 'calibration', from `keeps_its_promise`
+    encoder: Encoder,
+    reader,  # `WindowReader` of labelled windows
+    leave_out: str = None,  # see `evaluate.leave_out_mask`; by default survey where the table knows surveys
+    exclude: tuple = (),  # classes that are neither asked nor candidates
+    seed: int = 0,  # of bootstrap and random baseline
+) -> dict:  # method -> summary; 'encoder' also has 'calibration', from `keeps_its_promise`
     "An encoder beside every classical baseline, on the same windows and by the same rules."
     unknown = set(exclude) - set(reader.frame.label.dropna())
-    if unknown: raise RunError(f"exclude names {', '.join(sorted(unknown))}: no such class among {', '.join(sorted(reader.frame.label.dropna().unique()))}")
+    if unknown:
+        raise RunError(
+            f"exclude names {', '.join(sorted(unknown))}: no such class among {', '.join(sorted(reader.frame.label.dropna().unique()))}"
+        )
     keep = (reader.frame.label.notna() & ~reader.frame.label.isin(list(exclude))).to_numpy(bool)
-    if keep.sum() < 2: raise RunError(f"{keep.sum()} labelled windows: at least two are needed")
-    reader = reader.subset(keep); pixels, live, scales = reader.read(); how = leave_out or default_leave_out(reader.frame)
-    z = {'encoder': encoder.embed(pixels, live, scales)}; scaled = [encoder.recipe.scale(*w) for w in zip(pixels, live, scales)]
+    if keep.sum() < 2:
+        raise RunError(f"{keep.sum()} labelled windows: at least two are needed")
+    reader = reader.subset(keep)
+    pixels, live, scales = reader.read()
+    how = leave_out or default_leave_out(reader.frame)
+    z = {'encoder': encoder.embed(pixels, live, scales)}
+    scaled = [encoder.recipe.scale(*w) for w in zip(pixels, live, scales)]
     z |= {name: method(scaled) for name, method in BASELINES.items()}
     found = compare(z, reader.frame, how, encoder.metric, seed=seed)
     found['encoder']['calibration'] = keeps_its_promise(encoder, z['encoder'], reader.frame, how)
     found['encoder']['unlike'] = _unlike_surveys(encoder, reader.frame, pixels, live, scales)
     return found
 
-def _unlike_surveys(encoder, frame, *windows)->dict: # survey -> sentence
+
+def _unlike_surveys(encoder, frame, *windows) -> dict:  # survey -> sentence
     "Say which surveys are unlike all that the encoder knows."
-    if not encoder.remembers: return {}
-    survey, unlike = frame.survey.fillna('').to_numpy(str), encoder.unlike(encoder.recipe.batch(*windows))
+    if not encoder.remembers:
+        return {}
+    survey, unlike = (
+        frame.survey.fillna('').to_numpy(str),
+        encoder.unlike(encoder.recipe.batch(*windows)),
+    )
     doubts = {str(s): encoder.doubt(unlike[survey == s]) for s in np.unique(survey)}
     found = {s: sentences([doubt])[0] for s, doubt in doubts.items() if doubt}
-    for name, sentence in found.items(): say(name or 'the windows', [sentence])
+    for name, sentence in found.items():
+        say(name or 'the windows', [sentence])
     return found
 
+
 def calibrate(
-    encoder:Encoder, # gets the calibration
-    z:np.ndarray, # (N, D) embeddings of validation windows
-    frame:pd.DataFrame, # the N windows
-    leave_out:str, # candidates a query does not see
-    test:tuple=None, # (embeddings, frame) of other windows to check the probabilities on
-)->dict: # {'error_fitted', 'error_test', 'pairs'}: expected calibration errors; 'problem' when nothing could be fitted
+    encoder: Encoder,  # gets the calibration
+    z: np.ndarray,  # (N, D) embeddings of validation windows
+    frame: pd.DataFrame,  # the N windows
+    leave_out: str,  # candidates a query does not see
+    test: tuple = None,  # (embeddings, frame) of other windows to check the probabilities on
+) -> dict:  # {'error_fitted', 'error_test', 'pairs'}: expected calibration errors; 'problem' when nothing could be fitted
     "Fit distance -> probability on validation windows and store it with the encoder. Windows of a single class teach nothing: then the encoder stays without, and says so."
-    def pairs(z, f): return neighbour_pairs(DISTANCES[encoder.metric](z, z), f.label, f.label, leave_out_mask(f, f, leave_out))
+
+    def pairs(z, f):
+        return neighbour_pairs(
+            DISTANCES[encoder.metric](z, z), f.label, f.label, leave_out_mask(f, f, leave_out)
+        )
+
     d, same = pairs(z, frame.reset_index(drop=True))
     if same.all() or not same.any():
-        encoder.calibration = None; print('no probabilities: the validation windows are of one class, or none finds its own', flush=True)
+        encoder.calibration = None
+        print(
+            'no probabilities: the validation windows are of one class, or none finds its own',
+            flush=True,
+        )
         return {'pairs': len(d), 'problem': 'validation windows of one class'}
     encoder.calibration = fit_probability(d, same, encoder.metric)
-    out = {'pairs': len(d), 'error_fitted': calibration_error(probability(encoder.calibration, d), same)}
+    out = {
+        'pairs': len(d),
+        'error_fitted': calibration_error(probability(encoder.calibration, d), same),
+    }
     if test:
-        d, same = pairs(test[0], test[1].reset_index(drop=True)); out['error_test'] = calibration_error(probability(encoder.calibration, d), same)
+        d, same = pairs(test[0], test[1].reset_index(drop=True))
+        out['error_test'] = calibration_error(probability(encoder.calibration, d), same)
     return out
 
 # %% ../nbs/13_run.ipynb #d2e07ca5
-def prepare(reader, encoder:Encoder, *splits)->tuple: # (tensor (N, 1, H, W), table)
+def prepare(reader, encoder: Encoder, *splits) -> tuple:  # (tensor (N, 1, H, W), table)
     "Windows of some splits as network input."
     part = reader.part(*splits)
     return encoder.recipe.batch(*part.read()), part.frame
 
-def candidates_rule(reader, how:str, part:str='valid')->str: # for `evaluate.leave_out_mask`
+
+def candidates_rule(reader, how: str, part: str = 'valid') -> str:  # for `evaluate.leave_out_mask`
     "Which candidates a query of a part must not see: its whole survey where the split is by survey and another survey has its class, else what it overlaps."
     shared = reader.part(part).frame.groupby('label').survey.nunique().max() > 1
     return 'survey' if how == 'survey' and shared else 'overlapping'
 
+
 def train_encoder(
-    data, # see `windows.load_windows`
-    start:str='resnet-tiny', # see `encoder.start_encoder`
-    volume=None, table=None, # see `windows.load_windows`
-    folder=None, # encoder folder to write
-    seed:int=0,
-    opening=None, # of a table: what the volumes' headers leave open, see `volume.as_openings`
-    what:str='all', # 'all' weights; 'head', see `adapt_encoder`; 'auto': the head of a trained encoder where a class has fewer than `FEW` windows on average
-    merge_case:bool=False, # see `windows.load_windows`
-    **settings, # of `siamese.SiameseConfig`
-)->tuple: # (encoder, {'before', 'after', 'what', 'leave_out', 'split', 'calibration'})
+    data,  # see `windows.load_windows`
+    start: str = 'resnet-tiny',  # see `encoder.start_encoder`
+    volume=None,
+    table=None,  # see `windows.load_windows`
+    folder=None,  # encoder folder to write
+    seed: int = 0,
+    opening=None,  # of a table: what the volumes' headers leave open, see `volume.as_openings`
+    what: str = 'all',  # 'all' weights; 'head', see `adapt_encoder`; 'auto': the head of a trained encoder where a class has fewer than `FEW` windows on average
+    merge_case: bool = False,  # see `windows.load_windows`
+    **settings,  # of `siamese.SiameseConfig`
+) -> tuple:  # (encoder, {'before', 'after', 'what', 'leave_out', 'split', 'calibration'})
     "Fine-tune, calibrate and save an encoder. What validation does not find better than the start is thrown away. Of several processes the first writes."
     from reflection_connection.siamese import SiameseConfig
-    if folder is None: raise RunError("train_encoder needs a folder to write the encoder into")
-    if what not in ('auto', 'head', 'all'): raise RunError(f"what is {what!r}: expected auto, head or all")
+
+    if folder is None:
+        raise RunError("train_encoder needs a folder to write the encoder into")
+    if what not in ('auto', 'head', 'all'):
+        raise RunError(f"what is {what!r}: expected auto, head or all")
     config = SiameseConfig(seed=seed, **settings)
-    with ExitStack() if rank() else locked(folder, RunError): return _train(data, start, (volume, table, seed, 80, merge_case, opening), Path(folder), seed, what, config)
+    with ExitStack() if rank() else locked(folder, RunError):
+        return _train(
+            data,
+            start,
+            (volume, table, seed, 80, merge_case, opening),
+            Path(folder),
+            seed,
+            what,
+            config,
+        )
+
 
 def _train(data, start, form, folder, seed, what, config):
     from reflection_connection.siamese import finetune
+
     encoder, reader = start_encoder(start, seed), load_windows(data, *form)
-    labelled = reader.subset((reader.frame.label.notna() & (reader.frame.split != 'test').fillna(True)).to_numpy(bool))
-    if not len(labelled): raise RunError(f"{data}: no labelled windows: expected class folders or a table with labels")
-    if what == 'head' or (what == 'auto' and start not in ARCHITECTURES and labelled.frame.label.value_counts().mean() < FEW):
-        if rank(): return encoder, {}                                      # quick: one process is enough
-        results = adapt_encoder(encoder, labelled, seed); encoder.name = Path(folder).name; encoder.save(folder)
+    labelled = reader.subset(
+        (reader.frame.label.notna() & (reader.frame.split != 'test').fillna(True)).to_numpy(bool)
+    )
+    if not len(labelled):
+        raise RunError(
+            f"{data}: no labelled windows: expected class folders or a table with labels"
+        )
+    if what == 'head' or (
+        what == 'auto'
+        and start not in ARCHITECTURES
+        and labelled.frame.label.value_counts().mean() < FEW
+    ):
+        if rank():
+            return encoder, {}  # quick: one process is enough
+        results = adapt_encoder(encoder, labelled, seed)
+        encoder.name = Path(folder).name
+        encoder.save(folder)
         return encoder, results
-    reader, how = split_labelled(reader, seed, data, test=0.)
+    reader, how = split_labelled(reader, seed, data, test=0.0)
     (x, frame), (v, valid) = prepare(reader, encoder, 'train'), prepare(reader, encoder, 'valid')
-    leave_out = candidates_rule(reader, how); score = validation_score(valid, leave_out, encoder.metric)
-    pixels = reader.part('valid').read(); before = score(encoder.embed(*pixels))['macro_map']
-    key = hashlib.sha256(json.dumps([asdict(config), encoder.fingerprint(), data_fingerprint(frame, opening=reader.opening)], default=as_json).encode()).hexdigest()[:16]
+    leave_out = candidates_rule(reader, how)
+    score = validation_score(valid, leave_out, encoder.metric)
+    pixels = reader.part('valid').read()
+    before = score(encoder.embed(*pixels))['macro_map']
+    key = hashlib.sha256(
+        json.dumps(
+            [
+                asdict(config),
+                encoder.fingerprint(),
+                data_fingerprint(frame, opening=reader.opening),
+            ],
+            default=as_json,
+        ).encode()
+    ).hexdigest()[:16]
     checkpoints = Path(folder).with_name(f'.{Path(folder).name}.checkpoints')
-    finetune(encoder, x, frame.label, config, v, score, checkpoints/key)
-    if rank(): return encoder, {}                                          # the first process goes on
-    z = encoder.embed(*pixels); after = score(z)['macro_map']
+    finetune(encoder, x, frame.label, config, v, score, checkpoints / key)
+    if rank():
+        return encoder, {}  # the first process goes on
+    z = encoder.embed(*pixels)
+    after = score(z)['macro_map']
     if after < before and start not in ARCHITECTURES:
-        print(f'the start is kept: training changed validation macro mAP from {before:.3f} to {after:.3f}', flush=True)
-        encoder, after = start_encoder(start, seed), before; z = encoder.embed(*pixels)
+        print(
+            f'the start is kept: training changed validation macro mAP from {before:.3f} to {after:.3f}',
+            flush=True,
+        )
+        encoder, after = start_encoder(start, seed), before
+        z = encoder.embed(*pixels)
     calibration = calibrate(encoder, z, valid, leave_out)
-    encoder.name = Path(folder).name; encoder.save(folder); shutil.rmtree(checkpoints)
-    return encoder, {'before': before, 'after': after, 'what': 'all', 'leave_out': leave_out, 'split': how, 'calibration': calibration}
+    encoder.name = Path(folder).name
+    encoder.save(folder)
+    shutil.rmtree(checkpoints)
+    return encoder, {
+        'before': before,
+        'after': after,
+        'what': 'all',
+        'leave_out': leave_out,
+        'split': how,
+        'calibration': calibration,
+    }
 
 # %% ../nbs/13_run.ipynb #4277cb98
-FEW = 50 # windows a class on average; with fewer, only the head is adapted
-STRENGTHS = (0., 1., 3.)
+FEW = 50  # windows a class on average; with fewer, only the head is adapted
+STRENGTHS = (0.0, 1.0, 3.0)
 
-def _folds(frame, leave_out, seed, volume=None)->np.ndarray: # (N,) fold of each window
+
+def _folds(frame, leave_out, seed, volume=None) -> np.ndarray:  # (N,) fold of each window
     "Surveys where the leave-out rule goes by survey, else up to five folds with every class in each, as far as windows that are near stay together."
-    if leave_out == 'survey': return pd.factorize(frame.survey)[0]
+    if leave_out == 'survey':
+        return pd.factorize(frame.survey)[0]
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
     few = frame.label.value_counts().min()
-    if few < 2: raise RunError(f"class {frame.label.value_counts().idxmin()} has a single labelled window: at least two of each class are needed")
+    if few < 2:
+        raise RunError(
+            f"class {frame.label.value_counts().idxmin()} has a single labelled window: at least two of each class are needed"
+        )
     group = near_groups(frame, GUARD, volume)
     n_groups = len(np.unique(group))
-    if n_groups < 2: raise RunError(f"all {len(frame)} labelled windows overlap or lie within {GUARD} lines, traces or samples of each other, so none can check what the others teach: label some farther apart")
+    if n_groups < 2:
+        raise RunError(
+            f"all {len(frame)} labelled windows overlap or lie within {GUARD} lines, traces or samples of each other, so none can check what the others teach: label some farther apart"
+        )
     grouped, out = n_groups < len(frame), np.empty(len(frame), int)
-    folds = (StratifiedGroupKFold if grouped else StratifiedKFold)(min(5, few, n_groups), shuffle=True, random_state=seed)
-    for k, (_, rows) in enumerate(folds.split(frame, frame.label, group if grouped else None)): out[rows] = k
+    folds = (StratifiedGroupKFold if grouped else StratifiedKFold)(
+        min(5, few, n_groups), shuffle=True, random_state=seed
+    )
+    for k, (_, rows) in enumerate(folds.split(frame, frame.label, group if grouped else None)):
+        out[rows] = k
     return pd.factorize(out)[0]
 
+
 def adapt_encoder(
-    encoder:Encoder, # its head is changed in place, or nothing
-    reader, # `WindowReader` of labelled windows
-    seed:int=0, # of the folds
-)->dict: # 'before', 'after': cross-validated macro mAP; 'strength', 'leave_out', 'what', 'split', 'calibration'
+    encoder: Encoder,  # its head is changed in place, or nothing
+    reader,  # `WindowReader` of labelled windows
+    seed: int = 0,  # of the folds
+) -> dict:  # 'before', 'after': cross-validated macro mAP; 'strength', 'leave_out', 'what', 'split', 'calibration'
     "Adapt an encoder's head to a few labelled windows, unless cross-validation says that it does not help."
     from reflection_connection.siamese import discriminative_stretch, stretch_head
-    frame = reader.frame.reset_index(drop=True); z = encoder.embed(*reader.read())
-    of_class = encoder.part(z, 'class')                                  # labels teach classes; structure and look stay as they are
+
+    frame = reader.frame.reset_index(drop=True)
+    z = encoder.embed(*reader.read())
+    of_class = encoder.part(z, 'class')  # labels teach classes; structure and look stay as they are
     dim = of_class.shape[1]
     share, others = np.square(z[:, :dim]).sum(1).mean(), z[:, dim:]
-    if frame.label.nunique() < 2: raise RunError(f"{frame.label.nunique()} class among {len(frame)} labelled windows: at least two are needed")
-    leave_out = default_leave_out(frame) if frame.groupby('label').survey.nunique().max() > 1 else 'overlapping'
-    folds, mask = _folds(frame, leave_out, seed, reader.volume if reader.arrays is None else None), leave_out_mask(frame, frame, leave_out); y = frame.label.to_numpy(str)
-    unit = lambda a: a/np.linalg.norm(a, axis=1, keepdims=True)
-    stretches = [discriminative_stretch(of_class[folds != k], y[folds != k], 1.) - np.eye(dim) if len(set(y[folds != k])) > 1 else np.zeros((dim, dim)) for k in range(folds.max() + 1)]
+    if frame.label.nunique() < 2:
+        raise RunError(
+            f"{frame.label.nunique()} class among {len(frame)} labelled windows: at least two are needed"
+        )
+    leave_out = (
+        default_leave_out(frame)
+        if frame.groupby('label').survey.nunique().max() > 1
+        else 'overlapping'
+    )
+    folds, mask = (
+        _folds(frame, leave_out, seed, reader.volume if reader.arrays is None else None),
+        leave_out_mask(frame, frame, leave_out),
+    )
+    y = frame.label.to_numpy(str)
+    unit = lambda a: a / np.linalg.norm(a, axis=1, keepdims=True)
+    stretches = [
+        discriminative_stretch(of_class[folds != k], y[folds != k], 1.0) - np.eye(dim)
+        if len(set(y[folds != k])) > 1
+        else np.zeros((dim, dim))
+        for k in range(folds.max() + 1)
+    ]
     found = {}
     for s in STRENGTHS:
-        d = np.empty((len(z),)*2)
+        d = np.empty((len(z),) * 2)
         for k, a in enumerate(stretches):
-            moved = np.hstack([share**.5*unit(of_class @ (np.eye(dim) + s*a)), others]).astype(np.float32)
+            moved = np.hstack([share**0.5 * unit(of_class @ (np.eye(dim) + s * a)), others]).astype(
+                np.float32
+            )
             d[folds == k] = DISTANCES[encoder.metric](moved[folds == k], moved)
         found[s] = d, rank_metrics(d, y, y, mask).groupby('label').ap.mean().mean()
-    best = max(found, key=lambda s: (found[s][1], -s)); d, after = found[best]
-    if best: stretch_head(encoder, discriminative_stretch(of_class, y, best))
+    best = max(found, key=lambda s: (found[s][1], -s))
+    d, after = found[best]
+    if best:
+        stretch_head(encoder, discriminative_stretch(of_class, y, best))
     pairs, same = neighbour_pairs(d, y, y, mask)
-    encoder.calibration = fit_probability(pairs, same, encoder.metric) if same.any() and not same.all() else None
-    encoder.provenance = encoder.provenance | {'adapted': dict(windows=len(z), classes=sorted(set(y)), strength=best, folds=int(folds.max() + 1), leave_out=leave_out)}
-    return {'before': float(found[0.][1]), 'after': float(after), 'strength': best, 'what': 'head', 'leave_out': leave_out, 'split': f'{folds.max() + 1} folds', 'calibration': {'pairs': len(pairs)}}
+    encoder.calibration = (
+        fit_probability(pairs, same, encoder.metric) if same.any() and not same.all() else None
+    )
+    encoder.provenance = encoder.provenance | {
+        'adapted': dict(
+            windows=len(z),
+            classes=sorted(set(y)),
+            strength=best,
+            folds=int(folds.max() + 1),
+            leave_out=leave_out,
+        )
+    }
+    return {
+        'before': float(found[0.0][1]),
+        'after': float(after),
+        'strength': best,
+        'what': 'head',
+        'leave_out': leave_out,
+        'split': f'{folds.max() + 1} folds',
+        'calibration': {'pairs': len(pairs)},
+    }
 
 # %% ../nbs/13_run.ipynb #dc471d54
 def adapt_in_turn(
-    encoder:Encoder, # is left as it is
-    reader, # `WindowReader` of labelled windows of at least three surveys
-    exclude:tuple=(), # classes left out
-    seed:int=0,
-)->tuple: # table: survey, windows, before, after (macro mAP of its windows), strength; how probabilities do on the windows left out, see `keeps_its_promise`
+    encoder: Encoder,  # is left as it is
+    reader,  # `WindowReader` of labelled windows of at least three surveys
+    exclude: tuple = (),  # classes left out
+    seed: int = 0,
+) -> tuple:  # table: survey, windows, before, after (macro mAP of its windows), strength; how probabilities do on the windows left out, see `keeps_its_promise`
     "Adapt to the labels of all surveys but one, and score on that one, for each in turn."
-    reader = reader.subset((reader.frame.label.notna() & ~reader.frame.label.isin(list(exclude))).to_numpy(bool)); frame = reader.frame.reset_index(drop=True)
+    reader = reader.subset(
+        (reader.frame.label.notna() & ~reader.frame.label.isin(list(exclude))).to_numpy(bool)
+    )
+    frame = reader.frame.reset_index(drop=True)
     names = sorted(frame.survey.dropna().unique())
-    if len(names) < 3: raise RunError(f"{len(names)} surveys: adapting to the others in turn needs at least three")
+    if len(names) < 3:
+        raise RunError(f"{len(names)} surveys: adapting to the others in turn needs at least three")
     pixels, rows, said = reader.read(), [], []
-    y, mask = frame.label.to_numpy(str), leave_out_mask(frame, frame, 'survey'); z = encoder.embed(*pixels)
+    y, mask = frame.label.to_numpy(str), leave_out_mask(frame, frame, 'survey')
+    z = encoder.embed(*pixels)
     ap = rank_metrics(DISTANCES[encoder.metric](z, z), y, y, mask).ap.to_numpy()
     by = lambda a, of: pd.Series(np.asarray(a)).groupby(of).mean().mean()
     for name in names:
         mine = (frame.survey == name).to_numpy()
-        if not np.isfinite(ap[mine]).any(): continue
-        copied = copy.deepcopy(encoder); how = adapt_encoder(copied, reader.subset(~mine), seed); moved = copied.embed(*pixels); d = DISTANCES[encoder.metric](moved[mine], moved)
+        if not np.isfinite(ap[mine]).any():
+            continue
+        copied = copy.deepcopy(encoder)
+        how = adapt_encoder(copied, reader.subset(~mine), seed)
+        moved = copied.embed(*pixels)
+        d = DISTANCES[encoder.metric](moved[mine], moved)
         after = rank_metrics(d, y[mine], y, mask[mine]).ap
-        rows.append(dict(survey=name, windows=int(np.isfinite(ap[mine]).sum()), before=by(ap[mine], y[mine]), after=by(after, y[mine]), strength=how['strength']))
-        if copied.calibration: said.append(_asked(copied, d, y, mask, frame.survey, mine))
+        rows.append(
+            dict(
+                survey=name,
+                windows=int(np.isfinite(ap[mine]).sum()),
+                before=by(ap[mine], y[mine]),
+                after=by(after, y[mine]),
+                strength=how['strength'],
+            )
+        )
+        if copied.calibration:
+            said.append(_asked(copied, d, y, mask, frame.survey, mine))
     return pd.DataFrame(rows), _promise(*map(np.concatenate, zip(*said))) if said else {}
 
 # %% ../nbs/13_run.ipynb #8aea9010
 def _known(names, column, what, kind):
     there = sorted(column.dropna().unique())
-    if wrong := sorted(set(names) - set(there)): raise RunError(f"{what} names {', '.join(wrong)}: not among the {kind} {', '.join(there)}")
+    if wrong := sorted(set(names) - set(there)):
+        raise RunError(f"{what} names {', '.join(wrong)}: not among the {kind} {', '.join(there)}")
+
 
 def _parts(frame, rng, mine, labels, valid, judged, test):
     "'labelled', 'valid', 'test' or '' of every window: surveys to judge by, or `test` windows of each class; validation; labels."
-    part = pd.Series('', index=frame.index); part[frame.label.notna() & frame.survey.isin(judged)] = 'test'
+    part = pd.Series('', index=frame.index)
+    part[frame.label.notna() & frame.survey.isin(judged)] = 'test'
     return _window_by_window(frame, part, rng, mine, labels, valid, test)
+
 
 def _placed_parts(frame, rng, mine, labels, valid, judged, seed, volume):
     "The same for windows whose places are known: labels and validation by `split_windows`."
     part = pd.Series('', index=frame.index)
     part[frame.label.notna() & frame.survey.isin(judged)] = 'test'
     rest = frame[frame.label.notna() & (part == '')]
-    if not len(rest): return part
-    share = min(.4, valid*rest.label.nunique()/len(rest))
-    split, how = split_windows(rest, share, 0., seed, volume=volume)
+    if not len(rest):
+        return part
+    share = min(0.4, valid * rest.label.nunique() / len(rest))
+    split, how = split_windows(rest, share, 0.0, seed, volume=volume)
     say_split(split, how, volume)
-    for name, taken, most, order in (('valid', 'valid', valid, rng), ('labelled', 'train', labels or None, mine)):
-        for _, g in rest[(split.split == taken).to_numpy()].groupby('label'): part[order.permutation(g.index)[:most]] = name
+    for name, taken, most, order in (
+        ('valid', 'valid', valid, rng),
+        ('labelled', 'train', labels or None, mine),
+    ):
+        for _, g in rest[(split.split == taken).to_numpy()].groupby('label'):
+            part[order.permutation(g.index)[:most]] = name
     return part
+
 
 def _window_by_window(frame, part, rng, mine, labels, valid, test):
     for _, g in frame[frame.label.notna() & (part == '')].groupby('label'):
-        rows = rng.permutation(g.index); n = min(valid, int(.4*len(rows))); part[rows[:n]] = 'valid'; part[rows[n:n + test]] = 'test'
-        part[mine.permutation(rows[n + test:])[:labels or None]] = 'labelled'
+        rows = rng.permutation(g.index)
+        n = min(valid, int(0.4 * len(rows)))
+        part[rows[:n]] = 'valid'
+        part[rows[n : n + test]] = 'test'
+        part[mine.permutation(rows[n + test :])[: labels or None]] = 'labelled'
     return part
+
 
 def _poisoned(y, share, rng):
     "Labels, a share of them made wrong."
-    wrong, names = set(rng.permutation(len(y))[:round(share*len(y))]), sorted(y.unique())
-    return pd.array([rng.choice([c for c in names if c != v]) if i in wrong else v for i, v in enumerate(y)], dtype='string')
+    wrong, names = set(rng.permutation(len(y))[: round(share * len(y))]), sorted(y.unique())
+    return pd.array(
+        [rng.choice([c for c in names if c != v]) if i in wrong else v for i, v in enumerate(y)],
+        dtype='string',
+    )
+
 
 def _apart(reader, other):
     "The windows that are not near another reader's."
-    return reader.subset(~near_any(reader.frame, other.frame, GUARD, reader.volume if reader.arrays is None else None))
+    return reader.subset(
+        ~near_any(
+            reader.frame, other.frame, GUARD, reader.volume if reader.arrays is None else None
+        )
+    )
+
 
 def _without(reader, other):
     "The windows that show no place of another reader's."
-    if (other.frame.line_kind == 'image').all(): return reader
+    if (other.frame.line_kind == 'image').all():
+        return reader
     seen = np.zeros(len(reader), bool)
-    for _, row in other.frame.iterrows(): seen |= overlaps(row, reader.frame, share=.01)
+    for _, row in other.frame.iterrows():
+        seen |= overlaps(row, reader.frame, share=0.01)
     return reader.subset(~seen)
 
 # %% ../nbs/13_run.ipynb #2ca458ce
 def loop_windows(
-    data, # 'synthetic', or see `windows.load_windows`
-    volume=None, table=None, # see `windows.load_windows`
-    corpus=None, # what to look through: volumes, folders, tables, a list or text with commas; for a folder in the challenge's layout its image_corpus when not given
-    seed:int=0, # of synthetic windows, and of loading
-    draw:int=0, # which windows keep their labels; validation, judges and corpus stay but for these
-    labels:int=0, # windows of each class that keep their label; 0: all that validation leaves
-    valid:int=20, # windows of each class for validation, at most 40 % of them
-    judged:tuple=(), # surveys whose labelled windows are kept apart, to judge the loop by
-    unknown:tuple=(), # classes whose labels nobody has
-    per_class:int=700, # synthetic: windows of each class in the corpus
-    surveys:int=8, # synthetic: from so many surveys
-    poison:float=0., # share of labels made wrong, to see what that does
-    strangers:bool=False, # synthetic: only the unknown classes in the corpus, to see what that does
-    grid:tuple=((96, 96), (48, 48)), # window and stride on volumes
-    merge_case:bool=False, # see `windows.load_windows`
-    opening=None, # what the volumes' headers leave open, see `volume.as_openings`
-)->dict: # readers 'labelled', 'valid', 'test', 'corpus' (no labels), and 'truth': id -> class, None where it is not known
+    data,  # 'synthetic', or see `windows.load_windows`
+    volume=None,
+    table=None,  # see `windows.load_windows`
+    corpus=None,  # what to look through: volumes, folders, tables, a list or text with commas; for a folder in the challenge's layout its image_corpus when not given
+    seed: int = 0,  # of synthetic windows, and of loading
+    draw: int = 0,  # which windows keep their labels; validation, judges and corpus stay but for these
+    labels: int = 0,  # windows of each class that keep their label; 0: all that validation leaves
+    valid: int = 20,  # windows of each class for validation, at most 40 % of them
+    judged: tuple = (),  # surveys whose labelled windows are kept apart, to judge the loop by
+    unknown: tuple = (),  # classes whose labels nobody has
+    per_class: int = 700,  # synthetic: windows of each class in the corpus
+    surveys: int = 8,  # synthetic: from so many surveys
+    poison: float = 0.0,  # share of labels made wrong, to see what that does
+    strangers: bool = False,  # synthetic: only the unknown classes in the corpus, to see what that does
+    grid: tuple = ((96, 96), (48, 48)),  # window and stride on volumes
+    merge_case: bool = False,  # see `windows.load_windows`
+    opening=None,  # what the volumes' headers leave open, see `volume.as_openings`
+) -> dict:  # readers 'labelled', 'valid', 'test', 'corpus' (no labels), and 'truth': id -> class, None where it is not known
     "The windows of a label loop. None that validates or judges is near one that is learned from or looked through."
-    rng, mine, unknown = np.random.default_rng(seed), np.random.default_rng([seed, draw]), set(unknown)
-    if str(data) == 'synthetic': reader = synthetic_reader(per_class + (labels or 5) + valid + 50, seed, (64, 80), surveys)
-    else: reader = load_windows(data, volume, table, seed, merge_case=merge_case, opening=opening)
-    frame = reader.frame; _known(unknown, frame.label, 'unknown', 'classes'); _known(judged, frame.survey, 'judged', 'surveys')
+    rng, mine, unknown = (
+        np.random.default_rng(seed),
+        np.random.default_rng([seed, draw]),
+        set(unknown),
+    )
+    if str(data) == 'synthetic':
+        reader = synthetic_reader(per_class + (labels or 5) + valid + 50, seed, (64, 80), surveys)
+    else:
+        reader = load_windows(data, volume, table, seed, merge_case=merge_case, opening=opening)
+    frame = reader.frame
+    _known(unknown, frame.label, 'unknown', 'classes')
+    _known(judged, frame.survey, 'judged', 'surveys')
     known = frame[~frame.label.isin(unknown)]
-    if (known.line_kind == 'image').all(): part = _parts(known, rng, mine, labels, valid, judged, 50 if str(data) == 'synthetic' else 0)
-    else: part = _placed_parts(known, rng, mine, labels, valid, judged, seed, reader.volume)
+    if (known.line_kind == 'image').all():
+        part = _parts(
+            known, rng, mine, labels, valid, judged, 50 if str(data) == 'synthetic' else 0
+        )
+    else:
+        part = _placed_parts(known, rng, mine, labels, valid, judged, seed, reader.volume)
     part = part.reindex(frame.index, fill_value='')
-    if str(data) == 'synthetic': part[(part == '') & (frame.label.isin(unknown) | (not strangers))] = 'corpus'; pool = reader.subset((part == 'corpus').to_numpy())
+    if str(data) == 'synthetic':
+        part[(part == '') & (frame.label.isin(unknown) | (not strangers))] = 'corpus'
+        pool = reader.subset((part == 'corpus').to_numpy())
     elif corpus:
-        found, left = source_windows([s.strip() for s in corpus.split(',')] if isinstance(corpus, str) else corpus, *grid, opening=reader.opening); pool = WindowReader(found, opening=reader.opening)
-        for r in left.itertuples(): print(f'left out {r.file}: {r.problem}', flush=True)
-    else: part[(part == '') & (frame.split == 'corpus')] = 'corpus'; pool = reader.subset((part == 'corpus').to_numpy())
-    if not len(pool): raise RunError(f"{data}: nothing to look through: name a corpus of volumes or images")
+        found, left = source_windows(
+            [s.strip() for s in corpus.split(',')] if isinstance(corpus, str) else corpus,
+            *grid,
+            opening=reader.opening,
+        )
+        pool = WindowReader(found, opening=reader.opening)
+        for r in left.itertuples():
+            print(f'left out {r.file}: {r.problem}', flush=True)
+    else:
+        part[(part == '') & (frame.split == 'corpus')] = 'corpus'
+        pool = reader.subset((part == 'corpus').to_numpy())
+    if not len(pool):
+        raise RunError(f"{data}: nothing to look through: name a corpus of volumes or images")
     out = {p: reader.subset((part == p).to_numpy()) for p in ('labelled', 'valid', 'test')}
-    truth = pool.frame.set_index('id').label if pool.frame.label.notna().all() else None; pool.frame = pool.frame.assign(label=pd.array([pd.NA]*len(pool), dtype='string'))
+    truth = pool.frame.set_index('id').label if pool.frame.label.notna().all() else None
+    pool.frame = pool.frame.assign(label=pd.array([pd.NA] * len(pool), dtype='string'))
     out['valid'] = _apart(out['valid'], out['test'])
-    for taken in ('valid', 'test'): out['labelled'], pool = _apart(out['labelled'], out[taken]), _apart(pool, out[taken])
-    if str(data) != 'synthetic': pool = _without(pool, out['labelled'])
+    for taken in ('valid', 'test'):
+        out['labelled'], pool = _apart(out['labelled'], out[taken]), _apart(pool, out[taken])
+    if str(data) != 'synthetic':
+        pool = _without(pool, out['labelled'])
     y = out['labelled'].frame.label
-    if y.nunique() < 2 or not len(out['valid']): raise RunError(f"{data}: {y.nunique()} classes have labels, {len(out['valid'])} windows are left for validation: at least two classes of four windows are needed")
+    if y.nunique() < 2 or not len(out['valid']):
+        raise RunError(
+            f"{data}: {y.nunique()} classes have labels, {len(out['valid'])} windows are left for validation: at least two classes of four windows are needed"
+        )
     out['labelled'].frame['label'] = _poisoned(y, poison, mine)
     return out | {'corpus': pool, 'truth': truth}
 
 # %% ../nbs/13_run.ipynb #8abc7251
 def fit_labels(
-    start:str, # see `encoder.start_encoder`
-    what:str='auto', # 'head', see `adapt_encoder`; 'all' weights, half of the way, see `siamese.toward`; 'auto': the head while a class has fewer than `FEW` windows on average
-    seed:int=0,
-    **settings, # of `siamese.SiameseConfig`
+    start: str,  # see `encoder.start_encoder`
+    what: str = 'auto',  # 'head', see `adapt_encoder`; 'all' weights, half of the way, see `siamese.toward`; 'auto': the head while a class has fewer than `FEW` windows on average
+    seed: int = 0,
+    **settings,  # of `siamese.SiameseConfig`
 ):
     "A function (labelled windows, folder for checkpoints) -> encoder, for `iterate.LabelLoop`; nothing but the labels decides when it ends."
     from reflection_connection.siamese import SiameseConfig, finetune, toward
-    if what not in ('auto', 'head', 'all'): raise RunError(f"what is {what!r}: expected auto, head or all")
-    settings = dict(loss='supcon', average=.98, steps=250, lr=.002) | settings; config = SiameseConfig(seed=seed, **({'eval_every': settings['steps']} | settings))
+
+    if what not in ('auto', 'head', 'all'):
+        raise RunError(f"what is {what!r}: expected auto, head or all")
+    settings = dict(loss='supcon', average=0.98, steps=250, lr=0.002) | settings
+    config = SiameseConfig(seed=seed, **({'eval_every': settings['steps']} | settings))
+
     def fit(reader, folder):
         encoder = start_encoder(start, seed)
-        if what == 'head' or (what == 'auto' and start not in ARCHITECTURES and reader.frame.label.value_counts().mean() < FEW): adapt_encoder(encoder, reader, seed)
+        if what == 'head' or (
+            what == 'auto'
+            and start not in ARCHITECTURES
+            and reader.frame.label.value_counts().mean() < FEW
+        ):
+            adapt_encoder(encoder, reader, seed)
         else:
-            finetune(encoder, encoder.recipe.batch(*reader.read()), reader.frame.label, config, folder=folder)
-            if start not in ARCHITECTURES: toward(start_encoder(start, seed), encoder)
+            finetune(
+                encoder,
+                encoder.recipe.batch(*reader.read()),
+                reader.frame.label,
+                config,
+                folder=folder,
+            )
+            if start not in ARCHITECTURES:
+                toward(start_encoder(start, seed), encoder)
         return encoder
+
     return fit
 
 # %% ../nbs/13_run.ipynb #90b0d201
 def show_proposals(
-    decided:pd.DataFrame, # from `iterate.decide`
-    labelled:WindowReader, corpus:WindowReader, # where the pixels are
-    truth:pd.Series=None, # id -> class where it is known
-    n:int=2, # of each class
+    decided: pd.DataFrame,  # from `iterate.decide`
+    labelled: WindowReader,
+    corpus: WindowReader,  # where the pixels are
+    truth: pd.Series = None,  # id -> class where it is known
+    n: int = 2,  # of each class
 ):
     "Of every class the least sure that were added, each with the labelled windows that speak for it."
-    some = decided[decided.decision == 'add'].sort_values('probability', kind='stable').groupby('label').head(n).sort_values(['label', 'probability'], kind='stable')
-    wanted = set(some.id).union(*some.neighbours); pixels = {i: r[k][0] for r in (labelled, corpus) for k, i in enumerate(r.frame.id) if i in wanted}
-    asked = [dict(image=pixels[p.id], note=f'{p.probability:.2f}, or else\n{p.second}', **({} if truth is None else {'label': truth[p.id]})) for p in some.itertuples()]
-    return show_hits(asked, [[dict(image=pixels[i], label=p.label) for i in p.neighbours] for p in some.itertuples()], k=3)
+    some = (
+        decided[decided.decision == 'add']
+        .sort_values('probability', kind='stable')
+        .groupby('label')
+        .head(n)
+        .sort_values(['label', 'probability'], kind='stable')
+    )
+    wanted = set(some.id).union(*some.neighbours)
+    pixels = {
+        i: r[k][0] for r in (labelled, corpus) for k, i in enumerate(r.frame.id) if i in wanted
+    }
+    asked = [
+        dict(
+            image=pixels[p.id],
+            note=f'{p.probability:.2f}, or else\n{p.second}',
+            **({} if truth is None else {'label': truth[p.id]}),
+        )
+        for p in some.itertuples()
+    ]
+    return show_hits(
+        asked,
+        [[dict(image=pixels[i], label=p.label) for i in p.neighbours] for p in some.itertuples()],
+        k=3,
+    )
 
 # %% ../nbs/13_run.ipynb #44f8af33
 def _judged(folder, verdicts, last, corpus):
     "Ids of the windows that rounds have shown: those of their review tables; where these have been written into, those of the corpus."
-    sheets = [folder/f'round{k}.csv' for k in range(1, last + 1)]
-    if any(s.is_file() and s.samefile(verdicts) for s in sheets if Path(verdicts).is_file()) or not sheets[-1].is_file(): return set(corpus.frame.id)
-    return {i for s in sheets if s.is_file() for i in read_rows(s, REVIEW).id} & set(corpus.frame.id)
+    sheets = [folder / f'round{k}.csv' for k in range(1, last + 1)]
+    if (
+        any(s.is_file() and s.samefile(verdicts) for s in sheets if Path(verdicts).is_file())
+        or not sheets[-1].is_file()
+    ):
+        return set(corpus.frame.id)
+    return {i for s in sheets if s.is_file() for i in read_rows(s, REVIEW).id} & set(
+        corpus.frame.id
+    )
+
 
 def iterate_labels(
-    windows:dict, # from `loop_windows`
-    start:str, # see `encoder.start_encoder`
-    folder, # of the loop; a review table and a gallery of every round go to folder/review
-    rules=None, # `iterate.Rules`
-    rounds:int=3, patience:int=2, # see `iterate.LabelLoop`
-    what:str='auto', seed:int=0, # see `fit_labels`
-    verdicts=None, # a review table with verdicts, of the last round
-    run=None, # `Run` that tracks
-    **settings, # of `siamese.SiameseConfig`
-)->dict: # what `iterate.LabelLoop.go` returns
+    windows: dict,  # from `loop_windows`
+    start: str,  # see `encoder.start_encoder`
+    folder,  # of the loop; a review table and a gallery of every round go to folder/review
+    rules=None,  # `iterate.Rules`
+    rounds: int = 3,
+    patience: int = 2,  # see `iterate.LabelLoop`
+    what: str = 'auto',
+    seed: int = 0,  # see `fit_labels`
+    verdicts=None,  # a review table with verdicts, of the last round
+    run=None,  # `Run` that tracks
+    **settings,  # of `siamese.SiameseConfig`
+) -> dict:  # what `iterate.LabelLoop.go` returns
     "The label loop with its review tables, galleries and tracking."
     import matplotlib.pyplot as plt
-    labelled, valid, corpus, truth = (windows[k] for k in ('labelled', 'valid', 'corpus', 'truth')); folder = Path(folder)
-    leave_out = 'survey' if valid.frame.groupby('label').survey.nunique().max() > 1 else 'overlapping'
+
+    labelled, valid, corpus, truth = (windows[k] for k in ('labelled', 'valid', 'corpus', 'truth'))
+    folder = Path(folder)
+    leave_out = (
+        'survey' if valid.frame.groupby('label').survey.nunique().max() > 1 else 'overlapping'
+    )
+
     def on_round(line, decided, encoder):
-        k = line['round']; print(f"round {k}: {line['added']} labels added, {line['withdrawn']} withdrawn, validation {line['valid'] or float('nan'):.3f} {line['stop']}", flush=True)
-        if decided is None or not len(decided): return
-        sheet = review(decided, folder/'review'/f'round{k}.csv'); picture = None
-        if (decided.decision == 'add').any(): picture = save_figure(show_proposals(decided, labelled, corpus, truth), sheet.with_suffix('.png')); plt.close('all')
+        k = line['round']
+        print(
+            f"round {k}: {line['added']} labels added, {line['withdrawn']} withdrawn, validation {line['valid'] or float('nan'):.3f} {line['stop']}",
+            flush=True,
+        )
+        if decided is None or not len(decided):
+            return
+        sheet = review(decided, folder / 'review' / f'round{k}.csv')
+        picture = None
+        if (decided.decision == 'add').any():
+            picture = save_figure(
+                show_proposals(decided, labelled, corpus, truth), sheet.with_suffix('.png')
+            )
+            plt.close('all')
         if run is not None and run.wandb:
             import wandb
-            run.wandb.log({f'loop/{n}': line[n] for n in ('added', 'withdrawn', 'labels', 'valid', 'precision') if line.get(n) is not None} | {f'loop/added/{c}': n for c, n in line['by_class'].items()} | ({'loop/gallery': wandb.Image(str(picture))} if picture else {}))
-    with locked(folder/'loop.json', RunError):
-        loop = LabelLoop(fit_labels(start, what, seed, **settings), labelled, valid, corpus, folder, rules or Rules(), patience, leave_out, truth=truth, seed=seed, on_round=on_round)
+
+            run.wandb.log(
+                {
+                    f'loop/{n}': line[n]
+                    for n in ('added', 'withdrawn', 'labels', 'valid', 'precision')
+                    if line.get(n) is not None
+                }
+                | {f'loop/added/{c}': n for c, n in line['by_class'].items()}
+                | ({'loop/gallery': wandb.Image(str(picture))} if picture else {})
+            )
+
+    with locked(folder / 'loop.json', RunError):
+        loop = LabelLoop(
+            fit_labels(start, what, seed, **settings),
+            labelled,
+            valid,
+            corpus,
+            folder,
+            rules or Rules(),
+            patience,
+            leave_out,
+            truth=truth,
+            seed=seed,
+            on_round=on_round,
+        )
         if verdicts:
-            if len(loop.rounds) < 2: raise RunError(f"{folder}: no round has been made yet, so there is nothing to judge: run it without verdicts first")
+            if len(loop.rounds) < 2:
+                raise RunError(
+                    f"{folder}: no round has been made yet, so there is nothing to judge: run it without verdicts first"
+                )
             k = loop.rounds[-1]['round']
-            print('verdicts:', take_back(verdicts, loop.ledger, set(labelled.frame.label), k, _judged(folder/'review', verdicts, k, corpus)), flush=True); loop.said = True
+            print(
+                'verdicts:',
+                take_back(
+                    verdicts,
+                    loop.ledger,
+                    set(labelled.frame.label),
+                    k,
+                    _judged(folder / 'review', verdicts, k, corpus),
+                ),
+                flush=True,
+            )
+            loop.said = True
         return loop.go(rounds)
 
 # %% ../nbs/13_run.ipynb #37ebc793
 def threshold_rounds(
-    windows:dict, # from `loop_windows`
-    start:str, # see `encoder.start_encoder`
-    folder, # encoders of the rounds
-    rounds:int=3,
-    similarity:float=.8, # smallest cosine similarity
-    nearest:int=10, # unlabelled windows asked for by each labelled one
-    what:str='auto', seed:int=0, **settings, # see `fit_labels`
-)->pd.DataFrame: # round, labels, added, precision
+    windows: dict,  # from `loop_windows`
+    start: str,  # see `encoder.start_encoder`
+    folder,  # encoders of the rounds
+    rounds: int = 3,
+    similarity: float = 0.8,  # smallest cosine similarity
+    nearest: int = 10,  # unlabelled windows asked for by each labelled one
+    what: str = 'auto',
+    seed: int = 0,
+    **settings,  # see `fit_labels`
+) -> pd.DataFrame:  # round, labels, added, precision
     "What is often done, to compare with: the nearest unlabelled windows of each labelled one get its label if they are similar enough; the first class to want a window gets it; the next round starts from scratch."
-    fit, labelled, corpus, truth = fit_labels(start, what, seed, **settings), windows['labelled'], windows['corpus'], windows['truth']; new, out = pd.DataFrame(columns=['id', 'label']), []
+    fit, labelled, corpus, truth = (
+        fit_labels(start, what, seed, **settings),
+        windows['labelled'],
+        windows['corpus'],
+        windows['truth'],
+    )
+    new, out = pd.DataFrame(columns=['id', 'label']), []
     for k in range(rounds + 1):
-        now, path = join_labels(labelled, corpus, new), Path(folder)/f'round{k}'; print_ = data_fingerprint(now.frame, opening=now.opening)
-        encoder = Encoder.load(path) if (path/'refcon.json').is_file() else None
-        if encoder is None or encoder.provenance.get('labels') != print_: encoder = fit(now, Path(folder)/'work'/print_); encoder.provenance |= {'labels': print_}; encoder.save(path)
-        out.append(dict(round=k, labels=len(now), added=len(new), precision=float((new.id.map(truth) == new.label).mean()) if len(new) and truth is not None else None))
-        z = embed_once(encoder, corpus, Path(folder)/'embeddings'); ids = corpus.frame.id.to_numpy(str); near = []
+        now, path = join_labels(labelled, corpus, new), Path(folder) / f'round{k}'
+        print_ = data_fingerprint(now.frame, opening=now.opening)
+        encoder = Encoder.load(path) if (path / 'refcon.json').is_file() else None
+        if encoder is None or encoder.provenance.get('labels') != print_:
+            encoder = fit(now, Path(folder) / 'work' / print_)
+            encoder.provenance |= {'labels': print_}
+            encoder.save(path)
+        out.append(
+            dict(
+                round=k,
+                labels=len(now),
+                added=len(new),
+                precision=float((new.id.map(truth) == new.label).mean())
+                if len(new) and truth is not None
+                else None,
+            )
+        )
+        z = embed_once(encoder, corpus, Path(folder) / 'embeddings')
+        ids = corpus.frame.id.to_numpy(str)
+        near = []
         for name, y in zip(encoder.embed(*labelled.read()), labelled.frame.label):
-            s = np.nan_to_num(z @ name, nan=-1.); best = np.argsort(-s, kind='stable')[:nearest]; near += [(ids[j], y) for j in best if s[j] >= similarity]
-        new = pd.DataFrame(sorted(near, key=lambda r: r[1]), columns=['id', 'label']).drop_duplicates('id')
+            s = np.nan_to_num(z @ name, nan=-1.0)
+            best = np.argsort(-s, kind='stable')[:nearest]
+            near += [(ids[j], y) for j in best if s[j] >= similarity]
+        new = pd.DataFrame(
+            sorted(near, key=lambda r: r[1]), columns=['id', 'label']
+        ).drop_duplicates('id')
     return pd.DataFrame(out)
 
 # %% ../nbs/13_run.ipynb #dfee5bee
 def _query_table(path, source, opening):
-    if path.is_dir(): return image_windows(path)[0]
-    if is_table(path): return labelled_table(path, source, labels=False, opening=opening)
-    if not path.is_file(): raise RunError(f"{path}: no such table or folder of queries")
-    return window_table([dict(id=path.name, source=str(path), line_kind='image', line=0, top=0, left=0, height=0, width=0)])
+    if path.is_dir():
+        return image_windows(path)[0]
+    if is_table(path):
+        return labelled_table(path, source, labels=False, opening=opening)
+    if not path.is_file():
+        raise RunError(f"{path}: no such table or folder of queries")
+    return window_table(
+        [
+            dict(
+                id=path.name,
+                source=str(path),
+                line_kind='image',
+                line=0,
+                top=0,
+                left=0,
+                height=0,
+                width=0,
+            )
+        ]
+    )
+
 
 def questions(
-    searcher, # `search.Searcher`
-    queries, # a CSV or Parquet table of boxes (line_kind, line, top, left, height, width; perhaps source, label, id), a folder of images, or an image
-    most:int=0, # of each label, the first ones; 0: all
-    size=None, # (height, width): boxes are made so large around their centres
-    look:float=None, # see `search.Question`
-)->list: # of (name, label or None, `search.Question`)
+    searcher,  # `search.Searcher`
+    queries,  # a CSV or Parquet table of boxes (line_kind, line, top, left, height, width; perhaps source, label, id), a folder of images, or an image
+    most: int = 0,  # of each label, the first ones; 0: all
+    size=None,  # (height, width): boxes are made so large around their centres
+    look: float = None,  # see `search.Question`
+) -> list:  # of (name, label or None, `search.Question`)
     "What a table or a folder asks."
     from reflection_connection.search import Question
-    path, frame = Path(queries), _query_table(Path(queries), searcher.sources[0] if len(searcher.sources) == 1 else None, searcher.openings())
-    if most: frame = pd.concat([frame[frame.label.isna()].head(most), frame.groupby('label').head(most)]).sort_index()
+
+    path, frame = (
+        Path(queries),
+        _query_table(
+            Path(queries),
+            searcher.sources[0] if len(searcher.sources) == 1 else None,
+            searcher.openings(),
+        ),
+    )
+    if most:
+        frame = pd.concat(
+            [frame[frame.label.isna()].head(most), frame.groupby('label').head(most)]
+        ).sort_index()
     out = []
     for r in frame.itertuples():
-        if r.line_kind == 'image': example = searcher.image(r.source)
+        if r.line_kind == 'image':
+            example = searcher.image(r.source)
         else:
-            v = searcher.volume(r.source); h, w = size or (r.height, r.width); top, left = (int(np.clip(a + b//2 - c//2, 0, n - c)) for a, b, c, n in ((r.top, r.height, h, v.n_samples), (r.left, r.width, w, len(v.across(r.line_kind, int(r.line))))))
-            example = searcher.box(r.line_kind, int(r.line), (top, left, top + h, left + w), r.source)
-        out.append((r.id, None if pd.isna(r.label) else str(r.label), Question(searcher, example, look=look)))
-    if not out: raise RunError(f"{path}: no queries in it")
+            v = searcher.volume(r.source)
+            h, w = size or (r.height, r.width)
+            top, left = (
+                int(np.clip(a + b // 2 - c // 2, 0, n - c))
+                for a, b, c, n in (
+                    (r.top, r.height, h, v.n_samples),
+                    (r.left, r.width, w, len(v.across(r.line_kind, int(r.line)))),
+                )
+            )
+            example = searcher.box(
+                r.line_kind, int(r.line), (top, left, top + h, left + w), r.source
+            )
+        out.append(
+            (
+                r.id,
+                None if pd.isna(r.label) else str(r.label),
+                Question(searcher, example, look=look),
+            )
+        )
+    if not out:
+        raise RunError(f"{path}: no queries in it")
     return out
+
 
 def class_shares(
-    items:pd.DataFrame, # table of windows on one volume
-    volume, # it
-    classes:np.ndarray, # (n_inlines, n_crosslines, n_samples) class index of every sample
-)->np.ndarray: # (N, 8) share of every class of `synthetic.CLASSES` in each window
+    items: pd.DataFrame,  # table of windows on one volume
+    volume,  # it
+    classes: np.ndarray,  # (n_inlines, n_crosslines, n_samples) class index of every sample
+) -> np.ndarray:  # (N, 8) share of every class of `synthetic.CLASSES` in each window
     "What windows show, where the answer is known."
     from reflection_connection.synthetic import CLASSES
+
     out = np.empty((len(items), len(CLASSES)), np.float32)
     for (kind, number), g in items.reset_index(drop=True).groupby(['line_kind', 'line']):
-        at = np.searchsorted(volume.lines(kind), number); line = np.asarray(classes[at] if kind == 'inline' else classes[:, at])
-        for i, l, w, t, h in zip(g.index, g.left, g.width, g.top, g.height): out[i] = np.bincount(line[l:l + w, t:t + h].ravel(), minlength=len(CLASSES))/(h*w)
+        at = np.searchsorted(volume.lines(kind), number)
+        line = np.asarray(classes[at] if kind == 'inline' else classes[:, at])
+        for i, l, w, t, h in zip(g.index, g.left, g.width, g.top, g.height):
+            out[i] = np.bincount(line[l : l + w, t : t + h].ravel(), minlength=len(CLASSES)) / (
+                h * w
+            )
     return out
 
-def _bins(volume)->tuple: # metres from one inline to the next, and from one crossline to the next
+
+def _bins(
+    volume,
+) -> tuple:  # metres from one inline to the next, and from one crossline to the next
     "Spacing of a survey's grid, from its coordinates."
     out = []
     for kind in ('crossline', 'inline'):
         numbers = volume.lines(kind)
-        step = np.linalg.norm(np.diff(volume.xy(kind, int(numbers[len(numbers)//2])), axis=0), axis=1)
-        out.append(float(np.median(step[np.isfinite(step)])) if np.isfinite(step).any() else 0.)
-    if min(out) <= 0: raise RunError(f"{volume.name}: no coordinates, so distances in metres are not known: give a survey with coordinates")
+        step = np.linalg.norm(
+            np.diff(volume.xy(kind, int(numbers[len(numbers) // 2])), axis=0), axis=1
+        )
+        out.append(float(np.median(step[np.isfinite(step)])) if np.isfinite(step).any() else 0.0)
+    if min(out) <= 0:
+        raise RunError(
+            f"{volume.name}: no coordinates, so distances in metres are not known: give a survey with coordinates"
+        )
     return tuple(out)
 
-def _reach(volume, away)->list: # inlines and crosslines
-    return [round(away/m) for m in _bins(volume)]
 
-def _ends(volume, place)->list: # [first, one past the last] inline, crossline and sample position
+def _reach(volume, away) -> list:  # inlines and crosslines
+    return [round(away / m) for m in _bins(volume)]
+
+
+def _ends(
+    volume, place
+) -> list:  # [first, one past the last] inline, crossline and sample position
     "The box of a question in positions of the class cube."
     at = int(np.searchsorted(volume.lines(place['line_kind']), place['line']))
     own, across = [at, at + 1], [place['left'], place['left'] + place['width']]
-    return [*([own, across] if place['line_kind'] == 'inline' else [across, own]), [place['top'], place['top'] + place['height']]]
+    return [
+        *([own, across] if place['line_kind'] == 'inline' else [across, own]),
+        [place['top'], place['top'] + place['height']],
+    ]
+
 
 def near_zone(
-    question, # `search.Question`
-    volume, # of the survey
-    away:float, # metres
-)->np.ndarray: # (n_inlines, n_crosslines, n_samples) bool
+    question,  # `search.Question`
+    volume,  # of the survey
+    away: float,  # metres
+) -> np.ndarray:  # (n_inlines, n_crosslines, n_samples) bool
     "What lies within `away` metres of the question's boxes, inline and crossline, at any depth."
     lateral = np.zeros(volume.shape[:2], bool)
     for place in question.places:
         (a, b), (c, d), _ = _ends(volume, place)
         n, m = _reach(volume, away)
-        lateral[max(a - n, 0):b + n, max(c - m, 0):d + m] = True
+        lateral[max(a - n, 0) : b + n, max(c - m, 0) : d + m] = True
     return np.broadcast_to(lateral[:, :, None], volume.shape)
 
+
 def body_zone(
-    question, # `search.Question`
-    volume, # of the survey
-    bodies:np.ndarray, # (n_inlines, n_crosslines, n_samples) number of the connected body of the class, 0 outside
-    away:float, samples:int, # metres inline and crossline, and samples
-    kept:dict=None, # zones that have been made, by their bodies
-)->np.ndarray: # (n_inlines, n_crosslines, n_samples) bool
+    question,  # `search.Question`
+    volume,  # of the survey
+    bodies: np.ndarray,  # (n_inlines, n_crosslines, n_samples) number of the connected body of the class, 0 outside
+    away: float,
+    samples: int,  # metres inline and crossline, and samples
+    kept: dict = None,  # zones that have been made, by their bodies
+) -> np.ndarray:  # (n_inlines, n_crosslines, n_samples) bool
     "The bodies that the question's boxes touch, and what lies within `away` metres and `samples` samples of them."
-    own = sorted({int(b) for p in question.places for b in np.unique(bodies[tuple(slice(*e) for e in _ends(volume, p))])} - {0})
+    own = sorted(
+        {
+            int(b)
+            for p in question.places
+            for b in np.unique(bodies[tuple(slice(*e) for e in _ends(volume, p))])
+        }
+        - {0}
+    )
     kept = {} if kept is None else kept
     if tuple(own) not in kept:
         zone = np.isin(bodies, own).view(np.uint8)
-        for axis, n in enumerate((*_reach(volume, away), samples)): zone = ndimage.maximum_filter1d(zone, 2*n + 1, axis, mode='constant')
+        for axis, n in enumerate((*_reach(volume, away), samples)):
+            zone = ndimage.maximum_filter1d(zone, 2 * n + 1, axis, mode='constant')
         kept[tuple(own)] = zone.astype(bool)
     return kept[tuple(own)]
 
-def _touches(items, volume, zone)->np.ndarray: # (N,) bool
+
+def _touches(items, volume, zone) -> np.ndarray:  # (N,) bool
     "Which windows have a sample in a zone."
     out = np.zeros(len(items), bool)
     for (kind, number), g in items.reset_index(drop=True).groupby(['line_kind', 'line']):
         at = np.searchsorted(volume.lines(kind), number)
         line = zone[at] if kind == 'inline' else zone[:, at]
-        for i, l, w, t, h in zip(g.index, g.left, g.width, g.top, g.height): out[i] = line[l:l + w, t:t + h].any()
+        for i, l, w, t, h in zip(g.index, g.left, g.width, g.top, g.height):
+            out[i] = line[l : l + w, t : t + h].any()
     return out
 
-def _nearness(items, volume, question)->np.ndarray: # (N,) in (0, 1], 1 at the question's own place
+
+def _nearness(
+    items, volume, question
+) -> np.ndarray:  # (N,) in (0, 1], 1 at the question's own place
     "How near windows are to the question's box in space, in window sizes."
     far = []
     for place in question.places:
         centre = [np.mean(e) for e in _ends(volume, place)]
-        mid = [(np.searchsorted(volume.lines(k), items[f'{a}0']) + np.searchsorted(volume.lines(k), items[f'{a}1']))/2 for a, k in (('il', 'inline'), ('xl', 'crossline'))]
-        mid.append((items.top + items.height/2).to_numpy(float))
+        mid = [
+            (
+                np.searchsorted(volume.lines(k), items[f'{a}0'])
+                + np.searchsorted(volume.lines(k), items[f'{a}1'])
+            )
+            / 2
+            for a, k in (('il', 'inline'), ('xl', 'crossline'))
+        ]
+        mid.append((items.top + items.height / 2).to_numpy(float))
         size = np.array([place['width'], place['width'], place['height']])
-        far.append(np.linalg.norm((np.stack(mid, 1).astype(float) - centre)/size, axis=1))
-    return 1/(1 + np.min(far, axis=0))
+        far.append(np.linalg.norm((np.stack(mid, 1).astype(float) - centre) / size, axis=1))
+    return 1 / (1 + np.min(far, axis=0))
 
-def _map_auroc(searcher, like, classes, c, zone)->float: # NaN where the class is everywhere or nowhere
+
+def _map_auroc(
+    searcher, like, classes, c, zone
+) -> float:  # NaN where the class is everywhere or nowhere
     "Area under ROC of a map against the class, sample by sample, outside of a zone; every fourth sample and trace of 25 lines."
     from sklearn.metrics import roc_auc_score
+
     volume, values, truth = searcher.volume(), [], []
-    for i in range(0, len(volume.inlines), max(1, len(volume.inlines)//25)):
+    for i in range(0, len(volume.inlines), max(1, len(volume.inlines) // 25)):
         m = searcher.section_map(like, 'inline', int(volume.inlines[i]))[::4, ::4]
         there = np.isfinite(m) & ~zone[i].T[::4, ::4]
         values.append(m[there])
@@ -957,144 +1836,257 @@ def _map_auroc(searcher, like, classes, c, zone)->float: # NaN where the class i
     y = np.concatenate(truth)
     return float(roc_auc_score(y, np.concatenate(values))) if 0 < y.sum() < len(y) else np.nan
 
+
 LEFT_OUT = ('body', 'near', 'nothing')
 
+
 def ask_elsewhere(
-    searcher, # `search.Searcher` of another survey
-    asked:list, # from `questions`
-)->list: # the same questions to it
+    searcher,  # `search.Searcher` of another survey
+    asked: list,  # from `questions`
+) -> list:  # the same questions to it
     "Ask another survey, where nothing is the place or the body that was asked about."
     from reflection_connection.search import Question
+
     moved = lambda examples: [replace(e, place=None) for e in examples]
-    return [(name, label, Question(searcher, moved(q.positives), moved(q.negatives), look=q.look)) for name, label, q in asked]
+    return [
+        (name, label, Question(searcher, moved(q.positives), moved(q.negatives), look=q.look))
+        for name, label, q in asked
+    ]
+
 
 def judged_table(
-    judged:pd.DataFrame, # from `judge_search`
-)->pd.DataFrame: # class means, 'four bodies' and 'all classes'; `judged`: how many questions could be
+    judged: pd.DataFrame,  # from `judge_search`
+) -> (
+    pd.DataFrame
+):  # class means, 'four bodies' and 'all classes'; `judged`: how many questions could be
     "Figures by class."
     figures = ['right', 'nearest', 'chance', 'stated', 'auroc', 'auroc_nearest']
     table = judged.groupby('label')[figures].mean()
     table['judged'] = judged.right.notna().groupby(judged.label).sum()
-    groups = {'four bodies': [c for c in ('Salt', 'Channel', 'Fault', 'Bright_Chaotic') if c in table.index], 'all classes': list(table.index)}
-    for name, members in groups.items(): table.loc[name] = table.loc[members].mean().where(lambda v: v.index != 'judged', table.loc[members, 'judged'].sum())
+    groups = {
+        'four bodies': [
+            c for c in ('Salt', 'Channel', 'Fault', 'Bright_Chaotic') if c in table.index
+        ],
+        'all classes': list(table.index),
+    }
+    for name, members in groups.items():
+        table.loc[name] = (
+            table.loc[members]
+            .mean()
+            .where(lambda v: v.index != 'judged', table.loc[members, 'judged'].sum())
+        )
     return table.astype({'judged': int})
 
+
 def judge_search(
-    searcher, asked:list, # from `questions`, with labels
-    classes:np.ndarray, # see `class_shares`
-    k:int=20, separation:int=12, samples:int=20, # see `Searcher.hits`
-    left_out:str='body', # what does not count: 'body': the connected body of the class that was asked about, and what is near it; 'near': what is near the box; 'nothing' but the box
-    away:float=600., # how far near is: metres inline and crossline (and `samples` up and down from a body, any depth from a box)
-)->pd.DataFrame: # a row a question: id, label; `right`: share of the first k hits that are clearly of the class; the same for the `nearest` windows in space and by `chance`; mean probability `stated`; `auroc` of the map, `auroc_nearest`; `elsewhere`: clear windows that count
+    searcher,
+    asked: list,  # from `questions`, with labels
+    classes: np.ndarray,  # see `class_shares`
+    k: int = 20,
+    separation: int = 12,
+    samples: int = 20,  # see `Searcher.hits`
+    left_out: str = 'body',  # what does not count: 'body': the connected body of the class that was asked about, and what is near it; 'near': what is near the box; 'nothing' but the box
+    away: float = 600.0,  # how far near is: metres inline and crossline (and `samples` up and down from a body, any depth from a box)
+) -> pd.DataFrame:  # a row a question: id, label; `right`: share of the first k hits that are clearly of the class; the same for the `nearest` windows in space and by `chance`; mean probability `stated`; `auroc` of the map, `auroc_nearest`; `elsewhere`: clear windows that count
     """How right the answers are. A window is right when its class fills the share of it that the generator asks of a clear window (`synthetic.CLEAR`).
 
     Beside every figure is what the nearest windows in space score, under the same separation and with the same left out, and chance. A question with
     fewer than k clear windows to find is not judged: its figures are NaN."""
     from reflection_connection.synthetic import CLASSES, CLEAR
-    if left_out not in LEFT_OUT: raise RunError(f"left_out is {left_out!r}: expected one of {', '.join(LEFT_OUT)}")
+
+    if left_out not in LEFT_OUT:
+        raise RunError(f"left_out is {left_out!r}: expected one of {', '.join(LEFT_OUT)}")
     volume, items = searcher.volume(), searcher.index.items
     shares, rows, kept = class_shares(items, volume, classes), [], {}
     for name, label, question in sorted(asked, key=lambda a: a[1]):
         c = CLASSES.index(label)
-        if left_out == 'body' and label not in kept: kept = {label: (ndimage.label(np.asarray(classes) == c)[0], {})}
-        zone = {'body': lambda: body_zone(question, volume, kept[label][0], away, samples, kept[label][1]), 'near': lambda: near_zone(question, volume, away),
-            'nothing': lambda: np.broadcast_to(False, volume.shape)}[left_out]()
-        rows.append(dict(id=name, label=label, **_judge(searcher, question, classes, c, shares[:, c] >= CLEAR[label], zone, k, separation, samples)))
+        if left_out == 'body' and label not in kept:
+            kept = {label: (ndimage.label(np.asarray(classes) == c)[0], {})}
+        zone = {
+            'body': lambda: body_zone(
+                question, volume, kept[label][0], away, samples, kept[label][1]
+            ),
+            'near': lambda: near_zone(question, volume, away),
+            'nothing': lambda: np.broadcast_to(False, volume.shape),
+        }[left_out]()
+        rows.append(
+            dict(
+                id=name,
+                label=label,
+                **_judge(
+                    searcher,
+                    question,
+                    classes,
+                    c,
+                    shares[:, c] >= CLEAR[label],
+                    zone,
+                    k,
+                    separation,
+                    samples,
+                ),
+            )
+        )
     at = {name: i for i, (name, _, _) in enumerate(asked)}
-    return pd.DataFrame(rows).sort_values('id', key=lambda i: i.map(at), kind='stable', ignore_index=True)
+    return pd.DataFrame(rows).sort_values(
+        'id', key=lambda i: i.map(at), kind='stable', ignore_index=True
+    )
 
-def _judge(searcher, question, classes, c, good, zone, k, separation, samples)->dict:
+
+def _judge(searcher, question, classes, c, good, zone, k, separation, samples) -> dict:
     "One question, see `judge_search`."
     from reflection_connection.search import MAPS
+
     volume, items = searcher.volume(), searcher.index.items
     out = _touches(items, volume, zone)
-    found = dict(elsewhere=int((good & ~out).sum()), chance=good[~out].mean() if not out.all() else np.nan)
+    found = dict(
+        elsewhere=int((good & ~out).sum()), chance=good[~out].mean() if not out.all() else np.nan
+    )
     names = ('right', 'stated', 'nearest', 'auroc', 'auroc_nearest')
-    if found['elsewhere'] < k: return found | dict.fromkeys((*names, 'chance'), np.nan)
+    if found['elsewhere'] < k:
+        return found | dict.fromkeys((*names, 'chance'), np.nan)
+
     def hits(like, p=None):
-        t = searcher.hits(question, k, separation, samples, scores=(np.where(out, -1., like), p))
+        t = searcher.hits(question, k, separation, samples, scores=(np.where(out, -1.0, like), p))
         return t[~out[pd.Index(items.id).get_indexer(t.id)]]
+
     right = lambda t: good[pd.Index(items.id).get_indexer(t.id)].mean()
-    mine, near = searcher.score(question), _nearness(items, volume, question) if question.places else None
+    mine, near = (
+        searcher.score(question),
+        _nearness(items, volume, question) if question.places else None,
+    )
     shown = hits(*mine)
     maps = lambda like: _map_auroc(searcher, like, classes, c, zone)
-    return found | dict(right=right(shown), stated=shown.probability.mean(), nearest=right(hits(near)) if near is not None else np.nan,
-        auroc=maps(searcher.score(question, MAPS)[0]), auroc_nearest=maps(near) if near is not None else np.nan)
+    return found | dict(
+        right=right(shown),
+        stated=shown.probability.mean(),
+        nearest=right(hits(near)) if near is not None else np.nan,
+        auroc=maps(searcher.score(question, MAPS)[0]),
+        auroc_nearest=maps(near) if near is not None else np.nan,
+    )
 
 # %% ../nbs/13_run.ipynb #4fdabff0
 def pretraining_corpus(
-    sources, # a list, or text with commas: volumes, folders, 'synthetic'
-    folder, # synthetic sections are written to folder/sections
-    seed:int=0, # of synthetic sections, and of what is kept for validation
-    sections:int=200, # how many synthetic sections
-    shapes:Shapes=None, # of windows
-    opening=None, # what the volumes' headers leave open, see `volume.as_openings`
-)->Corpus:
+    sources,  # a list, or text with commas: volumes, folders, 'synthetic'
+    folder,  # synthetic sections are written to folder/sections
+    seed: int = 0,  # of synthetic sections, and of what is kept for validation
+    sections: int = 200,  # how many synthetic sections
+    shapes: Shapes = None,  # of windows
+    opening=None,  # what the volumes' headers leave open, see `volume.as_openings`
+) -> Corpus:
     "The corpus of unlabelled windows that a run names."
-    names = [s.strip() for s in sources.split(',')] if isinstance(sources, str) else list(map(str, sources))
-    if not all(names): raise RunError(f"sources is {sources!r}: expected 'synthetic', volumes or folders, separated by commas")
-    corpus = Corpus([write_sections(Path(folder)/'sections', sections, seed) if n == 'synthetic' else n for n in names], shapes, seed=seed, opening=opening)
+    names = (
+        [s.strip() for s in sources.split(',')]
+        if isinstance(sources, str)
+        else list(map(str, sources))
+    )
+    if not all(names):
+        raise RunError(
+            f"sources is {sources!r}: expected 'synthetic', volumes or folders, separated by commas"
+        )
+    corpus = Corpus(
+        [
+            write_sections(Path(folder) / 'sections', sections, seed) if n == 'synthetic' else n
+            for n in names
+        ],
+        shapes,
+        seed=seed,
+        opening=opening,
+    )
     if rank() == 0:
         print(corpus, flush=True)
-        for r in corpus.left_out.itertuples(): print(f'left out {r.file}: {r.problem}', flush=True)
+        for r in corpus.left_out.itertuples():
+            print(f'left out {r.file}: {r.problem}', flush=True)
     return corpus
 
+
 def start_pretraining(
-    name:str, # see `encoder.start_encoder`
-    size:int, # input side of random weights, pixels
-    seed:int=0,
-)->Encoder:
+    name: str,  # see `encoder.start_encoder`
+    size: int,  # input side of random weights, pixels
+    seed: int = 0,
+) -> Encoder:
     "Where pretraining starts: random weights without a head, pooled over patches, or a loaded encoder."
     encoder = start_encoder(name, seed, Recipe(size=(size, size)), 0)
-    if name in ARCHITECTURES: encoder.module.pooling = 'mean'
+    if name in ARCHITECTURES:
+        encoder.module.pooling = 'mean'
     return encoder
 
+
 def pretrain_encoder(
-    sources, # see `pretraining_corpus`
-    start:str, # see `encoder.start_encoder`
-    folder, # encoder folder to write; checkpoints lie beside it in a hidden folder until the end
-    size:int=64, # input side of random weights, pixels
-    resume:bool=True, # False: throw checkpoints of an interrupted run away
-    sections:int=200, # synthetic sections
-    seed:int=0,
-    opening=None, # see `pretraining_corpus`
-    **settings, # of `pretrain.PretrainConfig`
-)->tuple: # (encoder, history)
+    sources,  # see `pretraining_corpus`
+    start: str,  # see `encoder.start_encoder`
+    folder,  # encoder folder to write; checkpoints lie beside it in a hidden folder until the end
+    size: int = 64,  # input side of random weights, pixels
+    resume: bool = True,  # False: throw checkpoints of an interrupted run away
+    sections: int = 200,  # synthetic sections
+    seed: int = 0,
+    opening=None,  # see `pretraining_corpus`
+    **settings,  # of `pretrain.PretrainConfig`
+) -> tuple:  # (encoder, history)
     "Pretrain and save an encoder. The last of the processes' results are the same; the first writes."
     from reflection_connection.pretrain import PretrainConfig
+
     config = PretrainConfig(seed=seed, **settings)
-    with ExitStack() if rank() else locked(folder, RunError): return _pretrain(sources, start, folder, size, resume, sections, seed, config, opening)
+    with ExitStack() if rank() else locked(folder, RunError):
+        return _pretrain(sources, start, folder, size, resume, sections, seed, config, opening)
+
 
 def _pretrain(sources, start, folder, size, resume, sections, seed, config, opening):
     from reflection_connection.pretrain import pretrain
-    encoder = start_pretraining(start, size, seed); work = Path(folder).with_name(f'.{Path(folder).name}.work'); first = rank() == 0
+
+    encoder = start_pretraining(start, size, seed)
+    work = Path(folder).with_name(f'.{Path(folder).name}.work')
+    first = rank() == 0
     corpus = pretraining_corpus(sources, work, seed, sections, opening=opening)
-    key = hashlib.sha256(json.dumps([asdict(config), encoder.fingerprint(), corpus.fingerprint()], default=as_json).encode()).hexdigest()[:16]
-    if not resume and first: shutil.rmtree(work/key, ignore_errors=True)
-    history = pretrain(encoder, corpus, config, work/key)
+    key = hashlib.sha256(
+        json.dumps(
+            [asdict(config), encoder.fingerprint(), corpus.fingerprint()], default=as_json
+        ).encode()
+    ).hexdigest()[:16]
+    if not resume and first:
+        shutil.rmtree(work / key, ignore_errors=True)
+    history = pretrain(encoder, corpus, config, work / key)
     encoder.name = Path(folder).name
-    if first: encoder.save(folder); shutil.rmtree(work)
+    if first:
+        encoder.save(folder)
+        shutil.rmtree(work)
     return encoder, history
 
 # %% ../nbs/13_run.ipynb #a3313487
 def probe(
-    encoder:Encoder,
-    reader, # `WindowReader` of labelled windows
-    exclude=(), # classes that do not count
-    seed:int=0, # of the few labels drawn
-)->dict: # 'macro_map', 'chance', 'n_queries', 'few_1', 'few_5', 'few_20'
+    encoder: Encoder,
+    reader,  # `WindowReader` of labelled windows
+    exclude=(),  # classes that do not count
+    seed: int = 0,  # of the few labels drawn
+) -> dict:  # 'macro_map', 'chance', 'n_queries', 'few_1', 'few_5', 'few_20'
     "Score a frozen encoder over labelled windows; candidates and labels come from other surveys where the table knows surveys."
     z, frame = encoder.embed(*reader.read()), reader.frame
-    found = evaluate_embeddings(z, frame, default_leave_out(frame), encoder.metric, exclude, n_boot=1)[0]
-    out = dict(macro_map=found['macro_map'], chance=found['chance']['macro_map'], n_queries=found['n_queries'])
-    if frame.survey.notna().all(): out |= {f'few_{n}': v['accuracy'] for n, v in few_shot_probe(z, frame, seed=seed, exclude_classes=exclude).items() if isinstance(n, int)}
+    found = evaluate_embeddings(
+        z, frame, default_leave_out(frame), encoder.metric, exclude, n_boot=1
+    )[0]
+    out = dict(
+        macro_map=found['macro_map'],
+        chance=found['chance']['macro_map'],
+        n_queries=found['n_queries'],
+    )
+    if frame.survey.notna().all():
+        out |= {
+            f'few_{n}': v['accuracy']
+            for n, v in few_shot_probe(z, frame, seed=seed, exclude_classes=exclude).items()
+            if isinstance(n, int)
+        }
     return out
 
+
 def seeds_table(
-    rows:list, # dicts with the columns `by`, 'seed', and scores
-    by:list, # columns that name a line of the table
-)->pd.DataFrame: # score -> 'mean ± spread'; spread is half the range over seeds
+    rows: list,  # dicts with the columns `by`, 'seed', and scores
+    by: list,  # columns that name a line of the table
+) -> pd.DataFrame:  # score -> 'mean ± spread'; spread is half the range over seeds
     "Means over seeds and half the range between the best and the worst."
-    frame = pd.DataFrame(rows); scores = [c for c in frame if c not in (*by, 'seed')]
-    text = lambda v: f'{v.mean():.3f}' + (f' ± {(v.max() - v.min())/2:.3f}' if len(v) > 1 else '') if v.notna().all() else ''
+    frame = pd.DataFrame(rows)
+    scores = [c for c in frame if c not in (*by, 'seed')]
+    text = lambda v: (
+        f'{v.mean():.3f}' + (f' ± {(v.max() - v.min()) / 2:.3f}' if len(v) > 1 else '')
+        if v.notna().all()
+        else ''
+    )
     return frame.groupby(by, sort=False)[scores].agg(text)

@@ -16,7 +16,18 @@ from .files import whole_file, whole_folder
 from .index import Index, SearchError, weigher
 from .milvus import open_milvus
 from .tables import class_name
-from .volume import Volume, VolumeError, as_openings, in_words, live_mask, open_volume, say, sentences, tell, write_segy_like
+from reflection_connection.volume import (
+    Volume,
+    VolumeError,
+    as_openings,
+    in_words,
+    live_mask,
+    open_volume,
+    say,
+    sentences,
+    tell,
+    write_segy_like,
+)
 from .volume.errors import spoken
 from .windows import crosses_join, in_metres, read_image, synthetic_reader
 
@@ -28,51 +39,70 @@ __all__ = ['HITS', 'MAPS', 'MAP_TYPES', 'BODY_COLUMNS', 'Example', 'Searcher', '
 @dataclass
 class Example:
     "A window that is asked about."
-    z:np.ndarray # (D,) float32, its embedding, of unit length
-    pixels:np.ndarray # (height, width) amplitudes
-    name:str # for people
-    place:dict=None # source, line_kind, line, top, left, height, width, for `index.overlaps`
+
+    z: np.ndarray  # (D,) float32, its embedding, of unit length
+    pixels: np.ndarray  # (height, width) amplitudes
+    name: str  # for people
+    place: dict = None  # source, line_kind, line, top, left, height, width, for `index.overlaps`
+
 
 class Searcher:
     "An index with its encoder and its volumes, ready to be asked."
-    def __init__(self,
-        index:Index, # to search
-        encoder:Encoder, # the one that made it
-        store=None, # `milvus.MilvusIndex` that has the windows; the index is empty then
-        opening=None, # what volumes' headers leave open, see `volume.as_openings`; default: as the index remembers
-        places=(), # where volumes lie now: 'OLD=NEW', files, or folders to look in
-        folder=None, # of the index: volumes that moved with it are found from there
+
+    def __init__(
+        self,
+        index: Index,  # to search
+        encoder: Encoder,  # the one that made it
+        store=None,  # `milvus.MilvusIndex` that has the windows; the index is empty then
+        opening=None,  # what volumes' headers leave open, see `volume.as_openings`; default: as the index remembers
+        places=(),  # where volumes lie now: 'OLD=NEW', files, or folders to look in
+        folder=None,  # of the index: volumes that moved with it are found from there
     ):
-        if encoder.fingerprint() != index.encoder: raise SearchError(f"the index was made by encoder {index.encoder}, not by {encoder.name} ({encoder.fingerprint()}): name the right one, or build the index again")
-        if index.recipe and index.recipe != encoder.recipe.to_dict(): raise SearchError(f"the index was made with the amplitude recipe {index.recipe}, {encoder.name} has {encoder.recipe.to_dict()}: build the index again")
+        if encoder.fingerprint() != index.encoder:
+            raise SearchError(
+                f"the index was made by encoder {index.encoder}, not by {encoder.name} ({encoder.fingerprint()}): name the right one, or build the index again"
+            )
+        if index.recipe and index.recipe != encoder.recipe.to_dict():
+            raise SearchError(
+                f"the index was made with the amplitude recipe {index.recipe}, {encoder.name} has {encoder.recipe.to_dict()}: build the index again"
+            )
         self.store, self.index, self.encoder = store, index, encoder
         self.calibration = encoder.calibration or index.calibration
         self.opening, self.folder, self.moved = as_openings(opening), folder, {}
         self._volumes, self._kinds, self._lattices, self._live = {}, {}, {}, {}
-        self.sources = sorted(self.meta.get('sources', {})) or sorted(set(index.items.source[index.items.line_kind != 'image']))
+        self.sources = sorted(self.meta.get('sources', {})) or sorted(
+            set(index.items.source[index.items.line_kind != 'image'])
+        )
         self._look_in(places)
 
     meta = property(lambda self: getattr(self.index, 'meta', {}))
 
     @classmethod
-    def open(cls,
-        folder, # of the index
-        encoder=None, # name or folder of its encoder; the one that the index remembers when not given
-        opening=None, places=(), # see above
+    def open(
+        cls,
+        folder,  # of the index
+        encoder=None,  # name or folder of its encoder; the one that the index remembers when not given
+        opening=None,
+        places=(),  # see above
     ):
         "Load an index and the encoder that made it."
-        index, store = open_milvus(folder) or (Index.load(folder), None); name = encoder or index.meta['encoder_source']
-        if not name: raise SearchError(f"{folder} does not say where its encoder lies: name it (--encoder)")
+        index, store = open_milvus(folder) or (Index.load(folder), None)
+        name = encoder or index.meta['encoder_source']
+        if not name:
+            raise SearchError(f"{folder} does not say where its encoder lies: name it (--encoder)")
         say(folder, map(spoken, index.meta.get('sizes', [])))
         return cls(index, Encoder.load(name), store, opening, places, folder)
 
-    def another(self)->'Searcher':
+    def another(self) -> 'Searcher':
         "The same with volumes of its own, for another thread."
-        return Searcher(self.index, self.encoder, self.store, self.opening, self._places, self.folder)
+        return Searcher(
+            self.index, self.encoder, self.store, self.opening, self._places, self.folder
+        )
 
-    def volume(self,
-        source=None, # path, or name where that is clear; may be left out when the index has one volume
-    )->Volume:
+    def volume(
+        self,
+        source=None,  # path, or name where that is clear; may be left out when the index has one volume
+    ) -> Volume:
         "An open volume of the index, unchanged since it was indexed, wherever it lies now."
         source = self.named(source)
         if source not in self._volumes:
@@ -81,72 +111,109 @@ class Searcher:
             self._volumes[source] = volume
         return self._volumes[source]
 
-    def embed(self, pixels, live=None, scale=1.)->np.ndarray: return self.encoder.embed([pixels], None if live is None else [live], [scale])[0]
+    def embed(self, pixels, live=None, scale=1.0) -> np.ndarray:
+        return self.encoder.embed([pixels], None if live is None else [live], [scale])[0]
 
 # %% ../nbs/08b_search.ipynb #95bdd4a8
 from fastcore.basics import patch
 
-def _is_store(path): return path.suffix.lower() in ('.zarr', '.mdio') or any((path/n).exists() for n in ('zarr.json', '.zgroup', '.zmetadata'))
+
+def _is_store(path):
+    return path.suffix.lower() in ('.zarr', '.mdio') or any(
+        (path / n).exists() for n in ('zarr.json', '.zgroup', '.zmetadata')
+    )
+
 
 def is_folder_of_volumes(
-    path, # text or path
-)->bool:
+    path,  # text or path
+) -> bool:
     "Whether it is a folder to look in, not a volume."
     return os.path.isdir(path) and not _is_store(Path(path))
 
+
 @patch
-def named(self:Searcher,
-    source=None, # path or name of a volume
-)->str: # as the index calls it
+def named(
+    self: Searcher,
+    source=None,  # path or name of a volume
+) -> str:  # as the index calls it
     "The volume that is meant."
-    if source is None and len(self.sources) == 1: return self.sources[0]
+    if source is None and len(self.sources) == 1:
+        return self.sources[0]
     if source is not None:
         text = str(source)
         text = self.moved.get(text, text)
-        for same in (lambda s: s == text, lambda s: s == str(Path(text).resolve()), lambda s: Path(s).name == text, lambda s: Path(s).stem == text):
-            if len(found := list(filter(same, self.sources))) == 1: return found[0]
-        if os.path.exists(text) and (found := self._lies_at(text)): return found
+        for same in (
+            lambda s: s == text,
+            lambda s: s == str(Path(text).resolve()),
+            lambda s: Path(s).name == text,
+            lambda s: Path(s).stem == text,
+        ):
+            if len(found := list(filter(same, self.sources))) == 1:
+                return found[0]
+        if os.path.exists(text) and (found := self._lies_at(text)):
+            return found
     names = [Path(s).name for s in self.sources]
     choice = names if len(set(names)) == len(names) else self.sources
-    remedy = spoken(f'name the one that is meant: source={choice[0]!r}') if choice else 'index a volume'
-    raise SearchError(f"{f'{source} is none of them: ' if source else ''}the index has the volumes {', '.join(choice) or '(none)'}; {remedy}")
+    remedy = (
+        spoken(f'name the one that is meant: source={choice[0]!r}') if choice else 'index a volume'
+    )
+    raise SearchError(
+        f"{f'{source} is none of them: ' if source else ''}the index has the volumes {', '.join(choice) or '(none)'}; {remedy}"
+    )
+
 
 @patch
-def _look_in(self:Searcher, places):
+def _look_in(self: Searcher, places):
     "Take in where volumes lie now."
-    self._places, self._said, self._folders = [places] if isinstance(places, (str, Path)) else list(places), {}, []
+    self._places, self._said, self._folders = (
+        [places] if isinstance(places, (str, Path)) else list(places),
+        {},
+        [],
+    )
     self._files = []
     for place in map(str, self._places):
         old, equals, new = place.rpartition('=')
         if equals and not os.path.exists(place):
-            if not os.path.exists(new): raise SearchError(f"{new}: no such file or folder, so {old} cannot lie there")
+            if not os.path.exists(new):
+                raise SearchError(f"{new}: no such file or folder, so {old} cannot lie there")
             self._said[self.named(old)] = Path(new)
-        elif is_folder_of_volumes(place): self._folders.append(Path(place))
-        elif not os.path.exists(place): raise SearchError(f"{place}: no such file or folder to look for volumes in")
-        else: self._files.append(Path(place))
+        elif is_folder_of_volumes(place):
+            self._folders.append(Path(place))
+        elif not os.path.exists(place):
+            raise SearchError(f"{place}: no such file or folder to look for volumes in")
+        else:
+            self._files.append(Path(place))
     for source in self.sources:
-        if source not in self._said and os.path.exists(source): continue
+        if source not in self._said and os.path.exists(source):
+            continue
         _, wrong = self._settle(source)
-        if wrong and source in self._said: raise SearchError(wrong)
-    for place in self._files: self.named(place)                          # refuses what is no volume of the index
+        if wrong and source in self._said:
+            raise SearchError(wrong)
+    for place in self._files:
+        self.named(place)  # refuses what is no volume of the index
+
 
 @patch
-def _candidates(self:Searcher, source):
+def _candidates(self: Searcher, source):
     "Where a volume may lie, the likeliest first."
     if source in self._said:
         new = self._said[source]
-        yield new/Path(source).name if is_folder_of_volumes(new) else new
+        yield new / Path(source).name if is_folder_of_volumes(new) else new
         return
     yield Path(source)
     facts = self.meta.get('volumes', {}).get(source)
-    if facts and facts['relative'] and self.folder is not None: yield Path(self.folder).resolve()/facts['relative']
-    yield from (f for f in self._files if str(f.resolve()) not in self.sources)      # these are volumes of the index themselves
+    if facts and facts['relative'] and self.folder is not None:
+        yield Path(self.folder).resolve() / facts['relative']
+    yield from (
+        f for f in self._files if str(f.resolve()) not in self.sources
+    )  # these are volumes of the index themselves
     for folder in self._folders:
-        yield folder/Path(source).name
+        yield folder / Path(source).name
         yield from sorted(folder.rglob(Path(source).name))
 
+
 @patch
-def _try(self:Searcher, source, place):
+def _try(self: Searcher, source, place):
     "A volume opened from `place`, and whether it is the one that was indexed."
     asked = self.opening.of(place) or self.opening.of(source)
     options = asked or self.meta.get('volumes', {}).get(source, {}).get('opening', {})
@@ -154,129 +221,179 @@ def _try(self:Searcher, source, place):
     was = self.meta.get('sources', {}).get(source)
     return volume, not was or volume.fingerprint() == was, asked
 
+
 @patch
-def _settle(self:Searcher, source):
+def _settle(self: Searcher, source):
     "Find a volume and take it in; (volume, None), or (None, what is wrong with what was found)."
     wrong = None
     for place in _existing(self._candidates(source)):
-        try: volume, same, asked = self._try(source, place)
+        try:
+            volume, same, asked = self._try(source, place)
         except VolumeError as e:
-            if place == Path(source): raise
+            if place == Path(source):
+                raise
             wrong = wrong or str(e)
             continue
         if same:
-            if str(volume.path) != source: self._relocate(source, str(volume.path))
+            if str(volume.path) != source:
+                self._relocate(source, str(volume.path))
             self._volumes[str(volume.path)] = volume
             tell(volume)
-            if asked: self._retime(volume)
+            if asked:
+                self._retime(volume)
             return volume, None
         volume.close()
         wrong = wrong or _mismatch(source, place, asked)
     return None, wrong
 
+
 def _mismatch(source, place, asked):
     "Why a file that was found is not taken for a volume of the index."
     name = Path(source).name
-    if asked: return f"{place} opened with {in_words(asked)} has other line numbers, coordinates or amplitudes than were indexed: build the index again, or leave these options out"
-    if Path(place) != Path(source): return f"{place} is another volume than the {name} that was indexed: say where that lies, or build the index again"
-    return f"{place} has changed since it was indexed: build the index again, or say where the one that was indexed lies: " + spoken(f'source={name}=NEW')
+    if asked:
+        return f"{place} opened with {in_words(asked)} has other line numbers, coordinates or amplitudes than were indexed: build the index again, or leave these options out"
+    if Path(place) != Path(source):
+        return f"{place} is another volume than the {name} that was indexed: say where that lies, or build the index again"
+    return (
+        f"{place} has changed since it was indexed: build the index again, or say where the one that was indexed lies: "
+        + spoken(f'source={name}=NEW')
+    )
+
 
 def _existing(places):
     seen = set()
     for place in places:
         key = os.path.realpath(place)
-        if key not in seen and os.path.exists(place): yield place
+        if key not in seen and os.path.exists(place):
+            yield place
         seen.add(key)
 
-@patch
-def _open(self:Searcher, source):
-    volume, wrong = self._settle(source)
-    if volume is not None: return volume
-    name = Path(source).name
-    raise SearchError(wrong or f"{source} is not there any more: say where it lies now: " + spoken(f"source={name}=NEW, or source=FOLDER to look in"))
 
 @patch
-def _lies_at(self:Searcher, path):
+def _open(self: Searcher, source):
+    volume, wrong = self._settle(source)
+    if volume is not None:
+        return volume
+    name = Path(source).name
+    raise SearchError(
+        wrong
+        or f"{source} is not there any more: say where it lies now: "
+        + spoken(f"source={name}=NEW, or source=FOLDER to look in")
+    )
+
+
+@patch
+def _lies_at(self: Searcher, path):
     "The volume of the index, not found yet, that a file is; None where it is none."
     for source in self.sources:
-        if os.path.exists(source) or not self.meta.get('sources', {}).get(source): continue
+        if os.path.exists(source) or not self.meta.get('sources', {}).get(source):
+            continue
         volume, same, _ = self._try(source, path)
         volume.close()
         if same:
             self._said[source] = Path(path)
             return str(self._settle(source)[0].path)
 
+
 @patch
-def _relocate(self:Searcher, old, new):
+def _relocate(self: Searcher, old, new):
     "Call a volume by where it lies now, everywhere."
     renamed = lambda record: {(new if k == old else k): v for k, v in record.items()}
     self.moved[old] = new
     self.sources = sorted(renamed(dict.fromkeys(self.sources)))
     items, meta = self.index.items, self.meta
-    if (items.source == old).any(): self.index.items = items.assign(source=items.source.replace({old: new}))
-    if meta: self.index.meta = meta | {name: renamed(meta[name]) for name in ('sources', 'volumes') if name in meta}
+    if (items.source == old).any():
+        self.index.items = items.assign(source=items.source.replace({old: new}))
+    if meta:
+        self.index.meta = meta | {
+            name: renamed(meta[name]) for name in ('sources', 'volumes') if name in meta
+        }
     self.index._steps = None, -1
     if self.store:
         self.store.moved[old] = new
         self.store.steps = self.store.steps and renamed(self.store.steps)
 
+
 @patch
-def _retime(self:Searcher, volume):
+def _retime(self: Searcher, volume):
     "Give windows of a volume the times or depths that options asked for give them."
     facts = self.meta.get('volumes', {}).get(str(volume.path), {})
-    if [facts.get('axis'), facts.get('unit')] == [[volume.t0, volume.dt], volume.unit]: return
-    if self.store: raise SearchError(f"{volume.path.name}: windows in Milvus keep the times that they were indexed with: index them again with these options")
+    if [facts.get('axis'), facts.get('unit')] == [[volume.t0, volume.dt], volume.unit]:
+        return
+    if self.store:
+        raise SearchError(
+            f"{volume.path.name}: windows in Milvus keep the times that they were indexed with: index them again with these options"
+        )
     items = self.index.items.copy()
     mine = ((items.source == str(volume.path)) & (items.line_kind != 'image')).to_numpy(bool)
-    z = volume.axis[(items.top + items.height//2)[mine].to_numpy(int)]
+    z = volume.axis[(items.top + items.height // 2)[mine].to_numpy(int)]
     time = volume.unit == 'ms'
     items.loc[mine, 'time_ms'] = z if time else np.nan
     items.loc[mine, 'depth_m'] = np.nan if time else in_metres(z, volume.unit)
     items.loc[mine, 'domain'] = volume.domain
     self.index.items = items
 
-@patch
-def problems(self:Searcher,
-    source:str, # of a hit
-)->list: # of sentences
-    "What is doubtful about a volume: as it is opened now, else as it was indexed."
-    return self._unlike(source) + sentences(self._volumes[source].problems if source in self._volumes else self.meta.get('volumes', {}).get(source, {}).get('problems', []))
 
 @patch
-def _unlike(self:Searcher, source):
+def problems(
+    self: Searcher,
+    source: str,  # of a hit
+) -> list:  # of sentences
+    "What is doubtful about a volume: as it is opened now, else as it was indexed."
+    return self._unlike(source) + sentences(
+        self._volumes[source].problems
+        if source in self._volumes
+        else self.meta.get('volumes', {}).get(source, {}).get('problems', [])
+    )
+
+
+@patch
+def _unlike(self: Searcher, source):
     "What the index keeps of a source that is unlike all that the encoder knows; images stand under ''."
     doubts = self.meta.get('unlike', {})
     found = doubts.get(source) or (doubts.get('') if source not in self.sources else None)
     return sentences([found]) if found else []
 
+
 @patch
-def warn(self:Searcher,
-    sources, # of hits
+def warn(
+    self: Searcher,
+    sources,  # of hits
 ):
     "Print what is doubtful about volumes, each once."
     for source in sources:
         facts = self.meta.get('volumes', {}).get(source)
         say(source, self._unlike(source))
-        if facts and source not in self._volumes: say(source, facts['notes'] + sentences(facts['problems']))
+        if facts and source not in self._volumes:
+            say(source, facts['notes'] + sentences(facts['problems']))
+
 
 @patch
-def openings(self:Searcher): # `volume.Openings`
+def openings(self: Searcher):  # `volume.Openings`
     "How the index's volumes are opened, for tables of windows on them."
-    return self.opening.besides({path: facts['opening'] for path, facts in self.meta.get('volumes', {}).items()})
+    return self.opening.besides(
+        {path: facts['opening'] for path, facts in self.meta.get('volumes', {}).items()}
+    )
+
 
 @patch
-def units(self:Searcher,
-    sources, # of hits
-)->set: # of 'm', 'ft', 'degrees', None
+def units(
+    self: Searcher,
+    sources,  # of hits
+) -> set:  # of 'm', 'ft', 'degrees', None
     "Units of the coordinates of volumes."
     kept = self.meta.get('volumes', {})
-    of = lambda s: self._volumes[s].xy_unit if s in self._volumes else kept.get(s, {}).get('xy_unit')
+    of = lambda s: (
+        self._volumes[s].xy_unit if s in self._volumes else kept.get(s, {}).get('xy_unit')
+    )
     return {of(s) for s in sources if s in self.sources}
 
+
 @patch
-def is_line(self:Searcher,
-    source:str, # of a hit
-)->bool:
+def is_line(
+    self: Searcher,
+    source: str,  # of a hit
+) -> bool:
     "Whether an open volume is a 2-D line."
     v = self._volumes.get(source)
     return v is not None and (not v.has_geometry or min(len(v.inlines), len(v.crosslines)) == 1)
@@ -285,374 +402,715 @@ def is_line(self:Searcher,
 def _of_unit_length(encoder, z):
     "A mean of embeddings as (D,) float32 of unit length; kind and look each by itself, so that neither counts for more because examples agree in it."
     weigh = weigher(encoder)
-    return (z/np.linalg.norm(z)).astype(np.float32) if weigh is None else weigh(z, encoder.look)
+    return (z / np.linalg.norm(z)).astype(np.float32) if weigh is None else weigh(z, encoder.look)
+
 
 def _cut(section, live, box, where):
     "Pixels and live mask of a box (top, left, bottom, right)."
     top, left, bottom, right = map(int, box)
     if not (0 <= top < bottom <= section.shape[0] and 0 <= left < right <= section.shape[1]):
-        raise SearchError(f"box {top} {left} {bottom} {right} lies outside {where} ({section.shape[0]} samples x {section.shape[1]} traces) or is empty")
-    if min(bottom - top, right - left) < 8: raise SearchError(f"box {top} {left} {bottom} {right} has {bottom - top} samples x {right - left} traces: at least 8 x 8 are needed to see a structure")
+        raise SearchError(
+            f"box {top} {left} {bottom} {right} lies outside {where} ({section.shape[0]} samples x {section.shape[1]} traces) or is empty"
+        )
+    if min(bottom - top, right - left) < 8:
+        raise SearchError(
+            f"box {top} {left} {bottom} {right} has {bottom - top} samples x {right - left} traces: at least 8 x 8 are needed to see a structure"
+        )
     return section[top:bottom, left:right], live[top:bottom, left:right]
+
 
 def _refuse_join(volume, kind, box):
     "Refuse a box that shows two lines of a file that is read in trace order."
     _, left, _, right = map(int, box)
-    if kind == 'line' and left < right <= volume.n_traces and crosses_join(volume, kind, left, right - left).any():
-        raise SearchError(f"box {' '.join(map(str, box))} runs over the join of two lines of {volume.path.name}, which is read in trace order: stay on one of them, or "
-                          + spoken('name the header bytes of its line numbers (iline_byte=, xline_byte=) and index it again'))
+    if (
+        kind == 'line'
+        and left < right <= volume.n_traces
+        and crosses_join(volume, kind, left, right - left).any()
+    ):
+        raise SearchError(
+            f"box {' '.join(map(str, box))} runs over the join of two lines of {volume.path.name}, which is read in trace order: stay on one of them, or "
+            + spoken(
+                'name the header bytes of its line numbers (iline_byte=, xline_byte=) and index it again'
+            )
+        )
+
 
 @patch
-def box(self:Searcher,
-    kind:str, number:int, # of the line
-    box, # (top, left, bottom, right): sample and trace positions, half-open
-    source=None, # see `volume`
-    beside:int=None, # the same box on lines so far to each side counts too, five lines in all; default: a sixth of its width, 0: this line alone
-)->Example:
+def box(
+    self: Searcher,
+    kind: str,
+    number: int,  # of the line
+    box,  # (top, left, bottom, right): sample and trace positions, half-open
+    source=None,  # see `volume`
+    beside: int = None,  # the same box on lines so far to each side counts too, five lines in all; default: a sixth of its width, 0: this line alone
+) -> Example:
     "A box on an inline, a crossline or a 2-D line."
-    v = self.volume(source); _refuse_join(v, kind, box); cuts = [_cut(v.section(kind, number), v.live(kind, number), box, f'{kind} {number}')]; top, left, bottom, right = map(int, box); pixels = cuts[0][0]
-    numbers = v.lines(kind); at = int(np.searchsorted(numbers, number)); far = (right - left)//6 if beside is None else beside
-    for i in sorted(set(np.round(at + far*np.array([-1, -.5, .5, 1])).astype(int)) - {at}):
-        if not 0 <= i < len(numbers): continue
-        traces = v.section(kind, int(numbers[i]), left, right - left); part, live = traces[top:bottom], live_mask(traces)[top:bottom]
-        if live.mean() >= .5 and np.ptp(part[live]) > 0: cuts.append((part, live))
-    z = self.encoder.embed(*map(list, zip(*cuts)), [v.scale()]*len(cuts)).mean(0)
-    return Example(_of_unit_length(self.encoder, z), pixels, f'{v.name} {kind} {number}, samples {top} to {bottom - 1}, traces {left} to {right - 1}',
-        dict(source=str(v.path), line_kind=kind, line=int(number), top=top, left=left, height=bottom - top, width=right - left))
+    v = self.volume(source)
+    _refuse_join(v, kind, box)
+    cuts = [_cut(v.section(kind, number), v.live(kind, number), box, f'{kind} {number}')]
+    top, left, bottom, right = map(int, box)
+    pixels = cuts[0][0]
+    numbers = v.lines(kind)
+    at = int(np.searchsorted(numbers, number))
+    far = (right - left) // 6 if beside is None else beside
+    for i in sorted(set(np.round(at + far * np.array([-1, -0.5, 0.5, 1])).astype(int)) - {at}):
+        if not 0 <= i < len(numbers):
+            continue
+        traces = v.section(kind, int(numbers[i]), left, right - left)
+        part, live = traces[top:bottom], live_mask(traces)[top:bottom]
+        if live.mean() >= 0.5 and np.ptp(part[live]) > 0:
+            cuts.append((part, live))
+    z = self.encoder.embed(*map(list, zip(*cuts)), [v.scale()] * len(cuts)).mean(0)
+    return Example(
+        _of_unit_length(self.encoder, z),
+        pixels,
+        f'{v.name} {kind} {number}, samples {top} to {bottom - 1}, traces {left} to {right - 1}',
+        dict(
+            source=str(v.path),
+            line_kind=kind,
+            line=int(number),
+            top=top,
+            left=left,
+            height=bottom - top,
+            width=right - left,
+        ),
+    )
+
 
 @patch
-def arbitrary(self:Searcher,
-    points, # two or more (inline, crossline) numbers
-    box, # (top, left, bottom, right) on the section along them
-    source=None, # see `volume`
-)->Example:
+def arbitrary(
+    self: Searcher,
+    points,  # two or more (inline, crossline) numbers
+    box,  # (top, left, bottom, right) on the section along them
+    source=None,  # see `volume`
+) -> Example:
     "A box on an arbitrary line."
-    v = self.volume(source); section, _ = v.arbitrary(points); pixels, live = _cut(section, live_mask(section), box, 'the arbitrary line')
-    return Example(self.embed(pixels, live, v.scale()), pixels, f"{v.name} along {' to '.join(f'{i:g}/{x:g}' for i, x in points)}")
+    v = self.volume(source)
+    section, _ = v.arbitrary(points)
+    pixels, live = _cut(section, live_mask(section), box, 'the arbitrary line')
+    return Example(
+        self.embed(pixels, live, v.scale()),
+        pixels,
+        f"{v.name} along {' to '.join(f'{i:g}/{x:g}' for i, x in points)}",
+    )
+
 
 @patch
-def image(self:Searcher, path)->Example:
+def image(self: Searcher, path) -> Example:
     "A picture in a file."
     pixels = read_image(path, print)
     return Example(self.embed(pixels), pixels, Path(path).name)
 
-@patch
-def indexed(self:Searcher,
-    id:str, # of a window in the index
-)->Example:
-    "A window of the index."
-    rows = np.flatnonzero(self.index.items.id == id)
-    if not len(rows): rows = np.flatnonzero([class_name(i) == class_name(id) for i in self.index.items.id])          # a Mac's names are in another Unicode form
-    if not len(rows): raise SearchError(f"no window {id!r} in the index")
-    r = self.index.items.iloc[rows[0]]
-    return Example(self.index.embeddings(rows)[0], self.pixels(r), r.id, r[['source', 'line_kind', 'line', 'top', 'left', 'height', 'width']].to_dict())
 
 @patch
-def pixels(self:Searcher, row)->np.ndarray: # (height, width)
+def indexed(
+    self: Searcher,
+    id: str,  # of a window in the index
+) -> Example:
+    "A window of the index."
+    rows = np.flatnonzero(self.index.items.id == id)
+    if not len(rows):
+        rows = np.flatnonzero(
+            [class_name(i) == class_name(id) for i in self.index.items.id]
+        )  # a Mac's names are in another Unicode form
+    if not len(rows):
+        raise SearchError(f"no window {id!r} in the index")
+    r = self.index.items.iloc[rows[0]]
+    return Example(
+        self.index.embeddings(rows)[0],
+        self.pixels(r),
+        r.id,
+        r[['source', 'line_kind', 'line', 'top', 'left', 'height', 'width']].to_dict(),
+    )
+
+
+@patch
+def pixels(self: Searcher, row) -> np.ndarray:  # (height, width)
     "What a window of the index, or a hit, shows."
-    if row['line_kind'] == 'image': return read_image(row['source'])
+    if row['line_kind'] == 'image':
+        return read_image(row['source'])
     top, left = int(row['top']), int(row['left'])
-    return self.volume(row['source']).section(row['line_kind'], int(row['line']), left, int(row['width']))[top:top + int(row['height'])]
+    return self.volume(row['source']).section(
+        row['line_kind'], int(row['line']), left, int(row['width'])
+    )[top : top + int(row['height'])]
 
 # %% ../nbs/08b_search.ipynb #b8690e5f
 class Question:
     "What to look for in an index; gives every window a likeness in [0, 1] and a probability."
-    def __init__(self,
-        searcher:Searcher, # where to look
-        positives, # `Example`s that are meant
-        negatives=(), # `Example`s that are not
-        share:float=.25, # of the negatives' mean that is taken away
-        look:float=None, # share of look in the similarity: 0 asks for the same kind of structure, 1 for the same look; default: the encoder's own
+
+    def __init__(
+        self,
+        searcher: Searcher,  # where to look
+        positives,  # `Example`s that are meant
+        negatives=(),  # `Example`s that are not
+        share: float = 0.25,  # of the negatives' mean that is taken away
+        look: float = None,  # share of look in the similarity: 0 asks for the same kind of structure, 1 for the same look; default: the encoder's own
     ):
-        self.searcher, self.positives, self.negatives = searcher, [positives] if isinstance(positives, Example) else list(positives), list(negatives)
-        if not self.positives: raise SearchError("nothing is asked: give at least one positive example")
-        if not 0 <= share <= 1: raise SearchError(f"share is {share}: expected a number from 0 to 1")
-        self._p, self._n = (np.stack([e.z for e in es]) if es else np.empty((0, searcher.index.faiss.d), np.float32) for es in (self.positives, self.negatives))
-        q = self._p.mean(0) - (share*self._n.mean(0) if len(self._n) else 0)
+        self.searcher, self.positives, self.negatives = (
+            searcher,
+            [positives] if isinstance(positives, Example) else list(positives),
+            list(negatives),
+        )
+        if not self.positives:
+            raise SearchError("nothing is asked: give at least one positive example")
+        if not 0 <= share <= 1:
+            raise SearchError(f"share is {share}: expected a number from 0 to 1")
+        self._p, self._n = (
+            np.stack([e.z for e in es]) if es else np.empty((0, searcher.index.faiss.d), np.float32)
+            for es in (self.positives, self.negatives)
+        )
+        q = self._p.mean(0) - (share * self._n.mean(0) if len(self._n) else 0)
         self.look, self._weigh = look, lambda z: searcher.encoder.weigh(z, look)
         self.vector = self._weigh(_of_unit_length(searcher.encoder, q))
 
     @property
-    def places(self)->list: return [e.place for e in (*self.positives, *self.negatives) if e.place]
-    @property
-    def name(self)->str: return ' and '.join(e.name for e in self.positives) + (' but not ' + ' or '.join(e.name for e in self.negatives) if self.negatives else '')
+    def places(self) -> list:
+        return [e.place for e in (*self.positives, *self.negatives) if e.place]
 
-    def likeness(self)->np.ndarray: # (N,) float32 in [0, 1]
+    @property
+    def name(self) -> str:
+        return ' and '.join(e.name for e in self.positives) + (
+            ' but not ' + ' or '.join(e.name for e in self.negatives) if self.negatives else ''
+        )
+
+    def likeness(self) -> np.ndarray:  # (N,) float32 in [0, 1]
         "Similarity of every window of the index to the question, 0 where it is negative: the cosine, or the weighted mean of the cosines of kind and look."
         return np.clip(self.searcher.index.similarity(self.vector)[:, 0], 0, 1)
 
-    def probability(self,
-        rows=None, # item rows; all when not given
-    )->np.ndarray: # (n,) or None without calibration
+    def probability(
+        self,
+        rows=None,  # item rows; all when not given
+    ) -> np.ndarray:  # (n,) or None without calibration
         "How probable it is that windows show what is meant; the curve is fitted for the encoder's own weight of look, and falls with the distance for others too."
         s = self.searcher
-        if s.calibration is None: return None
-        pairs = lambda e: probability(s.calibration, _distance(s.index.similarity(self._weigh(e), rows), s.index.metric), s.index.metric).mean(1)
-        return pairs(self._p)*(1 - pairs(self._n)) if len(self._n) else pairs(self._p)
+        if s.calibration is None:
+            return None
+        pairs = lambda e: probability(
+            s.calibration,
+            _distance(s.index.similarity(self._weigh(e), rows), s.index.metric),
+            s.index.metric,
+        ).mean(1)
+        return pairs(self._p) * (1 - pairs(self._n)) if len(self._n) else pairs(self._p)
 
-def _distance(cosine, metric): return np.maximum(1 - cosine, 0) if metric == 'cosine' else np.sqrt(2*np.maximum(1 - cosine, 0))
+
+def _distance(cosine, metric):
+    return (
+        np.maximum(1 - cosine, 0) if metric == 'cosine' else np.sqrt(2 * np.maximum(1 - cosine, 0))
+    )
+
 
 class ClassQuestion:
     "Windows of one class, by labelled windows of all: likeness and probability are the class's evidence, see `confidence.evidence`. Kind and look count as the encoder weighs them."
+
     places = ()
-    def __init__(self,
-        searcher:Searcher, # where to look
-        z:np.ndarray, # (L, D) embeddings of labelled windows
-        labels, # L class names
-        name:str, # the class that is meant
-        few:int=3, # nearest labelled windows of a class that speak for it
+
+    def __init__(
+        self,
+        searcher: Searcher,  # where to look
+        z: np.ndarray,  # (L, D) embeddings of labelled windows
+        labels,  # L class names
+        name: str,  # the class that is meant
+        few: int = 3,  # nearest labelled windows of a class that speak for it
     ):
         labels, name = np.array([class_name(v) for v in labels], dtype=str), class_name(name)
-        if searcher.calibration is None: raise SearchError("this encoder has no calibration, so classes have no probabilities: train it with validation windows")
-        if name not in labels: raise SearchError(f"no labelled window of class {name!r}: there are {', '.join(sorted(set(labels)))}")
-        self.searcher, self.name, self._z, self._few = searcher, f'class {name}', z[labels == name], few
+        if searcher.calibration is None:
+            raise SearchError(
+                "this encoder has no calibration, so classes have no probabilities: train it with validation windows"
+            )
+        if name not in labels:
+            raise SearchError(
+                f"no labelled window of class {name!r}: there are {', '.join(sorted(set(labels)))}"
+            )
+        self.searcher, self.name, self._z, self._few = (
+            searcher,
+            f'class {name}',
+            z[labels == name],
+            few,
+        )
 
-    def probability(self, rows=None)->np.ndarray:
+    def probability(self, rows=None) -> np.ndarray:
         "How probable it is that windows are of the class."
-        s = self.searcher; d = _distance(s.index.similarity(self._z, rows), s.index.metric)
-        return evidence(d, ['it']*len(self._z), s.calibration, s.index.metric, self._few)[1][:, 0]
+        s = self.searcher
+        d = _distance(s.index.similarity(self._z, rows), s.index.metric)
+        return evidence(d, ['it'] * len(self._z), s.calibration, s.index.metric, self._few)[1][:, 0]
 
-    def likeness(self)->np.ndarray: return self.probability().astype(np.float32)
+    def likeness(self) -> np.ndarray:
+        return self.probability().astype(np.float32)
 
 # %% ../nbs/08b_search.ipynb #9ad47855
 def _weights(centres, n, reach):
     "(n, M) float32: what each of M centres gives to positions 0 … n - 1; nothing farther than `reach` from the outermost."
-    x = np.arange(n, dtype=float); at = np.clip(np.searchsorted(centres, x) - 1, 0, max(len(centres) - 2, 0)); w = np.zeros((n, len(centres)), np.float32)
-    if len(centres) == 1: w[:, 0] = 1
+    x = np.arange(n, dtype=float)
+    at = np.clip(np.searchsorted(centres, x) - 1, 0, max(len(centres) - 2, 0))
+    w = np.zeros((n, len(centres)), np.float32)
+    if len(centres) == 1:
+        w[:, 0] = 1
     else:
-        f = np.clip((x - centres[at])/(centres[at + 1] - centres[at]), 0, 1); w[np.arange(n), at] = 1 - f; w[np.arange(n), at + 1] = f
+        f = np.clip((x - centres[at]) / (centres[at + 1] - centres[at]), 0, 1)
+        w[np.arange(n), at] = 1 - f
+        w[np.arange(n), at + 1] = f
     w[(x < centres[0] - reach) | (x > centres[-1] + reach)] = 0
     return w
 
+
 class Lattice:
     "The regular lattice of an index's windows over the lines of one kind of a volume."
-    def __init__(self,
-        items:pd.DataFrame, # of the index
-        volume:Volume,
-        kind:str, # 'inline', 'crossline' or 'line'
-    ):
-        rows = np.flatnonzero(((items.source == str(volume.path)) & (items.line_kind == kind)).to_numpy(bool)); t = items.iloc[rows]
-        if not len(rows): raise SearchError(f"the index has no windows on {kind}s of {volume.path}")
-        if t.height.nunique() > 1 or t.width.nunique() > 1: raise SearchError(f"windows on {kind}s of {volume.name} have different sizes: a map needs a regular grid of windows, as `refcon index` makes it")
-        self.volume, self.kind, self.rows, self.height, self.width, self._spread = volume, kind, rows, int(t.height.iloc[0]), int(t.width.iloc[0]), {}
-        self.lines, self.tops, self.lefts = (np.unique(t[c].to_numpy(int)) for c in ('line', 'top', 'left'))
-        self.at = tuple(np.searchsorted(a, t[c].to_numpy(int)) for a, c in ((self.lines, 'line'), (self.tops, 'top'), (self.lefts, 'left')))
-        numbers = volume.lines(kind); where = np.searchsorted(numbers, self.lines); step = int(np.diff(where).max()) if len(where) > 1 else 1
-        n_across = len(volume.across(kind, int(self.lines[0]))); half = lambda a, size: a + (size - 1)/2
-        self.axes = (_weights(where, len(numbers), step - 1), _weights(half(self.tops, self.height), volume.n_samples, self.height/2), _weights(half(self.lefts, self.width), n_across, self.width/2))
 
-    def fill(self, values:np.ndarray)->tuple: # ((L, T, W) values, 0 where there is no window; (L, T, W) 1 where there is)
+    def __init__(
+        self,
+        items: pd.DataFrame,  # of the index
+        volume: Volume,
+        kind: str,  # 'inline', 'crossline' or 'line'
+    ):
+        rows = np.flatnonzero(
+            ((items.source == str(volume.path)) & (items.line_kind == kind)).to_numpy(bool)
+        )
+        t = items.iloc[rows]
+        if not len(rows):
+            raise SearchError(f"the index has no windows on {kind}s of {volume.path}")
+        if t.height.nunique() > 1 or t.width.nunique() > 1:
+            raise SearchError(
+                f"windows on {kind}s of {volume.name} have different sizes: a map needs a regular grid of windows, as `refcon index` makes it"
+            )
+        self.volume, self.kind, self.rows, self.height, self.width, self._spread = (
+            volume,
+            kind,
+            rows,
+            int(t.height.iloc[0]),
+            int(t.width.iloc[0]),
+            {},
+        )
+        self.lines, self.tops, self.lefts = (
+            np.unique(t[c].to_numpy(int)) for c in ('line', 'top', 'left')
+        )
+        self.at = tuple(
+            np.searchsorted(a, t[c].to_numpy(int))
+            for a, c in ((self.lines, 'line'), (self.tops, 'top'), (self.lefts, 'left'))
+        )
+        numbers = volume.lines(kind)
+        where = np.searchsorted(numbers, self.lines)
+        step = int(np.diff(where).max()) if len(where) > 1 else 1
+        n_across = len(volume.across(kind, int(self.lines[0])))
+        half = lambda a, size: a + (size - 1) / 2
+        self.axes = (
+            _weights(where, len(numbers), step - 1),
+            _weights(half(self.tops, self.height), volume.n_samples, self.height / 2),
+            _weights(half(self.lefts, self.width), n_across, self.width / 2),
+        )
+
+    def fill(
+        self, values: np.ndarray
+    ) -> tuple:  # ((L, T, W) values, 0 where there is no window; (L, T, W) 1 where there is)
         "Values of all items of the index, on the lattice."
-        shape = tuple(map(len, (self.lines, self.tops, self.lefts))); full, there = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        shape = tuple(map(len, (self.lines, self.tops, self.lefts)))
+        full, there = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         full[self.at], there[self.at] = values[self.rows], 1
         return full, there
 
-    def smooth(self, values:np.ndarray, sigma)->np.ndarray: # (n,) of the lattice's windows, in the order of `rows`
+    def smooth(
+        self, values: np.ndarray, sigma
+    ) -> np.ndarray:  # (n,) of the lattice's windows, in the order of `rows`
         "Values averaged with those of neighbouring windows by a Gaussian of standard deviations `sigma` in steps of the lattice."
         full, there = self.fill(values)
-        if sigma not in self._spread: self._spread[sigma] = np.maximum(ndimage.gaussian_filter(there, sigma, mode='nearest'), 1e-6)
-        return (ndimage.gaussian_filter(full, sigma, mode='nearest')/self._spread[sigma])[self.at]
+        if sigma not in self._spread:
+            self._spread[sigma] = np.maximum(
+                ndimage.gaussian_filter(there, sigma, mode='nearest'), 1e-6
+            )
+        return (ndimage.gaussian_filter(full, sigma, mode='nearest') / self._spread[sigma])[self.at]
 
-    def line(self, values:np.ndarray, kind:str, number:int)->np.ndarray: # (n_samples, n_traces) float32, NaN where no window is near
+    def line(
+        self, values: np.ndarray, kind: str, number: int
+    ) -> np.ndarray:  # (n_samples, n_traces) float32, NaN where no window is near
         "Interpolated values along a line of either kind."
-        lines, samples, traces = self.axes; position = int(np.searchsorted(self.volume.lines(kind), number))
+        lines, samples, traces = self.axes
+        position = int(np.searchsorted(self.volume.lines(kind), number))
+
         def spread(full):
-            if kind == self.kind: return samples @ np.tensordot(lines[position], full, 1) @ traces.T
+            if kind == self.kind:
+                return samples @ np.tensordot(lines[position], full, 1) @ traces.T
             return samples @ (full @ traces[position]).T @ lines.T
+
         return _ratio(*map(spread, self.fill(values)))
 
-    def cube(self, values:np.ndarray)->np.ndarray: # (n_inlines, n_crosslines, n_samples) float32, or (n_traces, n_samples) for a 2-D line; NaN where no window is near
+    def cube(
+        self, values: np.ndarray
+    ) -> np.ndarray:  # (n_inlines, n_crosslines, n_samples) float32, or (n_traces, n_samples) for a 2-D line; NaN where no window is near
         "Interpolated values at every sample of the volume."
-        lines, samples, traces = self.axes; full, there = self.fill(values); n = len(lines)
-        out = np.empty((n, len(traces), len(samples)), np.float32); whole = bool(there.all())
-        covered = (lines.sum(1) > 0)[:, None, None] & (traces.sum(1) > 0)[:, None] & (samples.sum(1) > 0) if whole else None
-        for a in range(0, n, 16):                                                        # in blocks that stay in the cache
-            part = lambda f: traces @ np.tensordot(lines[a:a + 16], f, 1).transpose(0, 2, 1) @ samples.T
-            if whole: np.copyto(out[a:a + 16], np.where(covered[a:a + 16], part(full), np.nan))
-            else: out[a:a + 16] = _ratio(part(full), part(there))
-        if self.kind == 'line': return out[0]
+        lines, samples, traces = self.axes
+        full, there = self.fill(values)
+        n = len(lines)
+        out = np.empty((n, len(traces), len(samples)), np.float32)
+        whole = bool(there.all())
+        covered = (
+            (lines.sum(1) > 0)[:, None, None] & (traces.sum(1) > 0)[:, None] & (samples.sum(1) > 0)
+            if whole
+            else None
+        )
+        for a in range(0, n, 16):  # in blocks that stay in the cache
+            part = lambda f: (
+                traces @ np.tensordot(lines[a : a + 16], f, 1).transpose(0, 2, 1) @ samples.T
+            )
+            if whole:
+                np.copyto(out[a : a + 16], np.where(covered[a : a + 16], part(full), np.nan))
+            else:
+                out[a : a + 16] = _ratio(part(full), part(there))
+        if self.kind == 'line':
+            return out[0]
         return out if self.kind == 'inline' else out.transpose(1, 0, 2)
 
+
 def _ratio(total, weight):
-    with np.errstate(divide='ignore', invalid='ignore'): return np.where(weight > 1e-6, total/weight, np.nan).astype(np.float32)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        return np.where(weight > 1e-6, total / weight, np.nan).astype(np.float32)
 
 # %% ../nbs/08b_search.ipynb #2f50911b
-HITS, MAPS = (.6, .3, .3), (2., 1., 1.) # lines, samples, traces: standard deviations of the smoothing, in steps of the lattice
+HITS, MAPS = (
+    (0.6, 0.3, 0.3),
+    (2.0, 1.0, 1.0),
+)  # lines, samples, traces: standard deviations of the smoothing, in steps of the lattice
+
 
 @patch
-def kinds(self:Searcher, source=None)->list:
+def kinds(self: Searcher, source=None) -> list:
     "Kinds of lines of a volume that have windows, most windows first."
     key = str(self.volume(source).path)
-    if key not in self._kinds: self._kinds[key] = self.index.items.line_kind[self.index.items.source == key].value_counts().index.tolist()
+    if key not in self._kinds:
+        self._kinds[key] = (
+            self.index.items.line_kind[self.index.items.source == key].value_counts().index.tolist()
+        )
     return self._kinds[key]
 
-@patch
-def lattice(self:Searcher, source=None, kind:str=None)->Lattice:
-    "The lattice of a volume's windows; on lines of `kind` where there are such."
-    v, kinds = self.volume(source), self.kinds(source)
-    if not kinds: raise SearchError(f"the index has no windows of {v.path}")
-    kind = kind if kind in kinds else kinds[0]; key = str(v.path), kind
-    if key not in self._lattices: self._lattices[key] = Lattice(self.index.items, v, kind)
-    return self._lattices[key]
 
 @patch
-def smoothed(self:Searcher,
-    values:np.ndarray, # (N,) of all items
-    smooth=HITS, # see `score`
-)->np.ndarray: # (N,) float32
+def lattice(self: Searcher, source=None, kind: str = None) -> Lattice:
+    "The lattice of a volume's windows; on lines of `kind` where there are such."
+    v, kinds = self.volume(source), self.kinds(source)
+    if not kinds:
+        raise SearchError(f"the index has no windows of {v.path}")
+    kind = kind if kind in kinds else kinds[0]
+    key = str(v.path), kind
+    if key not in self._lattices:
+        self._lattices[key] = Lattice(self.index.items, v, kind)
+    return self._lattices[key]
+
+
+@patch
+def smoothed(
+    self: Searcher,
+    values: np.ndarray,  # (N,) of all items
+    smooth=HITS,  # see `score`
+) -> np.ndarray:  # (N,) float32
     "Values averaged with those of neighbouring windows; as they are where windows lie on no lattice."
     out = np.array(values, np.float32)
     for source in self.sources:
         for kind in self.kinds(source):
-            try: lattice = self.lattice(source, kind)
-            except SearchError: continue                                                  # windows of different sizes, from a table of labels
+            try:
+                lattice = self.lattice(source, kind)
+            except SearchError:
+                continue  # windows of different sizes, from a table of labels
             out[lattice.rows] = lattice.smooth(values, tuple(smooth))
     return out
 
+
 @patch
-def score(self:Searcher,
-    question, # `Question` or `ClassQuestion`
-    smooth=HITS, # windows are scored together with their neighbours: standard deviations over lines, samples and traces, in steps of the lattice; None: each by itself
-)->tuple: # (N,) likeness in [0, 1], (N,) probability or None
+def score(
+    self: Searcher,
+    question,  # `Question` or `ClassQuestion`
+    smooth=HITS,  # windows are scored together with their neighbours: standard deviations over lines, samples and traces, in steps of the lattice; None: each by itself
+) -> tuple:  # (N,) likeness in [0, 1], (N,) probability or None
     "How well every window of the index answers."
-    if self.store: raise SearchError("the windows are in Milvus, which gives the nearest ones and not the likeness of all: maps, bodies and classes need an index in memory")
+    if self.store:
+        raise SearchError(
+            "the windows are in Milvus, which gives the nearest ones and not the likeness of all: maps, bodies and classes need an index in memory"
+        )
     like, p = question.likeness(), question.probability()
-    return (like, p) if smooth is None else (self.smoothed(like, smooth), None if p is None else self.smoothed(p, smooth))
+    return (
+        (like, p)
+        if smooth is None
+        else (self.smoothed(like, smooth), None if p is None else self.smoothed(p, smooth))
+    )
 
 # %% ../nbs/08b_search.ipynb #34deed20
 @patch
-def hits(self:Searcher,
-    question, # `Question` or `ClassQuestion`
-    k:int=20, # hits wanted
-    min_separation:int=2, min_samples:int=0, expression:str=None, polygon=None, min_probability:float=None, # see `Index.hits`
-    guess=None, # (embeddings (L, D), L class names) of labelled windows: adds the columns `guess` and `guess_probability`
-    smooth=HITS, # see `score`
-    scores=None, # what `score` gave, when it has been asked already
-)->pd.DataFrame: # `index.HIT_COLUMNS` and more, best first; `similarity` is the likeness, `distance` 1 less it
+def hits(
+    self: Searcher,
+    question,  # `Question` or `ClassQuestion`
+    k: int = 20,  # hits wanted
+    min_separation: int = 2,
+    min_samples: int = 0,
+    expression: str = None,
+    polygon=None,
+    min_probability: float = None,  # see `Index.hits`
+    guess=None,  # (embeddings (L, D), L class names) of labelled windows: adds the columns `guess` and `guess_probability`
+    smooth=HITS,  # see `score`
+    scores=None,  # what `score` gave, when it has been asked already
+) -> (
+    pd.DataFrame
+):  # `index.HIT_COLUMNS` and more, best first; `similarity` is the likeness, `distance` 1 less it
     "Ranked, located hits. From Milvus: by the distance to the mean of the examples, each window by itself."
-    if self.store and isinstance(question, Question): chance = None if self.calibration is None else lambda d, _: probability(self.calibration, d, self.index.metric); return self.store.hits(question.vector, k, question.places, expression, min_separation, chance, min_probability, min_samples, polygon)
-    like, p = scores or self.score(question, smooth); chance = None if p is None else lambda d, rows: p[rows]
-    found = self.index.hits(1 - like, k, question.places, expression, min_separation, chance, min_probability, min_samples, polygon, scored=True)
-    if guess is not None: found['guess'], found['guess_probability'] = self.guess(found.id, *guess)
+    if self.store and isinstance(question, Question):
+        chance = (
+            None
+            if self.calibration is None
+            else lambda d, _: probability(self.calibration, d, self.index.metric)
+        )
+        return self.store.hits(
+            question.vector,
+            k,
+            question.places,
+            expression,
+            min_separation,
+            chance,
+            min_probability,
+            min_samples,
+            polygon,
+        )
+    like, p = scores or self.score(question, smooth)
+    chance = None if p is None else lambda d, rows: p[rows]
+    found = self.index.hits(
+        1 - like,
+        k,
+        question.places,
+        expression,
+        min_separation,
+        chance,
+        min_probability,
+        min_samples,
+        polygon,
+        scored=True,
+    )
+    if guess is not None:
+        found['guess'], found['guess_probability'] = self.guess(found.id, *guess)
     return found
 
+
 @patch
-def guess(self:Searcher,
-    ids, # of windows in the index
-    z:np.ndarray, labels, # embeddings (L, D) and classes of labelled windows
-    few:int=3, # see `confidence.evidence`
-)->tuple: # (classes, probabilities) of the windows; None and NaN without calibration
+def guess(
+    self: Searcher,
+    ids,  # of windows in the index
+    z: np.ndarray,
+    labels,  # embeddings (L, D) and classes of labelled windows
+    few: int = 3,  # see `confidence.evidence`
+) -> tuple:  # (classes, probabilities) of the windows; None and NaN without calibration
     "The class for which most speaks."
     rows = pd.Index(self.index.items.id).get_indexer(list(ids))
-    if self.calibration is None or not len(rows): return [None]*len(rows), np.full(len(rows), np.nan)
-    names, found, _ = evidence(_distance(self.index.embeddings(rows) @ z.T, self.index.metric), labels, self.calibration, self.index.metric, few)
+    if self.calibration is None or not len(rows):
+        return [None] * len(rows), np.full(len(rows), np.nan)
+    names, found, _ = evidence(
+        _distance(self.index.embeddings(rows) @ z.T, self.index.metric),
+        labels,
+        self.calibration,
+        self.index.metric,
+        few,
+    )
     return names[found.argmax(1)].tolist(), found.max(1)
 
+
 def synthetic_references(
-    encoder:Encoder,
-    per_class:int=25, # windows of each of the eight classes
-    seed:int=0,
-)->tuple: # (embeddings, labels) for `Searcher.guess`
+    encoder: Encoder,
+    per_class: int = 25,  # windows of each of the eight classes
+    seed: int = 0,
+) -> tuple:  # (embeddings, labels) for `Searcher.guess`
     "Labelled windows of the synthetic earth: what a class is called before anybody has labelled anything."
     reader = synthetic_reader(per_class, seed, (64, 64), 20)
     return encoder.embed(*reader.read()), reader.frame.label.to_numpy(str)
 
 # %% ../nbs/08b_search.ipynb #66049449
 @patch
-def live(self:Searcher,
+def live(
+    self: Searcher,
     source=None,
-    progress=None, # called with (lines read, lines)
-)->np.ndarray: # packed bits of (n_inlines, n_crosslines, n_samples) or (n_traces, n_samples), see `numpy.unpackbits`
+    progress=None,  # called with (lines read, lines)
+) -> np.ndarray:  # packed bits of (n_inlines, n_crosslines, n_samples) or (n_traces, n_samples), see `numpy.unpackbits`
     "Where a volume is live: read once, then kept, an eighth of a byte a sample."
-    v = self.volume(source); key = str(v.path)
+    v = self.volume(source)
+    key = str(v.path)
     if key not in self._live:
-        numbers = v.lines(kind := 'inline' if v.has_geometry else 'line'); packed = []
+        numbers = v.lines(kind := 'inline' if v.has_geometry else 'line')
+        packed = []
         for k, n in enumerate(numbers):
             packed.append(np.packbits(v.live(kind, int(n)).T, axis=-1))
-            if progress: progress(k + 1, len(numbers))
+            if progress:
+                progress(k + 1, len(numbers))
         self._live[key] = np.stack(packed) if v.has_geometry else packed[0]
     return self._live[key]
 
-@patch
-def section_map(self:Searcher,
-    values:np.ndarray, # (N,) of all items, e.g. `Question.likeness()`
-    kind:str, number:int, # of the line
-    source=None, # see `volume`
-)->np.ndarray: # (n_samples, n_traces) float32, NaN where not live or no window is near
-    "A map along one line. Seen on a line without windows, it is what the windows of the other kind say."
-    v = self.volume(source); v.trace_ids(kind, number)                                                # refuses a line that is not there
-    return np.where(v.live(kind, number), self.lattice(source, kind).line(values, kind, number), np.nan)
 
 @patch
-def cube_map(self:Searcher,
-    values:np.ndarray, # (N,) of all items
-    source=None, kind:str=None, # windows on lines of this kind; those of which there are most when not given
-    progress=None, # see `live`
-)->np.ndarray: # (n_inlines, n_crosslines, n_samples) or (n_traces, n_samples) float32, NaN where not live or no window is near
+def section_map(
+    self: Searcher,
+    values: np.ndarray,  # (N,) of all items, e.g. `Question.likeness()`
+    kind: str,
+    number: int,  # of the line
+    source=None,  # see `volume`
+) -> np.ndarray:  # (n_samples, n_traces) float32, NaN where not live or no window is near
+    "A map along one line. Seen on a line without windows, it is what the windows of the other kind say."
+    v = self.volume(source)
+    v.trace_ids(kind, number)  # refuses a line that is not there
+    return np.where(
+        v.live(kind, number), self.lattice(source, kind).line(values, kind, number), np.nan
+    )
+
+
+@patch
+def cube_map(
+    self: Searcher,
+    values: np.ndarray,  # (N,) of all items
+    source=None,
+    kind: str = None,  # windows on lines of this kind; those of which there are most when not given
+    progress=None,  # see `live`
+) -> np.ndarray:  # (n_inlines, n_crosslines, n_samples) or (n_traces, n_samples) float32, NaN where not live or no window is near
     "A map of a whole volume."
-    live = self.live(source, progress); out = self.lattice(source, kind).cube(values)
-    for a in range(len(out)): out[a][np.unpackbits(live[a], axis=-1, count=out.shape[-1]) == 0] = np.nan
+    live = self.live(source, progress)
+    out = self.lattice(source, kind).cube(values)
+    for a in range(len(out)):
+        out[a][np.unpackbits(live[a], axis=-1, count=out.shape[-1]) == 0] = np.nan
     return out
 
 # %% ../nbs/08b_search.ipynb #1a8a1397
 MAP_TYPES = ('.sgy', '.segy', '.zarr', '.npy')
 
+
 @patch
-def write_map(self:Searcher,
-    values:np.ndarray, # (N,) of all items
-    path, # .sgy, .segy, .zarr or .npy
-    source=None, kind:str=None, # see `cube_map`
-    note:str='', # what it is, for the textual header or the attributes
-    name:str='likeness', # of the variable in Zarr
-    progress=None, # called with (lines, all lines); may raise to cancel
-)->Path:
+def write_map(
+    self: Searcher,
+    values: np.ndarray,  # (N,) of all items
+    path,  # .sgy, .segy, .zarr or .npy
+    source=None,
+    kind: str = None,  # see `cube_map`
+    note: str = '',  # what it is, for the textual header or the attributes
+    name: str = 'likeness',  # of the variable in Zarr
+    progress=None,  # called with (lines, all lines); may raise to cancel
+) -> Path:
     "Write a map of a volume."
     path, v, lattice = Path(path), self.volume(source), self.lattice(source, kind)
-    if path.suffix.lower() not in MAP_TYPES: raise SearchError(f"{path}: a map is written as one of {', '.join(MAP_TYPES)}")
+    if path.suffix.lower() not in MAP_TYPES:
+        raise SearchError(f"{path}: a map is written as one of {', '.join(MAP_TYPES)}")
     if path.suffix.lower() in ('.sgy', '.segy'):
         numbers = v.lines(lattice.kind)
+
         def lines():
             for k, n in enumerate(numbers):
-                yield v.trace_ids(lattice.kind, int(n)), np.nan_to_num(np.where(v.live(lattice.kind, int(n)), lattice.line(values, lattice.kind, int(n)), 0))
-                if progress: progress(k + 1, len(numbers))
+                yield (
+                    v.trace_ids(lattice.kind, int(n)),
+                    np.nan_to_num(
+                        np.where(
+                            v.live(lattice.kind, int(n)),
+                            lattice.line(values, lattice.kind, int(n)),
+                            0,
+                        )
+                    ),
+                )
+                if progress:
+                    progress(k + 1, len(numbers))
+
         return write_segy_like(v, path, lines(), note=note)
     cube = self.cube_map(values, source, kind, progress)
     if path.suffix.lower() == '.npy':
-        with whole_file(path, SearchError) as new: np.save(new, cube)
+        with whole_file(path, SearchError) as new:
+            np.save(new, cube)
     else:
-        with whole_folder(path, 'zarr.json', SearchError) as new: _write_zarr(new, v, cube, name, note)
+        with whole_folder(path, 'zarr.json', SearchError) as new:
+            _write_zarr(new, v, cube, name, note)
     return path
 
+
 def _write_zarr(path, volume, cube, name, note):
-    try: import xarray, zarr # noqa: F401 (xarray writes through it)
-    except ImportError as e: raise SearchError(f"writing Zarr needs an optional package ({e.name} is missing): pip install 'reflection_connection[mdio]', or write .sgy or .npy") from e
-    z = 'time' if volume.domain == 'time' else 'depth'; dims = ('inline', 'crossline', z) if volume.has_geometry else ('trace', z)
-    axes = {z: (z, volume.axis, {'units': volume.unit})} | ({'inline': volume.inlines, 'crossline': volume.crosslines} if volume.has_geometry else {})
-    xarray.Dataset({name: (dims, cube)}, axes, {'note': note}).to_zarr(path, mode='w', consolidated=False)
+    try:
+        import xarray, zarr  # noqa: F401 (xarray writes through it)
+    except ImportError as e:
+        raise SearchError(
+            f"writing Zarr needs an optional package ({e.name} is missing): pip install 'reflection_connection[mdio]', or write .sgy or .npy"
+        ) from e
+    z = 'time' if volume.domain == 'time' else 'depth'
+    dims = ('inline', 'crossline', z) if volume.has_geometry else ('trace', z)
+    axes = {z: (z, volume.axis, {'units': volume.unit})} | (
+        {'inline': volume.inlines, 'crossline': volume.crosslines} if volume.has_geometry else {}
+    )
+    xarray.Dataset({name: (dims, cube)}, axes, {'note': note}).to_zarr(
+        path, mode='w', consolidated=False
+    )
 
 # %% ../nbs/08b_search.ipynb #8573c7b3
-BODY_COLUMNS = ('body', 'windows', 'likeness', 'probability', 'source', 'line_kind', 'id', 'line', 'il0', 'il1', 'xl0', 'xl1', 'cdp0', 'cdp1', 'z0', 'z1', 'unit', 'x', 'y')
+BODY_COLUMNS = (
+    'body',
+    'windows',
+    'likeness',
+    'probability',
+    'source',
+    'line_kind',
+    'id',
+    'line',
+    'il0',
+    'il1',
+    'xl0',
+    'xl1',
+    'cdp0',
+    'cdp1',
+    'z0',
+    'z1',
+    'unit',
+    'x',
+    'y',
+)
+
 
 @patch
-def bodies(self:Searcher,
-    question, # `Question` or `ClassQuestion`
-    least:float=.5, # probability that a window must have; its likeness where the encoder has no calibration
-    expression:str=None, polygon=None, # see `Index.hits`
-    smallest:int=1, # windows that a body must have
-)->pd.DataFrame: # `BODY_COLUMNS`: extent in line numbers and in the unit of the samples; id, line, x, y of the best window; best first
+def bodies(
+    self: Searcher,
+    question,  # `Question` or `ClassQuestion`
+    least: float = 0.5,  # probability that a window must have; its likeness where the encoder has no calibration
+    expression: str = None,
+    polygon=None,  # see `Index.hits`
+    smallest: int = 1,  # windows that a body must have
+) -> pd.DataFrame:  # `BODY_COLUMNS`: extent in line numbers and in the unit of the samples; id, line, x, y of the best window; best first
     "Windows that answer, grouped where they touch."
     from reflection_connection.index import inside, where
-    like, chance = self.score(question); score = like if chance is None else chance; allowed = score >= least
-    if expression is not None: allowed &= where(self.index.items, expression)
-    if polygon is not None: allowed &= inside(self.index.items, polygon)
+
+    like, chance = self.score(question)
+    score = like if chance is None else chance
+    allowed = score >= least
+    if expression is not None:
+        allowed &= where(self.index.items, expression)
+    if polygon is not None:
+        allowed &= inside(self.index.items, polygon)
     out = []
     for source in self.sources:
         for kind in self.kinds(source):
-            lattice = self.lattice(source, kind); on = np.zeros(lattice.fill(like)[0].shape, bool); on[lattice.at] = allowed[lattice.rows]
-            which = ndimage.label(on, np.ones((3, 3, 3)))[0][lattice.at]; v = self.volume(source)
+            lattice = self.lattice(source, kind)
+            on = np.zeros(lattice.fill(like)[0].shape, bool)
+            on[lattice.at] = allowed[lattice.rows]
+            which = ndimage.label(on, np.ones((3, 3, 3)))[0][lattice.at]
+            v = self.volume(source)
             for b in np.unique(which[which > 0]):
-                rows = lattice.rows[which == b]; t = self.index.items.iloc[rows]; best = rows[np.argmax(like[rows])]; top = self.index.items.iloc[best]
-                if len(rows) >= smallest: out.append(dict(windows=len(rows), likeness=float(like[best]), probability=None if chance is None else float(chance[best]), source=source, line_kind=kind, id=top.id, line=int(top.line), x=top.x, y=top.y,
-                    il0=t.il0.min(), il1=t.il1.max(), xl0=t.xl0.min(), xl1=t.xl1.max(), cdp0=t.cdp0.min(), cdp1=t.cdp1.max(), z0=float(v.axis[t.top.min()]), z1=float(v.axis[(t.top + t.height).max() - 1]), unit=v.unit))
-    table = pd.DataFrame(out, columns=[c for c in BODY_COLUMNS if c != 'body']).sort_values(['likeness', 'windows'], ascending=False, kind='stable', ignore_index=True)
+                rows = lattice.rows[which == b]
+                t = self.index.items.iloc[rows]
+                best = rows[np.argmax(like[rows])]
+                top = self.index.items.iloc[best]
+                if len(rows) >= smallest:
+                    out.append(
+                        dict(
+                            windows=len(rows),
+                            likeness=float(like[best]),
+                            probability=None if chance is None else float(chance[best]),
+                            source=source,
+                            line_kind=kind,
+                            id=top.id,
+                            line=int(top.line),
+                            x=top.x,
+                            y=top.y,
+                            il0=t.il0.min(),
+                            il1=t.il1.max(),
+                            xl0=t.xl0.min(),
+                            xl1=t.xl1.max(),
+                            cdp0=t.cdp0.min(),
+                            cdp1=t.cdp1.max(),
+                            z0=float(v.axis[t.top.min()]),
+                            z1=float(v.axis[(t.top + t.height).max() - 1]),
+                            unit=v.unit,
+                        )
+                    )
+    table = pd.DataFrame(out, columns=[c for c in BODY_COLUMNS if c != 'body']).sort_values(
+        ['likeness', 'windows'], ascending=False, kind='stable', ignore_index=True
+    )
     return table.assign(body=np.arange(1, len(table) + 1))[list(BODY_COLUMNS)]

@@ -15,7 +15,17 @@ from torch import nn
 from transformers import EarlyStoppingCallback, TrainerCallback
 from .augment import LEVELS, Augment
 from .encoder import Encoder, EncoderModule
-from .train import PRECISIONS, LoopTrainer, TrainError, arguments, fit, gather_rows, rank, several, world_size
+from reflection_connection.train import (
+    PRECISIONS,
+    LoopTrainer,
+    TrainError,
+    arguments,
+    fit,
+    gather_rows,
+    rank,
+    several,
+    world_size,
+)
 
 # %% auto #0
 __all__ = ['SiameseConfig', 'Batches', 'Averaged', 'contrast', 'same', 'SiameseModel', 'AverageFollows', 'SiameseTrainer',
@@ -25,200 +35,313 @@ __all__ = ['SiameseConfig', 'Batches', 'Averaged', 'contrast', 'same', 'SiameseM
 @dataclass
 class SiameseConfig:
     "How to fine-tune."
-    steps:int = 300 # optimiser steps
-    classes:int = 8 # P: classes in a batch, at least 2
-    per_class:int = 8 # K: windows of each, at least 2
-    views:int = 1 # augmented copies of each window in a batch: with 2, a window is also its own positive
-    loss:str = 'triplet' # 'triplet' or 'supcon'
-    mining:str = 'semihard' # triplets of a P x K batch: 'all', 'semihard', 'hard'; or 'random': random triplets, three windows each
-    margin:float = .2 # of the triplet loss, in units of the distance
-    temperature:float = .1 # of the supervised contrastive loss
-    within:float = 0. # weight of the comparison of places within a class, which keeps the class from shrinking to a point; needs 2 views
-    look:float = .5 # weight of the comparison of looks, for an encoder of two parts; with 1 view there is none
-    swap:bool = False # also compare positive and negative, and take the harder (Balntas et al. 2016)
-    not_anchors:tuple = () # classes that are never anchors but serve as negatives, e.g. ('Boring',)
-    lr:float = 1e-3 # highest learning rate of AdamW
-    weight_decay:float = .05
-    average:float = 0. # validate and keep a running mean of the weights that forgets by this factor a step; 0 = the weights themselves
-    warmup:float = .1 # share of steps in which the learning rate rises; then it falls as a cosine to 0
-    augment:str = 'heavy' # strength, see augment.LEVELS
-    train_backbone:bool = True # False: only pooling and head learn
-    accumulate:int = 1 # batches whose gradients make a step
-    gather:bool = False # with several processes: compare the windows of all of them, not only those of each
-    eval_every:int = 50 # steps between validations, checkpoints and log lines
-    patience:int = 0 # stop after so many validations without gain; 0 = never
-    precision:str = 'auto' # 'auto', 'fp32', 'fp16', 'bf16', see `precision.pick_precision`
-    seed:int = 0
+
+    steps: int = 300  # optimiser steps
+    classes: int = 8  # P: classes in a batch, at least 2
+    per_class: int = 8  # K: windows of each, at least 2
+    views: int = (
+        1  # augmented copies of each window in a batch: with 2, a window is also its own positive
+    )
+    loss: str = 'triplet'  # 'triplet' or 'supcon'
+    mining: str = 'semihard'  # triplets of a P x K batch: 'all', 'semihard', 'hard'; or 'random': random triplets, three windows each
+    margin: float = 0.2  # of the triplet loss, in units of the distance
+    temperature: float = 0.1  # of the supervised contrastive loss
+    within: float = 0.0  # weight of the comparison of places within a class, which keeps the class from shrinking to a point; needs 2 views
+    look: float = 0.5  # weight of the comparison of looks, for an encoder of two parts; with 1 view there is none
+    swap: bool = (
+        False  # also compare positive and negative, and take the harder (Balntas et al. 2016)
+    )
+    not_anchors: tuple = ()  # classes that are never anchors but serve as negatives, e.g. ('Boring',)
+    lr: float = 1e-3  # highest learning rate of AdamW
+    weight_decay: float = 0.05
+    average: float = 0.0  # validate and keep a running mean of the weights that forgets by this factor a step; 0 = the weights themselves
+    warmup: float = (
+        0.1  # share of steps in which the learning rate rises; then it falls as a cosine to 0
+    )
+    augment: str = 'heavy'  # strength, see augment.LEVELS
+    train_backbone: bool = True  # False: only pooling and head learn
+    accumulate: int = 1  # batches whose gradients make a step
+    gather: bool = (
+        False  # with several processes: compare the windows of all of them, not only those of each
+    )
+    eval_every: int = 50  # steps between validations, checkpoints and log lines
+    patience: int = 0  # stop after so many validations without gain; 0 = never
+    precision: str = 'auto'  # 'auto', 'fp32', 'fp16', 'bf16', see `precision.pick_precision`
+    seed: int = 0
 
     def __post_init__(self):
         self.not_anchors = tuple(self.not_anchors)
-        for name, legal in (('loss', ('triplet', 'supcon')), ('mining', ('all', 'semihard', 'hard', 'random')), ('augment', LEVELS), ('precision', PRECISIONS)):
-            if getattr(self, name) not in legal: raise TrainError(f"{name} is {getattr(self, name)!r}: expected one of {', '.join(legal)}")
-        if self.classes < 2 or self.per_class < 2: raise TrainError(f"a batch of {self.classes} classes x {self.per_class} windows has no {'negatives' if self.classes < 2 else 'positives'}: both must be at least 2")
-        if self.views < 1: raise TrainError(f"views is {self.views}: expected at least 1")
-        if self.views > 1 and self.mining == 'random': raise TrainError("random triplets have one view of each window")
-        if not 0 <= self.average < 1: raise TrainError(f"average is {self.average}: expected a number from 0 up to, not including, 1")
-        if min(self.within, self.look) < 0: raise TrainError("within and look are weights: expected 0 or more")
-        if self.within and self.views < 2: raise TrainError("within compares two views of a window: set views=2")
-        if self.steps < 1 or self.eval_every < 1: raise TrainError("steps and eval_every must be at least 1")
-        if self.loss == 'supcon' and self.mining == 'random': raise TrainError("random triplets need loss 'triplet'")
-        if self.gather and self.mining == 'random': raise TrainError("random triplets are complete in themselves: nothing to gather")
-        if not 0 < self.lr < float('inf'): raise TrainError(f"lr is {self.lr}: expected a number above 0")
-        if self.accumulate < 1: raise TrainError(f"accumulate is {self.accumulate}: expected at least 1")
+        for name, legal in (
+            ('loss', ('triplet', 'supcon')),
+            ('mining', ('all', 'semihard', 'hard', 'random')),
+            ('augment', LEVELS),
+            ('precision', PRECISIONS),
+        ):
+            if getattr(self, name) not in legal:
+                raise TrainError(
+                    f"{name} is {getattr(self, name)!r}: expected one of {', '.join(legal)}"
+                )
+        if self.classes < 2 or self.per_class < 2:
+            raise TrainError(
+                f"a batch of {self.classes} classes x {self.per_class} windows has no {'negatives' if self.classes < 2 else 'positives'}: both must be at least 2"
+            )
+        if self.views < 1:
+            raise TrainError(f"views is {self.views}: expected at least 1")
+        if self.views > 1 and self.mining == 'random':
+            raise TrainError("random triplets have one view of each window")
+        if not 0 <= self.average < 1:
+            raise TrainError(
+                f"average is {self.average}: expected a number from 0 up to, not including, 1"
+            )
+        if min(self.within, self.look) < 0:
+            raise TrainError("within and look are weights: expected 0 or more")
+        if self.within and self.views < 2:
+            raise TrainError("within compares two views of a window: set views=2")
+        if self.steps < 1 or self.eval_every < 1:
+            raise TrainError("steps and eval_every must be at least 1")
+        if self.loss == 'supcon' and self.mining == 'random':
+            raise TrainError("random triplets need loss 'triplet'")
+        if self.gather and self.mining == 'random':
+            raise TrainError("random triplets are complete in themselves: nothing to gather")
+        if not 0 < self.lr < float('inf'):
+            raise TrainError(f"lr is {self.lr}: expected a number above 0")
+        if self.accumulate < 1:
+            raise TrainError(f"accumulate is {self.accumulate}: expected at least 1")
 
 # %% ../nbs/06_siamese.ipynb #972ace4b
 class Batches(torch.utils.data.Dataset):
     "Training batches: P x K windows, or random triplets; the same for the same seed. Item i * processes + r is what process r sees of batch i."
-    def __init__(self,
-        x:torch.Tensor, # (N, 1, H, W) windows, scaled by the recipe
-        labels, # N class names
-        config:SiameseConfig,
-        processes:int=1, # that share a batch
+
+    def __init__(
+        self,
+        x: torch.Tensor,  # (N, 1, H, W) windows, scaled by the recipe
+        labels,  # N class names
+        config: SiameseConfig,
+        processes: int = 1,  # that share a batch
     ):
         self.x, self.config, self.processes = x, config, processes
         self.names, y = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
-        if len(y) != len(x): raise TrainError(f"{len(x)} windows but {len(y)} labels")
-        if len(self.names) < 2: raise TrainError(f"only one class ({', '.join(self.names)}): a comparison needs two")
+        if len(y) != len(x):
+            raise TrainError(f"{len(x)} windows but {len(y)} labels")
+        if len(self.names) < 2:
+            raise TrainError(f"only one class ({', '.join(self.names)}): a comparison needs two")
         self.members = [np.flatnonzero(y == c) for c in range(len(self.names))]
         few = [n for n, m in zip(self.names, self.members) if len(m) < 2]
-        if few: raise TrainError(f"class {few[0]} has a single window: a positive needs a second one; add windows or drop the class")
+        if few:
+            raise TrainError(
+                f"class {few[0]} has a single window: a positive needs a second one; add windows or drop the class"
+            )
         unknown = set(config.not_anchors) - set(self.names)
-        if unknown: raise TrainError(f"not_anchors names {sorted(unknown)}: not among the classes {', '.join(self.names)}")
+        if unknown:
+            raise TrainError(
+                f"not_anchors names {sorted(unknown)}: not among the classes {', '.join(self.names)}"
+            )
         self.anchor_ok = torch.tensor([n not in config.not_anchors for n in self.names])
-        p, k, n, least = min(config.classes, len(self.names)), config.per_class, processes, 1 if config.gather else 2; self.by_class = p % n == 0 and p//n >= least
-        if config.mining != 'random' and not self.by_class and (k % n or k//n < least):
-            raise TrainError(f"{p} classes of {k} windows cannot be dealt out to {n} processes with at least {least} {'class or window' if least == 1 else 'classes or windows of each class'}: make per_class a multiple of {n}{'' if config.gather else ', or gather'}")
+        p, k, n, least = (
+            min(config.classes, len(self.names)),
+            config.per_class,
+            processes,
+            1 if config.gather else 2,
+        )
+        self.by_class = p % n == 0 and p // n >= least
+        if config.mining != 'random' and not self.by_class and (k % n or k // n < least):
+            raise TrainError(
+                f"{p} classes of {k} windows cannot be dealt out to {n} processes with at least {least} {'class or window' if least == 1 else 'classes or windows of each class'}: make per_class a multiple of {n}{'' if config.gather else ', or gather'}"
+            )
 
-    def __len__(self): return self.config.steps*self.config.accumulate*self.processes
+    def __len__(self):
+        return self.config.steps * self.config.accumulate * self.processes
 
     def pick(self, i):
         "(window rows, class numbers) of batch i."
         rng, c = np.random.default_rng([self.config.seed, i]), self.config
         draw = lambda k, n: rng.choice(self.members[k], n, replace=len(self.members[k]) < n)
         if c.mining == 'random':
-            ok = np.flatnonzero(self.anchor_ok.numpy()); n = c.classes * c.per_class // 3
-            a = rng.choice(ok, n); b = np.array([rng.choice([k for k in range(len(self.members)) if k != j]) for j in a])
-            pairs = np.array([draw(k, 2) for k in a]); neg = np.array([draw(k, 1)[0] for k in b])
+            ok = np.flatnonzero(self.anchor_ok.numpy())
+            n = c.classes * c.per_class // 3
+            a = rng.choice(ok, n)
+            b = np.array([rng.choice([k for k in range(len(self.members)) if k != j]) for j in a])
+            pairs = np.array([draw(k, 2) for k in a])
+            neg = np.array([draw(k, 1)[0] for k in b])
             return np.concatenate([pairs[:, 0], pairs[:, 1], neg]), np.concatenate([a, a, b])
         p = rng.choice(len(self.members), min(c.classes, len(self.members)), replace=False)
         return np.concatenate([draw(k, c.per_class) for k in p]), np.repeat(p, c.per_class)
 
     def part(self, i):
         "What a process sees of a batch: (window rows, class numbers)."
-        i, r = divmod(i, self.processes); rows, y = self.pick(i); n = self.processes
-        if n == 1: return rows, y
-        if self.config.mining == 'random': mine = np.arange(len(rows)//3 - len(rows)//3 % n)[r::n] + np.arange(3)[:, None]*(len(rows)//3)
-        else: grid = np.arange(len(rows)).reshape(-1, self.config.per_class); mine = grid[r::n] if self.by_class else grid[:, r::n]
+        i, r = divmod(i, self.processes)
+        rows, y = self.pick(i)
+        n = self.processes
+        if n == 1:
+            return rows, y
+        if self.config.mining == 'random':
+            mine = np.arange(len(rows) // 3 - len(rows) // 3 % n)[r::n] + np.arange(3)[:, None] * (
+                len(rows) // 3
+            )
+        else:
+            grid = np.arange(len(rows)).reshape(-1, self.config.per_class)
+            mine = grid[r::n] if self.by_class else grid[:, r::n]
         return rows[mine.ravel()], y[mine.ravel()]
 
     def __getitem__(self, i):
         rows, y = self.part(i)
-        return {'images': self.x[rows].float(), 'labels': torch.as_tensor(y), 'batch_seed': torch.tensor((self.config.seed*1_000_003 + i) % 2**31)}
+        return {
+            'images': self.x[rows].float(),
+            'labels': torch.as_tensor(y),
+            'batch_seed': torch.tensor((self.config.seed * 1_000_003 + i) % 2**31),
+        }
 
 # %% ../nbs/06_siamese.ipynb #e672092d
 class Averaged(nn.Module):
     "An encoder in training, and beside it a running mean of its weights. (Trainer's callbacks take an attribute `config` for a transformers configuration, so settings are `settings`.)"
-    def __init__(self,
-        module:EncoderModule, # that learns
-        config, # with `average`: the mean forgets by this factor a step, 0 for none
+
+    def __init__(
+        self,
+        module: EncoderModule,  # that learns
+        config,  # with `average`: the mean forgets by this factor a step, 0 for none
     ):
         super().__init__()
         self.encoder, self.settings = module, config
         self.average = deepcopy(module).requires_grad_(False).eval() if config.average else None
 
     @property
-    def kept(self): return self.encoder if self.average is None else self.average
+    def kept(self):
+        return self.encoder if self.average is None else self.average
 
     def train(self, mode=True):
         super().train(mode)
-        if self.average is not None: self.average.eval()
+        if self.average is not None:
+            self.average.eval()
         return self
 
     @torch.no_grad()
-    def follow(self, step:int):
+    def follow(self, step: int):
         "Move the running mean of weights and statistics towards those of this step."
-        keep = min(self.settings.average, (1 + step)/(10 + step))         # the first steps are forgotten sooner
+        keep = min(
+            self.settings.average, (1 + step) / (10 + step)
+        )  # the first steps are forgotten sooner
         for a, w in zip(self.average.state_dict().values(), self.encoder.state_dict().values()):
-            if a.is_floating_point(): a.lerp_(w, 1 - keep)
-            else: a.copy_(w)
+            if a.is_floating_point():
+                a.lerp_(w, 1 - keep)
+            else:
+                a.copy_(w)
+
 
 def contrast(
-    z:torch.Tensor, # (B, D) of unit length
-    alike:torch.Tensor, # (B, B) bool: pairs to be brought together
-    among:torch.Tensor=None, # (B, B) bool: pairs that are compared at all; default: every pair
-    temperature:float=.1,
-)->torch.Tensor: # scalar; 0 where no pair is alike
+    z: torch.Tensor,  # (B, D) of unit length
+    alike: torch.Tensor,  # (B, B) bool: pairs to be brought together
+    among: torch.Tensor = None,  # (B, B) bool: pairs that are compared at all; default: every pair
+    temperature: float = 0.1,
+) -> torch.Tensor:  # scalar; 0 where no pair is alike
     "Supervised contrastive loss over given pairs (Khosla et al. 2020, equation 2)."
     others = ~torch.eye(len(z), dtype=torch.bool, device=z.device)
     compared = others if among is None else among & others
     positive, negative = torch.nonzero(alike & compared), torch.nonzero(~alike & compared)
     loss = losses.SupConLoss(temperature, distance=distances.CosineSimilarity())
-    unread = torch.zeros(len(z), dtype=torch.long, device=z.device)        # labels that are not looked at: the pairs say it all
+    unread = torch.zeros(
+        len(z), dtype=torch.long, device=z.device
+    )  # labels that are not looked at: the pairs say it all
     return loss(z, unread, indices_tuple=(*positive.T, *negative.T))
 
+
 def same(
-    codes:torch.Tensor, # (B,) whole numbers, -1 where unknown
-)->torch.Tensor: # (B, B) bool
+    codes: torch.Tensor,  # (B,) whole numbers, -1 where unknown
+) -> torch.Tensor:  # (B, B) bool
     "Pairs whose codes agree; what is unknown agrees with nothing."
     return (codes[:, None] == codes) & (codes[:, None] >= 0)
 
+
 class SiameseModel(Averaged):
     "An encoder with its training loss: images and labels in, {'loss', 'active_share'} out."
-    def __init__(self, module:EncoderModule, config:SiameseConfig, anchor_ok, metric='cosine', scaling='window', clip=3.):
+
+    def __init__(
+        self,
+        module: EncoderModule,
+        config: SiameseConfig,
+        anchor_ok,
+        metric='cosine',
+        scaling='window',
+        clip=3.0,
+    ):
         super().__init__(module, config)
         self.augment = Augment(config.augment, scaling, clip)
         self.register_buffer('anchor_ok', anchor_ok, persistent=False)
-        d = distances.CosineSimilarity() if metric == 'cosine' else distances.LpDistance(p=2, normalize_embeddings=True)
+        d = (
+            distances.CosineSimilarity()
+            if metric == 'cosine'
+            else distances.LpDistance(p=2, normalize_embeddings=True)
+        )
         self.distance = d
-        if config.loss == 'supcon': self.criterion = losses.SupConLoss(config.temperature, distance=distances.CosineSimilarity())
-        else: self.criterion = losses.TripletMarginLoss(config.margin, swap=config.swap, distance=d)
-        self.miner = {'hard': miners.BatchHardMiner(distance=d), 'semihard': miners.TripletMarginMiner(config.margin, 'semihard', distance=d)}.get(config.mining)
+        if config.loss == 'supcon':
+            self.criterion = losses.SupConLoss(
+                config.temperature, distance=distances.CosineSimilarity()
+            )
+        else:
+            self.criterion = losses.TripletMarginLoss(config.margin, swap=config.swap, distance=d)
+        self.miner = {
+            'hard': miners.BatchHardMiner(distance=d),
+            'semihard': miners.TripletMarginMiner(config.margin, 'semihard', distance=d),
+        }.get(config.mining)
 
     def forward(self, images, labels, batch_seed=None):
         seed, n = None if batch_seed is None else int(batch_seed), self.settings.views
         views = self.augment(images.repeat(n, 1, 1, 1), seed=seed)
         two = isinstance(self.encoder, EncoderModule) and self.encoder.look is not None
         z, look = self.encoder.parts(views) if two else (self.encoder(views), None)
-        places = (rank()*len(images) + torch.arange(len(images), device=images.device)).repeat(n)
+        places = (rank() * len(images) + torch.arange(len(images), device=images.device)).repeat(n)
         labels = labels.repeat(n)
-        if self.settings.gather: z, labels, places, look = (v if v is None else gather_rows(v) for v in (z, labels, places, look))
+        if self.settings.gather:
+            z, labels, places, look = (
+                v if v is None else gather_rows(v) for v in (z, labels, places, look)
+            )
         out = self.objective(z, labels)
-        if self.settings.within: out = self.beside(out, 'within', self.settings.within, self.within_classes(z, labels, places))
-        if look is not None and n > 1: out = self.beside(out, 'look', self.settings.look, contrast(look.float(), same(places)))
+        if self.settings.within:
+            out = self.beside(
+                out, 'within', self.settings.within, self.within_classes(z, labels, places)
+            )
+        if look is not None and n > 1:
+            out = self.beside(out, 'look', self.settings.look, contrast(look.float(), same(places)))
         return out
 
     def beside(self, out, name, weight, loss):
         "Add a loss, and log it."
-        return out | {'loss': out['loss'] + weight*loss, name: loss.detach()}
+        return out | {'loss': out['loss'] + weight * loss, name: loss.detach()}
 
     def within_classes(self, z, labels, places):
         "The loss of places among windows of the same class."
         z, alike, among = z.float(), same(places), same(labels)
-        if self.settings.loss == 'supcon': return contrast(z, alike, among, self.settings.temperature)
+        if self.settings.loss == 'supcon':
+            return contrast(z, alike, among, self.settings.temperature)
         a, p = torch.nonzero(alike & ~torch.eye(len(z), dtype=torch.bool, device=z.device)).T
         pair, n = torch.nonzero((among & ~alike)[a]).T
         return self.criterion(z, labels, indices_tuple=(a[pair], p[pair], n))
 
-    def objective(self,
-        z:torch.Tensor, # (B, D) unit-length embeddings
-        labels:torch.Tensor, # (B,) class numbers
-    )->dict:
+    def objective(
+        self,
+        z: torch.Tensor,  # (B, D) unit-length embeddings
+        labels: torch.Tensor,  # (B,) class numbers
+    ) -> dict:
         "Loss and active share of embeddings, in float32."
-        with torch.autocast(z.device.type, enabled=False): return self._objective(z.float(), labels)
+        with torch.autocast(z.device.type, enabled=False):
+            return self._objective(z.float(), labels)
 
     def _objective(self, z, labels):
         every = self.triplets(labels)
         if self.settings.loss == 'supcon':
-            a1, p, a2, n = lmu.get_all_pairs_indices(labels); k1, k2 = self.anchor_ok[labels[a1]], self.anchor_ok[labels[a2]]
+            a1, p, a2, n = lmu.get_all_pairs_indices(labels)
+            k1, k2 = self.anchor_ok[labels[a1]], self.anchor_ok[labels[a2]]
             loss = self.criterion(z, labels, indices_tuple=(a1[k1], p[k1], a2[k2], n[k2]))
         else:
-            chosen = every if self.miner is None else self.keep_anchors(self.miner(z, labels), labels)
+            chosen = (
+                every if self.miner is None else self.keep_anchors(self.miner(z, labels), labels)
+            )
             loss = self.criterion(z, labels, indices_tuple=chosen)
         return {'loss': loss, 'active_share': self.active(z.detach(), every)}
 
     def triplets(self, labels):
         "All valid (anchor, positive, negative) of the batch; for random triplets the drawn ones."
-        if self.settings.mining == 'random': return torch.arange(len(labels), device=labels.device).chunk(3)
+        if self.settings.mining == 'random':
+            return torch.arange(len(labels), device=labels.device).chunk(3)
         return self.keep_anchors(lmu.get_all_triplets_indices(labels), labels)
 
     def keep_anchors(self, triplets, labels):
@@ -228,18 +351,26 @@ class SiameseModel(Averaged):
     def active(self, z, triplets):
         "Share of triplets with d(a,p) + margin > d(a,n)."
         a, p, n = triplets
-        if not len(a): return z.new_tensor(0.)
-        m = self.distance(z); sign = -1. if self.distance.is_inverted else 1.
-        return (sign*(m[a, p] - m[a, n]) + self.settings.margin > 0).float().mean()
+        if not len(a):
+            return z.new_tensor(0.0)
+        m = self.distance(z)
+        sign = -1.0 if self.distance.is_inverted else 1.0
+        return (sign * (m[a, p] - m[a, n]) + self.settings.margin > 0).float().mean()
 
 # %% ../nbs/06_siamese.ipynb #071b3ca2
 class AverageFollows(TrainerCallback):
     "After every step the running mean follows."
-    def __init__(self, model): self.model = model
-    def on_step_end(self, args, state, control, **kwargs): self.model.follow(state.global_step)
+
+    def __init__(self, model):
+        self.model = model
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.model.follow(state.global_step)
+
 
 class SiameseTrainer(LoopTrainer):
     "The loop with a retrieval score for evaluation."
+
     def __init__(self, *args, valid=None, score=None, **kwargs):
         super().__init__(*args, **kwargs)
         self.valid, self.score = valid, score
@@ -247,100 +378,179 @@ class SiameseTrainer(LoopTrainer):
     def evaluate(self, *args, metric_key_prefix='eval', **kwargs):
         metrics = [None]
         with self.whole() as model:
-            if self.args.process_index == 0:                    # one process validates and tells the others, so that all of them stop, or not, at the same step
+            if (
+                self.args.process_index == 0
+            ):  # one process validates and tells the others, so that all of them stop, or not, at the same step
                 model.eval()
-                with torch.inference_mode(), self.accelerator.autocast(): z = torch.cat([model.kept(b.to(self.args.device)).float().cpu() for b in self.valid.split(256)]).numpy()
-                metrics = [{f'{metric_key_prefix}_{k}': v for k, v in self.score(z).items()}]; model.train()
-        if several(): dist.broadcast_object_list(metrics)
-        metrics = metrics[0]; self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+                with torch.inference_mode(), self.accelerator.autocast():
+                    z = torch.cat(
+                        [
+                            model.kept(b.to(self.args.device)).float().cpu()
+                            for b in self.valid.split(256)
+                        ]
+                    ).numpy()
+                metrics = [{f'{metric_key_prefix}_{k}': v for k, v in self.score(z).items()}]
+                model.train()
+        if several():
+            dist.broadcast_object_list(metrics)
+        metrics = metrics[0]
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
         return metrics
 
+
 def learn(
-    encoder:Encoder, # whose module learns
-    model:Averaged, # with its loss
-    data, # its batches, one an item
-    args, # from `train.arguments`
-    valid=None, score=None, # see `finetune`
-    callbacks=(), # further transformers callbacks
-)->tuple: # (log history, step of the weights that are kept, where validation chose it)
+    encoder: Encoder,  # whose module learns
+    model: Averaged,  # with its loss
+    data,  # its batches, one an item
+    args,  # from `train.arguments`
+    valid=None,
+    score=None,  # see `finetune`
+    callbacks=(),  # further transformers callbacks
+) -> tuple:  # (log history, step of the weights that are kept, where validation chose it)
     "Train, and give the encoder the weights that are kept; what its probabilities were does not hold any more."
     follows = [AverageFollows(model)] if model.average is not None else []
-    trainer = SiameseTrainer(model, args, train_dataset=data, eval_dataset=None if valid is None else data, data_collator=lambda b: b[0],
-        valid=valid, score=score, callbacks=[*follows, *callbacks])
+    trainer = SiameseTrainer(
+        model,
+        args,
+        train_dataset=data,
+        eval_dataset=None if valid is None else data,
+        data_collator=lambda b: b[0],
+        valid=valid,
+        score=score,
+        callbacks=[*follows, *callbacks],
+    )
     history = fit(trainer)
-    if several(): dist.barrier()                                        # nobody tidies up while another still reads
-    with trainer.whole() as model: encoder.module = model.kept.requires_grad_(True).eval().cpu()
+    if several():
+        dist.barrier()  # nobody tidies up while another still reads
+    with trainer.whole() as model:
+        encoder.module = model.kept.requires_grad_(True).eval().cpu()
     encoder.calibration = None
     return history, trainer.state.best_global_step
 
+
 def finetune(
-    encoder:Encoder, # where to start; its weights are changed in place
-    x:torch.Tensor, # (N, 1, H, W) training windows, scaled by the encoder's recipe; float16 halves the memory
-    labels, # N class names
-    config:SiameseConfig=SiameseConfig(),
-    valid:torch.Tensor=None, # (M, 1, H, W) validation windows
-    score=None, # callable: (M, D) embeddings -> {'macro_map': float, …}; needed with `valid`
-    folder=None, # checkpoints go here; a run that was cut off goes on from there
-    report_to=(), # e.g. ('wandb',)
-    callbacks=(), # further transformers callbacks
-)->list: # log history: dicts with 'step' and what was logged
+    encoder: Encoder,  # where to start; its weights are changed in place
+    x: torch.Tensor,  # (N, 1, H, W) training windows, scaled by the encoder's recipe; float16 halves the memory
+    labels,  # N class names
+    config: SiameseConfig = SiameseConfig(),
+    valid: torch.Tensor = None,  # (M, 1, H, W) validation windows
+    score=None,  # callable: (M, D) embeddings -> {'macro_map': float, …}; needed with `valid`
+    folder=None,  # checkpoints go here; a run that was cut off goes on from there
+    report_to=(),  # e.g. ('wandb',)
+    callbacks=(),  # further transformers callbacks
+) -> list:  # log history: dicts with 'step' and what was logged
     "Fine-tune an encoder; with validation windows the best validated weights are kept. With several processes (torchrun, accelerate launch) each takes its part of every batch."
-    if folder is None: raise TrainError("finetune needs a folder for its checkpoints")
-    if (valid is None) != (score is None): raise TrainError("valid and score belong together")
+    if folder is None:
+        raise TrainError("finetune needs a folder for its checkpoints")
+    if (valid is None) != (score is None):
+        raise TrainError("valid and score belong together")
     data = Batches(x, labels, config, world_size())
-    model = SiameseModel(encoder.module, config, data.anchor_ok, encoder.metric, encoder.recipe.scaling, encoder.recipe.clip)
+    model = SiameseModel(
+        encoder.module,
+        config,
+        data.anchor_ok,
+        encoder.metric,
+        encoder.recipe.scaling,
+        encoder.recipe.clip,
+    )
     encoder.module.backbone.requires_grad_(config.train_backbone)
-    every = min(config.eval_every, config.steps); checks = 'steps' if valid is not None else 'no'
-    args = arguments(folder, config.steps, config.lr, every, config.warmup, config.precision, report_to, per_device_train_batch_size=1, weight_decay=config.weight_decay, seed=config.seed, gradient_accumulation_steps=config.accumulate, ddp_find_unused_parameters=True,
-        eval_strategy=checks, load_best_model_at_end=checks == 'steps', metric_for_best_model='eval_macro_map' if checks == 'steps' else None, greater_is_better=True if checks == 'steps' else None)
+    every = min(config.eval_every, config.steps)
+    checks = 'steps' if valid is not None else 'no'
+    args = arguments(
+        folder,
+        config.steps,
+        config.lr,
+        every,
+        config.warmup,
+        config.precision,
+        report_to,
+        per_device_train_batch_size=1,
+        weight_decay=config.weight_decay,
+        seed=config.seed,
+        gradient_accumulation_steps=config.accumulate,
+        ddp_find_unused_parameters=True,
+        eval_strategy=checks,
+        load_best_model_at_end=checks == 'steps',
+        metric_for_best_model='eval_macro_map' if checks == 'steps' else None,
+        greater_is_better=True if checks == 'steps' else None,
+    )
     stop = [EarlyStoppingCallback(config.patience)] if config.patience and valid is not None else []
     history, best = learn(encoder, model, data, args, valid, score, [*stop, *callbacks])
-    encoder.provenance = encoder.provenance | {'trained': True, 'fine_tuning': asdict(config) | {'windows': len(x), 'classes': list(map(str, data.names)), 'best_step': best}}
+    encoder.provenance = encoder.provenance | {
+        'trained': True,
+        'fine_tuning': asdict(config)
+        | {'windows': len(x), 'classes': list(map(str, data.names)), 'best_step': best},
+    }
     return history
 
 # %% ../nbs/06_siamese.ipynb #a00b5376
 def toward(
-    start:Encoder, # where fine-tuning began
-    trained:Encoder, # what came out; changed in place
-    share:float=.5, # 0: the start, 1: what came out
-)->Encoder:
+    start: Encoder,  # where fine-tuning began
+    trained: Encoder,  # what came out; changed in place
+    share: float = 0.5,  # 0: the start, 1: what came out
+) -> Encoder:
     "Weights part of the way from the start to the fine-tuned ones, which forget less than those at its end (Wortsman et al. 2022, Robust fine-tuning of zero-shot models, section 3)."
-    if not 0 <= share <= 1: raise TrainError(f"share is {share}: expected a number from 0 to 1")
+    if not 0 <= share <= 1:
+        raise TrainError(f"share is {share}: expected a number from 0 to 1")
     old, new = start.module.state_dict(), trained.module.state_dict()
-    shared = {k: v for k, v in new.items() if k in old or not k.startswith(('look.', 'structure.'))}      # what the start did not have stays as it came out
-    if {k: v.shape for k, v in old.items()} != {k: v.shape for k, v in shared.items()}: raise TrainError("the two encoders have different weights: expected the start of this fine-tuning")
-    trained.module.load_state_dict(new | {k: torch.lerp(old[k].to(v), v, share) for k, v in shared.items() if v.is_floating_point()})
+    shared = {
+        k: v for k, v in new.items() if k in old or not k.startswith(('look.', 'structure.'))
+    }  # what the start did not have stays as it came out
+    if {k: v.shape for k, v in old.items()} != {k: v.shape for k, v in shared.items()}:
+        raise TrainError(
+            "the two encoders have different weights: expected the start of this fine-tuning"
+        )
+    trained.module.load_state_dict(
+        new
+        | {
+            k: torch.lerp(old[k].to(v), v, share)
+            for k, v in shared.items()
+            if v.is_floating_point()
+        }
+    )
     return trained
 
 # %% ../nbs/06_siamese.ipynb #d3e3d49d
 def discriminative_stretch(
-    z:np.ndarray, # (N, D) unit-length embeddings, or their part for kind
-    labels, # N class names, at least two classes
-    strength:float=3., # how much longer the best direction becomes, relative to its length
-    regularity:float=.3, # inverse regularisation of the logistic regression, for embeddings scaled to length sqrt(D)
-)->np.ndarray: # (D, D) symmetric, to be multiplied with embeddings before normalising
+    z: np.ndarray,  # (N, D) unit-length embeddings, or their part for kind
+    labels,  # N class names, at least two classes
+    strength: float = 3.0,  # how much longer the best direction becomes, relative to its length
+    regularity: float = 0.3,  # inverse regularisation of the logistic regression, for embeddings scaled to length sqrt(D)
+) -> np.ndarray:  # (D, D) symmetric, to be multiplied with embeddings before normalising
     "Stretch of the embedding space along the directions that tell the labels apart."
     from sklearn.linear_model import LogisticRegression
+
     z, labels = np.asarray(z, np.float64), np.asarray(labels, dtype=str)
-    if len(z) != len(labels): raise TrainError(f"{len(z)} embeddings but {len(labels)} labels")
-    if len(np.unique(labels)) < 2: raise TrainError(f"only one class ({labels[0]}): a comparison needs two")
-    weights = LogisticRegression(C=regularity, max_iter=2000, class_weight='balanced').fit(z*z.shape[1]**.5, labels).coef_
+    if len(z) != len(labels):
+        raise TrainError(f"{len(z)} embeddings but {len(labels)} labels")
+    if len(np.unique(labels)) < 2:
+        raise TrainError(f"only one class ({labels[0]}): a comparison needs two")
+    weights = (
+        LogisticRegression(C=regularity, max_iter=2000, class_weight='balanced')
+        .fit(z * z.shape[1] ** 0.5, labels)
+        .coef_
+    )
     _, s, v = np.linalg.svd(weights, full_matrices=False)
-    return np.eye(z.shape[1]) + strength*(v.T*(s/s[0])) @ v
+    return np.eye(z.shape[1]) + strength * (v.T * (s / s[0])) @ v
+
 
 def stretch_head(
-    encoder:Encoder, # its head is changed in place
-    stretch:np.ndarray, # (D, D) from `discriminative_stretch`
-)->Encoder:
+    encoder: Encoder,  # its head is changed in place
+    stretch: np.ndarray,  # (D, D) from `discriminative_stretch`
+) -> Encoder:
     "Multiply a stretch into an encoder's head; one without a head gets one."
     m, a = encoder.module, torch.as_tensor(stretch, dtype=torch.float32)
-    dim = m.class_dim                                                    # labels say nothing about structures and looks
-    if a.shape != (dim, dim): raise TrainError(f"the stretch has shape {tuple(a.shape)}: expected {(dim, dim)}")
+    dim = m.class_dim  # labels say nothing about structures and looks
+    if a.shape != (dim, dim):
+        raise TrainError(f"the stretch has shape {tuple(a.shape)}: expected {(dim, dim)}")
     old = m.head or nn.Linear(dim, dim)
     new = nn.Linear(old.in_features, dim, bias=m.head is not None and old.bias is not None)
     with torch.no_grad():
         new.weight.copy_(a.T if m.head is None else a.T @ old.weight.cpu())
-        if new.bias is not None: new.bias.copy_(a.T @ old.bias.cpu())
+        if new.bias is not None:
+            new.bias.copy_(a.T @ old.bias.cpu())
     m.head, encoder.calibration = new.eval(), None
     return encoder

@@ -30,1350 +30,2554 @@ from scipy.signal import lfilter
 from .files import locked, whole_file, writing
 
 # %% ../nbs/00_synthetic.ipynb #9ae52391
-CLASSES = ('Boring', 'Bright_Planar', 'Bright_Chaotic', 'Channel', 'Converging_Amplitudes', 'Fault', 'Salt', 'Transparent_Planar')
+CLASSES = (
+    'Boring',
+    'Bright_Planar',
+    'Bright_Chaotic',
+    'Channel',
+    'Converging_Amplitudes',
+    'Fault',
+    'Salt',
+    'Transparent_Planar',
+)
 
 # %% ../nbs/00_synthetic.ipynb #09e9935e
 def bspline_weights(
-    u:np.ndarray, # (n,) positions in lattice steps; clipped to the lattice
-    m:int,        # number of lattice nodes on this axis, at least 4 (or 1 for a constant)
-)->np.ndarray:    # (n, m) float32, rows sum to 1
+    u: np.ndarray,  # (n,) positions in lattice steps; clipped to the lattice
+    m: int,  # number of lattice nodes on this axis, at least 4 (or 1 for a constant)
+) -> np.ndarray:  # (n, m) float32, rows sum to 1
     "Weights of `m` lattice nodes at positions `u`: uniform cubic B-spline basis (de Boor, A Practical Guide to Splines, ch. IX)."
-    if m == 1: return np.ones((u.size, 1), np.float32)
+    if m == 1:
+        return np.ones((u.size, 1), np.float32)
     i = np.clip(np.floor(u).astype(int), 0, m - 4)
     f, r = np.clip(u - i, 0, 1), np.arange(u.size)
     w = np.zeros((u.size, m), np.float32)
-    w[r, i], w[r, i+3] = (1 - f)**3/6, f**3/6
-    w[r, i+1] = (3*f**3 - 6*f**2 + 4)/6
-    w[r, i+2] = 1 - w[r, i] - w[r, i+1] - w[r, i+3]
+    w[r, i], w[r, i + 3] = (1 - f) ** 3 / 6, f**3 / 6
+    w[r, i + 1] = (3 * f**3 - 6 * f**2 + 4) / 6
+    w[r, i + 2] = 1 - w[r, i] - w[r, i + 1] - w[r, i + 3]
     return w
 
 # %% ../nbs/00_synthetic.ipynb #0f8cd5ee
 @dataclass(frozen=True)
 class Box:
     "The frame a scene fills: samples `z0` to `z0+nz`, `ny` lines and `nx` traces from 0. `ny=1`: a single section."
-    nz:int     # samples
-    nx:int     # traces
-    ny:int=1   # lines
-    z0:float=0 # first sample
+
+    nz: int  # samples
+    nx: int  # traces
+    ny: int = 1  # lines
+    z0: float = 0  # first sample
+
 
 class RandomField:
     "A smooth random function of zero mean and about unit variance, evaluated on the traces of a line."
-    def __init__(self,
-        rng:np.random.Generator,
-        box:Box,
-        spacing:tuple, # lattice step: (traces,) for a function of (x, y), (samples, traces) for one of (z, x, y)
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        box: Box,
+        spacing: tuple,  # lattice step: (traces,) for a function of (x, y), (samples, traces) for one of (z, x, y)
     ):
-        lateral, self.box = max(float(spacing[-1]), .5), box
-        self.step = (max(float(spacing[0]), .5) if len(spacing) == 2 else np.inf, lateral)
-        count = lambda extent, step: 1 if extent <= 1 or np.isinf(step) else int(np.ceil(extent/step)) + 4
+        lateral, self.box = max(float(spacing[-1]), 0.5), box
+        self.step = (max(float(spacing[0]), 0.5) if len(spacing) == 2 else np.inf, lateral)
+        count = lambda extent, step: (
+            1 if extent <= 1 or np.isinf(step) else int(np.ceil(extent / step)) + 4
+        )
         shape = count(box.nz, self.step[0]), count(box.ny, lateral), count(box.nx, lateral)
         axes = sum(n > 1 for n in shape)
-        self.lattice = rng.standard_normal(shape, dtype=np.float32) / np.float32(.479**(axes/2)) # sum of B² is 0.479 per axis
-    def __call__(self,
-        x:np.ndarray,      # (n_traces,) trace positions
-        y:np.ndarray|float=0., # line position, or one per trace
-        z:np.ndarray=None, # (n_samples,) sample positions, for fields that vary with depth
-    )->np.ndarray:         # (n_traces,) float32, or (n_samples, n_traces) with z
+        self.lattice = rng.standard_normal(shape, dtype=np.float32) / np.float32(
+            0.479 ** (axes / 2)
+        )  # sum of B² is 0.479 per axis
+
+    def __call__(
+        self,
+        x: np.ndarray,  # (n_traces,) trace positions
+        y: np.ndarray | float = 0.0,  # line position, or one per trace
+        z: np.ndarray = None,  # (n_samples,) sample positions, for fields that vary with depth
+    ) -> np.ndarray:  # (n_traces,) float32, or (n_samples, n_traces) with z
         "Value of the field along a line."
         mz, my, mx = self.lattice.shape
-        wx, wy = bspline_weights(x/self.step[1], mx), bspline_weights(np.atleast_1d(y)/self.step[1], my)
-        if len(wy) == 1: values = np.tensordot(wy[0], self.lattice, (0, 1)) @ wx.T                   # (mz, n_traces)
-        else: values = (np.matmul(self.lattice, wx.T) * wy.T).sum(1)
-        return values[0] if z is None else bspline_weights((z - self.box.z0)/self.step[0], mz) @ values
+        wx, wy = (
+            bspline_weights(x / self.step[1], mx),
+            bspline_weights(np.atleast_1d(y) / self.step[1], my),
+        )
+        if len(wy) == 1:
+            values = np.tensordot(wy[0], self.lattice, (0, 1)) @ wx.T  # (mz, n_traces)
+        else:
+            values = (np.matmul(self.lattice, wx.T) * wy.T).sum(1)
+        return (
+            values[0]
+            if z is None
+            else bspline_weights((z - self.box.z0) / self.step[0], mz) @ values
+        )
 
 # %% ../nbs/00_synthetic.ipynb #6ebfdc30
-PER_SAMPLE = 4 # table entries per sample
+PER_SAMPLE = 4  # table entries per sample
+
 
 def log_table(
-    rng:np.random.Generator,
-    n:int,             # length in samples
-    bed:float,         # mean bed thickness in samples
-    spread:float=.6,   # standard deviation of log thickness
-    memory:float=.5,   # correlation of one bed's impedance with the last, in [0, 1): near 1 gives steps, 0 gives thin doublets
-    tail:float=4.,     # Student's t degrees of freedom of the impedances: small means few, strong markers
-)->np.ndarray:         # (n*PER_SAMPLE,) float32, zero mean, unit standard deviation
+    rng: np.random.Generator,
+    n: int,  # length in samples
+    bed: float,  # mean bed thickness in samples
+    spread: float = 0.6,  # standard deviation of log thickness
+    memory: float = 0.5,  # correlation of one bed's impedance with the last, in [0, 1): near 1 gives steps, 0 gives thin doublets
+    tail: float = 4.0,  # Student's t degrees of freedom of the impedances: small means few, strong markers
+) -> np.ndarray:  # (n*PER_SAMPLE,) float32, zero mean, unit standard deviation
     "Random periodic log-impedance table with correlated bed thicknesses."
-    count = int(3*n/bed) + 8
-    packets = np.convolve(rng.standard_normal(count + 4), np.ones(5)/5**.5, 'valid')       # neighbours share thickness
-    thick = bed*np.exp(spread*(.8*packets + .6*rng.standard_normal(count)) - spread**2/2)
+    count = int(3 * n / bed) + 8
+    packets = np.convolve(
+        rng.standard_normal(count + 4), np.ones(5) / 5**0.5, 'valid'
+    )  # neighbours share thickness
+    thick = bed * np.exp(
+        spread * (0.8 * packets + 0.6 * rng.standard_normal(count)) - spread**2 / 2
+    )
     values = lfilter([1], [1, -memory], np.clip(rng.standard_t(tail, count), -8, 8))
     top = np.cumsum(thick)
-    table = values[np.searchsorted(top, np.arange(n*PER_SAMPLE)/PER_SAMPLE).clip(max=count - 1)]
-    table = np.convolve(np.r_[table[-2:], table, table[:2]], [.125, .25, .25, .25, .125], 'valid')
+    table = values[np.searchsorted(top, np.arange(n * PER_SAMPLE) / PER_SAMPLE).clip(max=count - 1)]
+    table = np.convolve(
+        np.r_[table[-2:], table, table[:2]], [0.125, 0.25, 0.25, 0.25, 0.125], 'valid'
+    )
     table = table - table.mean()
-    return (table/max(table.std(), 1e-6)).astype(np.float32)
+    return (table / max(table.std(), 1e-6)).astype(np.float32)
+
 
 def lookup(
-    table:np.ndarray, # periodic log table, `PER_SAMPLE` entries per sample
-    t:np.ndarray,     # stratigraphic position in samples, any shape
-)->np.ndarray:        # float32, shape of t
+    table: np.ndarray,  # periodic log table, `PER_SAMPLE` entries per sample
+    t: np.ndarray,  # stratigraphic position in samples, any shape
+) -> np.ndarray:  # float32, shape of t
     "Linear interpolation in a periodic table."
-    u = t*np.float32(PER_SAMPLE)
+    u = t * np.float32(PER_SAMPLE)
     i = np.floor(u)
     f, i = u - i, i.astype(np.int32) % len(table)
     a = table[i]
-    return a + f*(np.r_[table[1:], table[:1]][i] - a)
+    return a + f * (np.r_[table[1:], table[:1]][i] - a)
 
 # %% ../nbs/00_synthetic.ipynb #df4897d8
 def reflectivity(
-    log_impedance:np.ndarray, # (n_samples, n_traces) natural log of acoustic impedance
-)->np.ndarray:                # (n_samples - 1, n_traces) reflection coefficients in (-1, 1)
+    log_impedance: np.ndarray,  # (n_samples, n_traces) natural log of acoustic impedance
+) -> np.ndarray:  # (n_samples - 1, n_traces) reflection coefficients in (-1, 1)
     "Normal-incidence reflection coefficient between successive samples."
-    return np.tanh(.5*np.diff(log_impedance, axis=0))
+    return np.tanh(0.5 * np.diff(log_impedance, axis=0))
 
 # %% ../nbs/00_synthetic.ipynb #67d2f08d
 def wavelet(
-    period:float,      # samples: one over the peak frequency (Ricker) or over the middle of the flat part (Ormsby)
-    kind:str='ricker', # 'ricker', 'ormsby' or 'ringing': a Ricker with two echoes of falling strength
-    phase:float=0.,    # constant phase rotation in degrees
-    octaves:float=1.5, # Ormsby: width of the flat part
-)->np.ndarray:         # (2*half+1,) float32, |peak| of the envelope 1, centred
+    period: float,  # samples: one over the peak frequency (Ricker) or over the middle of the flat part (Ormsby)
+    kind: str = 'ricker',  # 'ricker', 'ormsby' or 'ringing': a Ricker with two echoes of falling strength
+    phase: float = 0.0,  # constant phase rotation in degrees
+    octaves: float = 1.5,  # Ormsby: width of the flat part
+) -> np.ndarray:  # (2*half+1,) float32, |peak| of the envelope 1, centred
     "Ricker (Ricker 1953), Ormsby or reverberating wavelet of a given dominant period and phase."
-    if not 2 < period < 200: raise ValueError(f"expected a dominant period between 2 and 200 samples, got {period}: choose a lower frequency or a finer interval")
-    half = int(np.ceil((3.5 if kind == 'ringing' else 2)*period)); n = 8*half
-    f = np.fft.rfftfreq(n)*period                        # in units of the dominant frequency
-    if kind == 'ricker': amp = f**2*np.exp(1 - f**2)
+    if not 2 < period < 200:
+        raise ValueError(
+            f"expected a dominant period between 2 and 200 samples, got {period}: choose a lower frequency or a finer interval"
+        )
+    half = int(np.ceil((3.5 if kind == 'ringing' else 2) * period))
+    n = 8 * half
+    f = np.fft.rfftfreq(n) * period  # in units of the dominant frequency
+    if kind == 'ricker':
+        amp = f**2 * np.exp(1 - f**2)
     elif kind == 'ormsby':
-        a, b = 2**(-octaves/2), 2**(octaves/2)
-        amp = np.interp(f, [a/2.2, a, b, b*1.5], [0, 1, 1, 0])
-    elif kind == 'ringing': amp = f**2*np.exp(1 - f**2)*(1 - .55*np.exp(-2j*np.pi*1.2*f) + .3*np.exp(-2j*np.pi*2.4*f))
-    else: raise ValueError(f"expected kind 'ricker', 'ormsby' or 'ringing', got {kind!r}")
-    w = np.fft.irfft(amp*np.exp(1j*np.deg2rad(phase)), n)
+        a, b = 2 ** (-octaves / 2), 2 ** (octaves / 2)
+        amp = np.interp(f, [a / 2.2, a, b, b * 1.5], [0, 1, 1, 0])
+    elif kind == 'ringing':
+        amp = (
+            f**2
+            * np.exp(1 - f**2)
+            * (1 - 0.55 * np.exp(-2j * np.pi * 1.2 * f) + 0.3 * np.exp(-2j * np.pi * 2.4 * f))
+        )
+    else:
+        raise ValueError(f"expected kind 'ricker', 'ormsby' or 'ringing', got {kind!r}")
+    w = np.fft.irfft(amp * np.exp(1j * np.deg2rad(phase)), n)
     k = np.arange(-half, half + 1)
-    w = w[k]*np.clip((half + 1 - np.abs(k))/(.3*half), 0, 1) # taper the ends
-    return (w/(np.abs(amp).sum()*2/n)).astype(np.float32)
+    w = w[k] * np.clip((half + 1 - np.abs(k)) / (0.3 * half), 0, 1)  # taper the ends
+    return (w / (np.abs(amp).sum() * 2 / n)).astype(np.float32)
 
 # %% ../nbs/00_synthetic.ipynb #8abefae8
 def wavelet_matrix(
-    n:int,                # samples out
-    pad:int,              # extra samples in, above and below
-    shallow:np.ndarray,   # wavelet at the top
-    deep:np.ndarray=None, # wavelet at the bottom; None: the same
-)->np.ndarray:            # (n, n + 2*pad - 1) float32: takes reflectivity between padded samples to n samples of seismic
+    n: int,  # samples out
+    pad: int,  # extra samples in, above and below
+    shallow: np.ndarray,  # wavelet at the top
+    deep: np.ndarray = None,  # wavelet at the bottom; None: the same
+) -> (
+    np.ndarray
+):  # (n, n + 2*pad - 1) float32: takes reflectivity between padded samples to n samples of seismic
     "Banded matrix that convolves reflectivity with a wavelet changing linearly with depth."
-    lag = np.arange(n)[:, None] + pad - np.arange(n + 2*pad - 1)[None, :]
+    lag = np.arange(n)[:, None] + pad - np.arange(n + 2 * pad - 1)[None, :]
+
     def band(w):
-        half = len(w)//2
+        half = len(w) // 2
         return np.r_[w, np.float32(0)][np.where(np.abs(lag) <= half, lag + half, -1)]
-    if deep is None: return band(shallow)
+
+    if deep is None:
+        return band(shallow)
     a = np.linspace(0, 1, n, dtype=np.float32)[:, None]
-    return (1 - a)*band(shallow) + a*band(deep)
+    return (1 - a) * band(shallow) + a * band(deep)
 
 # %% ../nbs/00_synthetic.ipynb #54d6f082
 @dataclass
 class Warp:
     "Smooth vertical displacement: fold, tilt, growth, jitter. Positive `amp*field` moves strata down."
-    field:RandomField=None # of (x, y) or (z, x, y)
-    amp:float=0.           # samples
-    tilt:tuple=(0., 0.)    # samples per trace, samples per line
-    grow:float=0.          # relative growth of the displacement per sample of depth
-    origin:tuple=(0., 0., 0.) # x, y, z of the hinge
+
+    field: RandomField = None  # of (x, y) or (z, x, y)
+    amp: float = 0.0  # samples
+    tilt: tuple = (0.0, 0.0)  # samples per trace, samples per line
+    grow: float = 0.0  # relative growth of the displacement per sample of depth
+    origin: tuple = (0.0, 0.0, 0.0)  # x, y, z of the hinge
+
     def undo(self, z, x, y, rows):
         x0, y0, z0 = self.origin
-        d = self.tilt[0]*(x - x0) + self.tilt[1]*(y - y0)
+        d = self.tilt[0] * (x - x0) + self.tilt[1] * (y - y0)
         if self.field is not None:
             deep = np.isfinite(self.field.step[0])
-            d = d + self.amp*(self.field(x, y, rows) if deep else self.field(x, y))
-        if self.grow: d = d*np.clip(1 + self.grow*(z - z0), 0, 3)
+            d = d + self.amp * (self.field(x, y, rows) if deep else self.field(x, y))
+        if self.grow:
+            d = d * np.clip(1 + self.grow * (z - z0), 0, 3)
         return (z - d).astype(np.float32)
 
 # %% ../nbs/00_synthetic.ipynb #25a20f71
 @dataclass
 class Fault:
     "Offset across a dipping surface. The side with positive `distance` is moved down by `throw`."
-    x0:float; y0:float; z0:float  # a point on the surface: trace, line, sample
-    throw:float                   # samples, positive down
-    slope:float=.3                # traces the surface moves per sample of depth
-    strike:float=0.               # radians: rotation of the surface's normal from the x axis
-    side:int=1                    # +1: the right-hand side moves, -1: the left-hand side
-    width:float=1.5               # traces over which the offset is spread
-    listric:float=0.              # traces per sample²: the surface flattens with depth
-    rollover:float=0.; reach:float=40. # share of throw that decays into the moved side, over so many traces
-    drag:float=0.; dragged:float=6.    # share of throw bent beside the surface, over so many traces
-    tip:float=-1e9; taper:float=20.    # sample above which there is no throw; samples until it is full
-    length:float=1e9              # half-length along strike in traces
-    zone:float=6.; damage:float=.3  # half-width of the labelled zone (traces), loss of reflectivity at the surface
+
+    x0: float
+    y0: float
+    z0: float  # a point on the surface: trace, line, sample
+    throw: float  # samples, positive down
+    slope: float = 0.3  # traces the surface moves per sample of depth
+    strike: float = 0.0  # radians: rotation of the surface's normal from the x axis
+    side: int = 1  # +1: the right-hand side moves, -1: the left-hand side
+    width: float = 1.5  # traces over which the offset is spread
+    listric: float = 0.0  # traces per sample²: the surface flattens with depth
+    rollover: float = 0.0
+    reach: float = 40.0  # share of throw that decays into the moved side, over so many traces
+    drag: float = 0.0
+    dragged: float = 6.0  # share of throw bent beside the surface, over so many traces
+    tip: float = -1e9
+    taper: float = 20.0  # sample above which there is no throw; samples until it is full
+    length: float = 1e9  # half-length along strike in traces
+    zone: float = 6.0
+    damage: float = (
+        0.3  # half-width of the labelled zone (traces), loss of reflectivity at the surface
+    )
+
     def distance(self, z, x, y):
         "Signed horizontal distance from the surface in traces, (n_samples, n_traces)."
-        along = (x - self.x0)*np.cos(self.strike) + (y - self.y0)*np.sin(self.strike)
+        along = (x - self.x0) * np.cos(self.strike) + (y - self.y0) * np.sin(self.strike)
         dz = z - self.z0
-        d = along - self.slope*dz
-        if self.listric: d = d - np.sign(self.slope)*self.listric*np.maximum(dz, 0)**2
-        return self.side*d
+        d = along - self.slope * dz
+        if self.listric:
+            d = d - np.sign(self.slope) * self.listric * np.maximum(dz, 0) ** 2
+        return self.side * d
+
     def offset(self, z, x, y):
         "Throw at full displacement in samples, before decay away from the surface."
-        s = ((y - self.y0)*np.cos(self.strike) - (x - self.x0)*np.sin(self.strike))/self.length
-        return self.throw*np.clip(1 - s**2, 0, 1)*np.clip((z - self.tip)/self.taper, 0, 1)
+        s = (
+            (y - self.y0) * np.cos(self.strike) - (x - self.x0) * np.sin(self.strike)
+        ) / self.length
+        return self.throw * np.clip(1 - s**2, 0, 1) * np.clip((z - self.tip) / self.taper, 0, 1)
+
     def undo(self, z, x, y, rows):
         "Depths before faulting, distance from the surface, and full throw at each point."
         d, full = self.distance(z, x, y), self.offset(z, x, y)
-        moved = full*np.clip(d/self.width + .5, 0, 1)
-        if self.rollover: moved = moved*(1 - self.rollover + self.rollover*np.exp(-np.maximum(d, 0)/self.reach))
-        if self.drag: moved = moved + .5*self.drag*full*np.sign(-d)*np.exp(-np.abs(d)/self.dragged)*np.clip(np.abs(d)/self.width, 0, 1)
+        moved = full * np.clip(d / self.width + 0.5, 0, 1)
+        if self.rollover:
+            moved = moved * (
+                1 - self.rollover + self.rollover * np.exp(-np.maximum(d, 0) / self.reach)
+            )
+        if self.drag:
+            moved = moved + 0.5 * self.drag * full * np.sign(-d) * np.exp(
+                -np.abs(d) / self.dragged
+            ) * np.clip(np.abs(d) / self.width, 0, 1)
         return (z - moved).astype(np.float32), d, full
 
 # %% ../nbs/00_synthetic.ipynb #ad39c00a
 @dataclass
 class Salt:
     "A salt body: everything below a dome-shaped top (and above `base`). Bends strata above, weakens what is under it."
-    x0:float; y0:float; crest:float      # centre (trace, line) and depth of the crest (sample)
-    height:float; radius:float           # relief in samples, half-width in traces
-    power:float=4.                       # steepness of the flanks
-    ridge:float=1.; strike:float=0.      # elongation and its direction (radians)
-    overhang:float=0.                    # relative widening of the upper part
-    rough:RandomField=None; roughness:float=0.  # relief of the top in samples
-    jagged:RandomField=None; jags:float=0.      # the same, over a few traces
-    basin:bool=False                     # the other way round: strata in a bowl between salt
-    noisy:float=1.                       # noise inside over noise outside
-    drape:float=.6; reach:float=30.      # share of the relief that strata above follow, dying out over so many samples
-    base:float=1e9                       # sample of the base
-    jump:float=.35                       # log impedance over the mean of the strata
-    inside:RandomField=None; contrast:float=0.  # texture of the interior
-    patchy:float=0.                      # change of the jump along the top, relative
-    loss:float=.6                        # share of amplitude lost below the base and inside
+
+    x0: float
+    y0: float
+    crest: float  # centre (trace, line) and depth of the crest (sample)
+    height: float
+    radius: float  # relief in samples, half-width in traces
+    power: float = 4.0  # steepness of the flanks
+    ridge: float = 1.0
+    strike: float = 0.0  # elongation and its direction (radians)
+    overhang: float = 0.0  # relative widening of the upper part
+    rough: RandomField = None
+    roughness: float = 0.0  # relief of the top in samples
+    jagged: RandomField = None
+    jags: float = 0.0  # the same, over a few traces
+    basin: bool = False  # the other way round: strata in a bowl between salt
+    noisy: float = 1.0  # noise inside over noise outside
+    drape: float = 0.6
+    reach: float = (
+        30.0  # share of the relief that strata above follow, dying out over so many samples
+    )
+    base: float = 1e9  # sample of the base
+    jump: float = 0.35  # log impedance over the mean of the strata
+    inside: RandomField = None
+    contrast: float = 0.0  # texture of the interior
+    patchy: float = 0.0  # change of the jump along the top, relative
+    loss: float = 0.6  # share of amplitude lost below the base and inside
+
     def shape(self, z, x, y):
         "0 at the centre of the body, 1 far away."
-        a, b = (x - self.x0)*np.cos(self.strike) + (y - self.y0)*np.sin(self.strike), (y - self.y0)*np.cos(self.strike) - (x - self.x0)*np.sin(self.strike)
-        r = np.sqrt(a**2 + (b/self.ridge)**2)/self.radius
-        if self.overhang: r = r/(1 + self.overhang*np.exp(-((z - self.crest)/(.35*self.height))**2))
+        a, b = (
+            (x - self.x0) * np.cos(self.strike) + (y - self.y0) * np.sin(self.strike),
+            (y - self.y0) * np.cos(self.strike) - (x - self.x0) * np.sin(self.strike),
+        )
+        r = np.sqrt(a**2 + (b / self.ridge) ** 2) / self.radius
+        if self.overhang:
+            r = r / (1 + self.overhang * np.exp(-(((z - self.crest) / (0.35 * self.height)) ** 2)))
         p = r**self.power
-        return 1/(1 + p) if self.basin else p/(1 + p)
+        return 1 / (1 + p) if self.basin else p / (1 + p)
+
     def depth_inside(self, z, x, y):
         "Samples below the top of the salt; negative outside."
-        top = self.crest + self.height*self.shape(z, x, y)
-        if self.rough is not None: top = top + self.roughness*self.rough(x, y)
-        if self.jagged is not None: top = top + self.jags*self.jagged(x, y)
+        top = self.crest + self.height * self.shape(z, x, y)
+        if self.rough is not None:
+            top = top + self.roughness * self.rough(x, y)
+        if self.jagged is not None:
+            top = top + self.jags * self.jagged(x, y)
         return z - top
+
     def undo(self, z, x, y, rows):
         "Depths before the salt rose, and depth inside it."
         inside = self.depth_inside(z, x, y)
-        lift = self.drape*self.height*(1 - self.shape(z, x, y))*np.exp(np.minimum(inside, 0)/self.reach)   # a basin's beds turn up at its rims
+        lift = (
+            self.drape
+            * self.height
+            * (1 - self.shape(z, x, y))
+            * np.exp(np.minimum(inside, 0) / self.reach)
+        )  # a basin's beds turn up at its rims
         return (z + lift).astype(np.float32), inside
 
 # %% ../nbs/00_synthetic.ipynb #b6731c4e
 @dataclass
 class ChannelBody:
     "An incised channel with levees and its own fill. Lives in the depths in which its strata were laid down."
-    x0:float; level:float; half:float; depth:float # centre (trace), bank level (sample), half-width (traces), depth (samples)
-    table:np.ndarray; contrast:float               # log table and contrast of the fill
-    bend:RandomField=None; swing:float=0.; heading:float=0. # meandering (traces) and drift (traces per line) of the centreline
-    power:float=2.; skew:float=0.                  # form of the bed: 2 a parabola, larger is flatter; asymmetry in (-1, 1)
-    drape:float=.5                                 # 0: fill lies flat and onlaps, 1: fill follows the bed
-    accretion:float=0.                             # dip of the fill, samples per trace
-    levee:float=0.                                 # height of the levees in samples
-    lag:float=.1; mean:float=0.                    # log impedance of the lag on the bed, and of the fill
-    sag:float=0.                                   # sagging of the strata above, as a share of the depth
+
+    x0: float
+    level: float
+    half: float
+    depth: float  # centre (trace), bank level (sample), half-width (traces), depth (samples)
+    table: np.ndarray
+    contrast: float  # log table and contrast of the fill
+    bend: RandomField = None
+    swing: float = 0.0
+    heading: float = 0.0  # meandering (traces) and drift (traces per line) of the centreline
+    power: float = 2.0
+    skew: float = 0.0  # form of the bed: 2 a parabola, larger is flatter; asymmetry in (-1, 1)
+    drape: float = 0.5  # 0: fill lies flat and onlaps, 1: fill follows the bed
+    accretion: float = 0.0  # dip of the fill, samples per trace
+    levee: float = 0.0  # height of the levees in samples
+    lag: float = 0.1
+    mean: float = 0.0  # log impedance of the lag on the bed, and of the fill
+    sag: float = 0.0  # sagging of the strata above, as a share of the depth
+
     def across(self, x, y):
         "Distance from the centreline over the half-width, (n_traces,)."
-        centre = self.x0 + self.heading*y + (self.swing*self.bend(np.zeros_like(x), y) if self.bend is not None else 0)
-        a = (x - centre)/self.half
-        return a*(1 + self.skew*np.tanh(2*a))
+        centre = (
+            self.x0
+            + self.heading * y
+            + (self.swing * self.bend(np.zeros_like(x), y) if self.bend is not None else 0)
+        )
+        a = (x - centre) / self.half
+        return a * (1 + self.skew * np.tanh(2 * a))
+
     def undo(self, z, x, y, rows):
         "Depths before the fill compacted."
-        if not self.sag: return z
-        shape = np.exp(-self.across(x, y)**2)
-        return (z - self.sag*self.depth*shape*np.exp(np.minimum(z - self.level, 0)/(2*self.depth))).astype(np.float32)
+        if not self.sag:
+            return z
+        shape = np.exp(-(self.across(x, y) ** 2))
+        return (
+            z
+            - self.sag
+            * self.depth
+            * shape
+            * np.exp(np.minimum(z - self.level, 0) / (2 * self.depth))
+        ).astype(np.float32)
+
     def body(self, z, x, y):
         "Soft mask of the body in [0, 1] and log impedance of the fill, both (n_samples, n_traces)."
         a = np.abs(self.across(x, y))
-        bed = self.level + self.depth*np.clip(1 - a**self.power, 0, 1)
-        roof = self.level - self.levee*np.where(a > 1, np.exp(-(a - 1)*2.5), np.clip(a, 0, 1)**4)
-        mask = np.clip(np.minimum(bed, z + .5) - np.maximum(roof, z - .5), 0, 1)   # share of the sample that lies in the body
-        fill = self.mean + self.contrast*lookup(self.table, z - self.drape*(bed - self.level) + self.accretion*x)
-        return mask, fill + self.lag*np.exp(-((bed - z)/2.)**2)*(a < 1)
+        bed = self.level + self.depth * np.clip(1 - a**self.power, 0, 1)
+        roof = self.level - self.levee * np.where(
+            a > 1, np.exp(-(a - 1) * 2.5), np.clip(a, 0, 1) ** 4
+        )
+        mask = np.clip(
+            np.minimum(bed, z + 0.5) - np.maximum(roof, z - 0.5), 0, 1
+        )  # share of the sample that lies in the body
+        fill = self.mean + self.contrast * lookup(
+            self.table, z - self.drape * (bed - self.level) + self.accretion * x
+        )
+        return mask, fill + self.lag * np.exp(-(((bed - z) / 2.0) ** 2)) * (a < 1)
 
 # %% ../nbs/00_synthetic.ipynb #16164dd3
 @dataclass
 class Surface:
     "A boundary between units: depth (samples) plus tilt (samples per trace, per line) plus random relief (samples)."
-    depth:float
-    tilt:tuple=(0., 0.)
-    relief:RandomField=None; amp:float=0.
-    origin:tuple=(0., 0.)
-    bump:tuple=None # (height in samples, x, y, radius in traces): a mound or a basin
+
+    depth: float
+    tilt: tuple = (0.0, 0.0)
+    relief: RandomField = None
+    amp: float = 0.0
+    origin: tuple = (0.0, 0.0)
+    bump: tuple = None  # (height in samples, x, y, radius in traces): a mound or a basin
+
     def __call__(self, x, y):
-        s = self.depth + self.tilt[0]*(x - self.origin[0]) + self.tilt[1]*(y - self.origin[1])
-        if self.relief is not None: s = s + self.amp*self.relief(x, y)
-        if self.bump: h, bx, by, r = self.bump; s = s - h*np.exp(-((x - bx)**2 + (y - by)**2)/(2*r*r))
-        return np.asarray(s + 0*x, np.float32)
+        s = self.depth + self.tilt[0] * (x - self.origin[0]) + self.tilt[1] * (y - self.origin[1])
+        if self.relief is not None:
+            s = s + self.amp * self.relief(x, y)
+        if self.bump:
+            h, bx, by, r = self.bump
+            s = s - h * np.exp(-((x - bx) ** 2 + (y - by) ** 2) / (2 * r * r))
+        return np.asarray(s + 0 * x, np.float32)
+
 
 @dataclass
 class Unit:
     "Strata between two surfaces: a log table and how its beds run."
-    cls:int                       # index into CLASSES
-    table:np.ndarray              # from `log_table`
-    contrast:float                # standard deviation of log impedance
-    mean:float=0.                 # mean log impedance
-    follow:str='level'            # beds parallel to 'top', 'base' or 'level', or spread 'between' top and base
-    thick:float=40.               # stratigraphic thickness in samples that 'between' spreads
-    dip:tuple=(0., 0.)            # angle of the beds to that, samples per trace and per line
-    fan:float=0.                  # growth of the dip per sample of depth
-    clino:tuple=None              # (height in samples, x position, width in traces, progradation in traces per sample)
-    stir:list=field(default_factory=list) # [(RandomField of (z, x, y), samples)]
-    saw:tuple=None                # imbricate thrusts: (length in traces, height in samples, RandomField)
-    rafts:tuple=None              # blocks: (width in traces, lean in traces per sample, dips over a width in samples, offsets in samples)
-    vary:RandomField=None; varied:float=0. # lateral change of contrast
-    lenses:RandomField=None; lensed:float=0.; floor:float=None # bright lenses (log impedance): where the field is above `floor`, or all of it
+
+    cls: int  # index into CLASSES
+    table: np.ndarray  # from `log_table`
+    contrast: float  # standard deviation of log impedance
+    mean: float = 0.0  # mean log impedance
+    follow: str = (
+        'level'  # beds parallel to 'top', 'base' or 'level', or spread 'between' top and base
+    )
+    thick: float = 40.0  # stratigraphic thickness in samples that 'between' spreads
+    dip: tuple = (0.0, 0.0)  # angle of the beds to that, samples per trace and per line
+    fan: float = 0.0  # growth of the dip per sample of depth
+    clino: tuple = (
+        None  # (height in samples, x position, width in traces, progradation in traces per sample)
+    )
+    stir: list = field(default_factory=list)  # [(RandomField of (z, x, y), samples)]
+    saw: tuple = None  # imbricate thrusts: (length in traces, height in samples, RandomField)
+    rafts: tuple = None  # blocks: (width in traces, lean in traces per sample, dips over a width in samples, offsets in samples)
+    vary: RandomField = None
+    varied: float = 0.0  # lateral change of contrast
+    lenses: RandomField = None
+    lensed: float = 0.0
+    floor: float = (
+        None  # bright lenses (log impedance): where the field is above `floor`, or all of it
+    )
 
 # %% ../nbs/00_synthetic.ipynb #19c101dd
 def strat_age(
-    u:Unit, z:np.ndarray,     # depths (n_samples, n_traces) before deformation
-    x:np.ndarray, y,          # traces, line
-    top:np.ndarray, base:np.ndarray, # (n_traces,) surfaces of the unit
-    rows:np.ndarray,          # (n_samples,) present-day sample positions
-)->np.ndarray:                # (n_samples, n_traces) position in the unit's log table, samples
+    u: Unit,
+    z: np.ndarray,  # depths (n_samples, n_traces) before deformation
+    x: np.ndarray,
+    y,  # traces, line
+    top: np.ndarray,
+    base: np.ndarray,  # (n_traces,) surfaces of the unit
+    rows: np.ndarray,  # (n_samples,) present-day sample positions
+) -> np.ndarray:  # (n_samples, n_traces) position in the unit's log table, samples
     "Stratigraphic position of points in a unit."
-    if   u.follow == 'top':     t = z - top
-    elif u.follow == 'base':    t = z - base
-    elif u.follow == 'between': t = (z - top)*(u.thick/np.maximum(base - top, 1.5))
-    else: t = z
-    if u.dip != (0., 0.):
-        d = u.dip[0]*x + u.dip[1]*y
-        t = t + (d*(1 + u.fan*(z - top)) if u.fan else d)
+    if u.follow == 'top':
+        t = z - top
+    elif u.follow == 'base':
+        t = z - base
+    elif u.follow == 'between':
+        t = (z - top) * (u.thick / np.maximum(base - top, 1.5))
+    else:
+        t = z
+    if u.dip != (0.0, 0.0):
+        d = u.dip[0] * x + u.dip[1] * y
+        t = t + (d * (1 + u.fan * (z - top)) if u.fan else d)
     if u.clino:
         h, x0, w, v = u.clino
-        t = t - h*np.tanh((x - x0 + v*(z - top))/w)
-    for f, amp in u.stir: t = t + amp*f(x, y, rows)
+        t = t - h * np.tanh((x - x0 + v * (z - top)) / w)
+    for f, amp in u.stir:
+        t = t + amp * f(x, y, rows)
     if u.saw:
         length, h, f = u.saw
-        p = (x + .35*length*f(x, y, rows))/length
-        t = t + h*(p - np.floor(p))
+        p = (x + 0.35 * length * f(x, y, rows)) / length
+        t = t + h * (p - np.floor(p))
     if u.rafts:
         width, lean, dips, offsets = u.rafts
-        p = (x + lean*(z - top))/width
+        p = (x + lean * (z - top)) / width
         block = np.floor(p).astype(int)
         k = block % len(dips)
-        t = t + offsets[k] + dips[k]*(p - block - .5)
+        t = t + offsets[k] + dips[k] * (p - block - 0.5)
     return t.astype(np.float32)
+
 
 def unit_log(u, z, x, y, top, base, rows):
     "Log impedance of a unit at depths `z`, (n_samples, n_traces) float32; arguments as for `strat_age`."
-    v = u.contrast*lookup(u.table, strat_age(u, z, x, y, top, base, rows))
-    if u.vary is not None: v = v*np.exp(u.varied*u.vary(x, y, rows))
+    v = u.contrast * lookup(u.table, strat_age(u, z, x, y, top, base, rows))
+    if u.vary is not None:
+        v = v * np.exp(u.varied * u.vary(x, y, rows))
     if u.lenses is not None:
         f = u.lenses(x, y, rows)
-        v = v + u.lensed*(f if u.floor is None else np.clip(f - u.floor, 0, .5))
+        v = v + u.lensed * (f if u.floor is None else np.clip(f - u.floor, 0, 0.5))
     return v + np.float32(u.mean)
 
 # %% ../nbs/00_synthetic.ipynb #dbaf829a
 @dataclass
 class Scene:
     "An earth model that can be evaluated on any line."
-    box:Box
-    surfaces:list                    # of Surface, top to bottom
-    units:list                       # of Unit, one more than surfaces
-    events:list=field(default_factory=list)   # Warp, Fault, ChannelBody: youngest first
-    channels:list=field(default_factory=list) # of ChannelBody
-    salt:Salt=None
-    dip_limit:float=3. # samples per trace beyond which reflections are lost
-    poor:float=1. # noise in this place over the survey's usual noise
-    noise_range:tuple=(0., np.inf) # noise over signal (rms) is kept within this: a person labels what can be seen
-    patches:RandomField=None; patchy:float=0. # noise is exp(patchy*patches) times as strong from place to place
-    traces:RandomField=None # gain from trace to trace
-    structure:str='' # which of its class' structures this is
-    def evaluate(self,
-        x:np.ndarray,    # (n_traces,) trace positions
-        y:np.ndarray|float, # line position, or one per trace
-        rows:np.ndarray, # (n_samples,) sample positions
-    )->tuple:            # log impedance, class index (int8), amplitude factor; each (n_samples, n_traces)
+
+    box: Box
+    surfaces: list  # of Surface, top to bottom
+    units: list  # of Unit, one more than surfaces
+    events: list = field(default_factory=list)  # Warp, Fault, ChannelBody: youngest first
+    channels: list = field(default_factory=list)  # of ChannelBody
+    salt: Salt = None
+    dip_limit: float = 3.0  # samples per trace beyond which reflections are lost
+    poor: float = 1.0  # noise in this place over the survey's usual noise
+    noise_range: tuple = (
+        0.0,
+        np.inf,
+    )  # noise over signal (rms) is kept within this: a person labels what can be seen
+    patches: RandomField = None
+    patchy: float = 0.0  # noise is exp(patchy*patches) times as strong from place to place
+    traces: RandomField = None  # gain from trace to trace
+    structure: str = ''  # which of its class' structures this is
+
+    def evaluate(
+        self,
+        x: np.ndarray,  # (n_traces,) trace positions
+        y: np.ndarray | float,  # line position, or one per trace
+        rows: np.ndarray,  # (n_samples,) sample positions
+    ) -> tuple:  # log impedance, class index (int8), amplitude factor; each (n_samples, n_traces)
         "Log impedance, class and illumination along a line."
         x, rows = np.asarray(x, np.float32), np.asarray(rows, np.float32)
         z = np.repeat(rows[:, None], len(x), 1)
         light, faulted, inside = np.float32(1), None, None
-        if self.salt: z, inside = self.salt.undo(z, x, y, rows)
+        if self.salt:
+            z, inside = self.salt.undo(z, x, y, rows)
         for e in self.events:
-            if not isinstance(e, Fault): z = e.undo(z, x, y, rows); continue
+            if not isinstance(e, Fault):
+                z = e.undo(z, x, y, rows)
+                continue
             z, d, full = e.undo(z, x, y, rows)
-            if e.damage: light = light*(1 - e.damage*np.exp(-(d/(2*e.width + 1))**2)*(np.abs(full) > 1))
+            if e.damage:
+                light = light * (
+                    1 - e.damage * np.exp(-((d / (2 * e.width + 1)) ** 2)) * (np.abs(full) > 1)
+                )
             near = (np.abs(d) < e.zone) & (np.abs(full) > 2)
             faulted = near if faulted is None else faulted | near
         log, cls = self.strata(z, x, y, rows)
-        if len(x) > 1: light = light*steep_loss(z, self.dip_limit)
-        if faulted is not None: cls[faulted] = CLASSES.index('Fault')
+        if len(x) > 1:
+            light = light * steep_loss(z, self.dip_limit)
+        if faulted is not None:
+            cls[faulted] = CLASSES.index('Fault')
         for c in self.channels:
             mask, fill = c.body(z, x, y)
-            log += mask*(fill - log); cls[mask > .5] = CLASSES.index('Channel')
-        if self.salt: log, light = fill_salt(self.salt, log, cls, light, inside, x, y, rows)
+            log += mask * (fill - log)
+            cls[mask > 0.5] = CLASSES.index('Channel')
+        if self.salt:
+            log, light = fill_salt(self.salt, log, cls, light, inside, x, y, rows)
         return log, cls, light
+
     def strata(self, z, x, y, rows):
         "Log impedance and class of the unit stack at depths `z` before deformation."
-        far, edge = 0*x, self.box.nz*1.5
-        laid = [far + self.box.z0 - edge, *(s(x, y) for s in self.surfaces), far + self.box.z0 + 2*edge] # as laid down; a higher surface cuts off lower ones
+        far, edge = 0 * x, self.box.nz * 1.5
+        laid = [
+            far + self.box.z0 - edge,
+            *(s(x, y) for s in self.surfaces),
+            far + self.box.z0 + 2 * edge,
+        ]  # as laid down; a higher surface cuts off lower ones
         tops = np.maximum.accumulate(laid)
         log, cls = np.zeros_like(z), np.zeros(z.shape, np.int8)
         for k, (u, top, base) in enumerate(zip(self.units, tops, tops[1:])):
             present = ((z > top - 1) & (z < base + 1)).any(1)
-            if not present.any(): continue
+            if not present.any():
+                continue
             r = slice(present.argmax(), len(present) - present[::-1].argmax())
-            below = np.clip(z[r] - top + np.float32(.5), 0, 1)
-            log[r] += below*(unit_log(u, z[r], x, y, laid[k], laid[k + 1], rows[r]) - log[r])
-            cls[r] = np.where(below > .5, np.int8(u.cls), cls[r])
+            below = np.clip(z[r] - top + np.float32(0.5), 0, 1)
+            log[r] += below * (unit_log(u, z[r], x, y, laid[k], laid[k + 1], rows[r]) - log[r])
+            cls[r] = np.where(below > 0.5, np.int8(u.cls), cls[r])
         return log, cls
 
 # %% ../nbs/00_synthetic.ipynb #e20f5fb5
 def steep_loss(
-    z:np.ndarray, # (n_samples, n_traces) depths before deformation
-    limit:float,  # samples per trace
-)->np.ndarray:    # (n_samples, n_traces) amplitude factor
+    z: np.ndarray,  # (n_samples, n_traces) depths before deformation
+    limit: float,  # samples per trace
+) -> np.ndarray:  # (n_samples, n_traces) amplitude factor
     "Amplitude left of dipping reflections: sampling and migration lose dips beyond a limit."
     d = np.abs(np.diff(z, axis=1, append=z[:, -2:-1]))
-    return 1/(1 + np.minimum(d/limit, 30)**4)
+    return 1 / (1 + np.minimum(d / limit, 30) ** 4)
+
 
 def fill_salt(salt, log, cls, light, inside, x, y, rows):
     "Put a salt body into log impedance and class; returns log impedance and amplitude factor."
     below = np.clip(rows[:, None] - salt.base, 0, 1)
     steep = np.abs(np.gradient(inside, axis=1)) if len(x) > 1 else 0
-    mask = np.clip(inside/(1 + steep) + .5, 0, 1)*(1 - below)          # the edge spreads over a trace where the flank is steep
-    jump = salt.jump*np.exp(-salt.patchy*np.abs(salt.rough(x, y))) if salt.rough is not None else salt.jump
-    body = jump + (salt.contrast*salt.inside(x, y, rows) if salt.inside is not None else 0)
-    cls[mask > .5] = CLASSES.index('Salt')
-    shadow = np.clip(inside/10, 0, 1)*salt.loss*np.where(below > 0, 1, .3)
-    return (log + mask*(body - log)).astype(np.float32), light*(1 - shadow)
+    mask = np.clip(inside / (1 + steep) + 0.5, 0, 1) * (
+        1 - below
+    )  # the edge spreads over a trace where the flank is steep
+    jump = (
+        salt.jump * np.exp(-salt.patchy * np.abs(salt.rough(x, y)))
+        if salt.rough is not None
+        else salt.jump
+    )
+    body = jump + (salt.contrast * salt.inside(x, y, rows) if salt.inside is not None else 0)
+    cls[mask > 0.5] = CLASSES.index('Salt')
+    shadow = np.clip(inside / 10, 0, 1) * salt.loss * np.where(below > 0, 1, 0.3)
+    return (log + mask * (body - log)).astype(np.float32), light * (1 - shadow)
 
 # %% ../nbs/00_synthetic.ipynb #a758f20c
 def loguniform(rng, a, b):
     "Random number between `a` and `b`, uniform in its logarithm."
-    return float(a*(b/a)**rng.random())
+    return float(a * (b / a) ** rng.random())
 
-def choose(rng, among:dict)->str:
+
+def choose(rng, among: dict) -> str:
     "A name from {name: probability}."
     return str(rng.choice(list(among), p=list(among.values())))
+
 
 @dataclass
 class Style:
     "How a survey sees the earth. Lengths in samples and traces."
-    period:float=8.; kind:str='ricker'; phase:float=0.; octaves:float=1.5; polarity:int=1 # see `wavelet`
-    units:float=1.               # amplitude of a reflection coefficient of 1, survey units
-    noise:float=.2               # noise over the response of an average unit
-    noise_period:float=8.; noise_white:float=.2 # dominant period of the noise, share of white noise
-    noise_lateral:float=2.       # traces over which noise is coherent
-    noise_kind:str=''            # 'calm', 'dipping' or 'steep', after the spread of its dips
-    noise_dips:tuple=(0.,)       # dips of coherent noise, samples per trace
-    smooth:float=.6              # standard deviation of lateral smoothing, traces
-    jitter:float=0.; jitter_lateral:float=2. # statics left in the data (samples) and their width (traces)
-    footprint:float=0.; footprint_every:float=12. # amplitude stripes: strength, distance in traces
-    attenuation:float=1.2        # deep over shallow dominant period
-    gain:float=0.                # change of log amplitude from top to bottom
-    agc:float=0.                 # automatic gain control: 0 none, 1 all local amplitude differences removed
-    traces:float=0.              # standard deviation of log amplitude from trace to trace
-    clip:float=np.inf            # amplitudes beyond so many standard deviations are cut, as in data scaled for display
-    stretch:float=1.             # lateral scale of structures
-    dip:float=.1                 # typical dip, samples per trace
-    dt_ms:float=4.
+
+    period: float = 8.0
+    kind: str = 'ricker'
+    phase: float = 0.0
+    octaves: float = 1.5
+    polarity: int = 1  # see `wavelet`
+    units: float = 1.0  # amplitude of a reflection coefficient of 1, survey units
+    noise: float = 0.2  # noise over the response of an average unit
+    noise_period: float = 8.0
+    noise_white: float = 0.2  # dominant period of the noise, share of white noise
+    noise_lateral: float = 2.0  # traces over which noise is coherent
+    noise_kind: str = ''  # 'calm', 'dipping' or 'steep', after the spread of its dips
+    noise_dips: tuple = (0.0,)  # dips of coherent noise, samples per trace
+    smooth: float = 0.6  # standard deviation of lateral smoothing, traces
+    jitter: float = 0.0
+    jitter_lateral: float = 2.0  # statics left in the data (samples) and their width (traces)
+    footprint: float = 0.0
+    footprint_every: float = 12.0  # amplitude stripes: strength, distance in traces
+    attenuation: float = 1.2  # deep over shallow dominant period
+    gain: float = 0.0  # change of log amplitude from top to bottom
+    agc: float = 0.0  # automatic gain control: 0 none, 1 all local amplitude differences removed
+    traces: float = 0.0  # standard deviation of log amplitude from trace to trace
+    clip: float = (
+        np.inf
+    )  # amplitudes beyond so many standard deviations are cut, as in data scaled for display
+    stretch: float = 1.0  # lateral scale of structures
+    dip: float = 0.1  # typical dip, samples per trace
+    dt_ms: float = 4.0
+
 
 def random_style(
-    rng:np.random.Generator,
-    period:tuple=(5., 30.), # range of the dominant period in samples; log-normal about the (geometric) middle
-)->Style:
+    rng: np.random.Generator,
+    period: tuple = (
+        5.0,
+        30.0,
+    ),  # range of the dominant period in samples; log-normal about the (geometric) middle
+) -> Style:
     "Draw a survey's style."
-    p, u = float(np.clip((period[0]*period[1])**.5*np.exp(.45*rng.standard_normal()), *period)), rng.random
-    noise_kind = str(rng.choice(['calm', 'dipping', 'steep'], p=[.4, .4, .2]))
-    return Style(period=p, kind=str(rng.choice(['ricker', 'ormsby', 'ringing'], p=[.45, .4, .15])), octaves=.8 + u(),
-        phase=float(rng.choice([0., 90., rng.uniform(-180, 180), rng.normal(0, 25)])), polarity=int(rng.choice([-1, 1])), units=loguniform(rng, 1e-2, 1e6),
-        noise=loguniform(rng, .08, 1.), noise_period=p*loguniform(rng, .75, 1.5), noise_white=float(rng.choice([0., .03*u(), .15*u()])),
-        noise_lateral=loguniform(rng, 1.2, 14.), noise_kind=noise_kind, noise_dips=tuple(rng.normal(0, dict(calm=.15, dipping=.4, steep=.9)[noise_kind], rng.integers(1, 4))),
-        smooth=loguniform(rng, .4, 2.5), jitter=p*float(rng.choice([0., .04*u(), .12*u()])), jitter_lateral=loguniform(rng, 1., 5.),
-        footprint=float(rng.choice([0., .15*u()])), footprint_every=rng.uniform(5, 25), attenuation=1 + .5*u(), gain=rng.normal(0, .3), agc=float(rng.choice([0., .7*u()])),
-        traces=float(rng.choice([0., 0., .2*u()])), clip=float(rng.choice([np.inf, np.inf, rng.uniform(1.5, 4)])), stretch=loguniform(rng, .6, 1.8), dip=loguniform(rng, .02, .35), dt_ms=float(rng.choice([2., 4., 4., 8.])))
+    p, u = (
+        float(
+            np.clip((period[0] * period[1]) ** 0.5 * np.exp(0.45 * rng.standard_normal()), *period)
+        ),
+        rng.random,
+    )
+    noise_kind = str(rng.choice(['calm', 'dipping', 'steep'], p=[0.4, 0.4, 0.2]))
+    return Style(
+        period=p,
+        kind=str(rng.choice(['ricker', 'ormsby', 'ringing'], p=[0.45, 0.4, 0.15])),
+        octaves=0.8 + u(),
+        phase=float(rng.choice([0.0, 90.0, rng.uniform(-180, 180), rng.normal(0, 25)])),
+        polarity=int(rng.choice([-1, 1])),
+        units=loguniform(rng, 1e-2, 1e6),
+        noise=loguniform(rng, 0.08, 1.0),
+        noise_period=p * loguniform(rng, 0.75, 1.5),
+        noise_white=float(rng.choice([0.0, 0.03 * u(), 0.15 * u()])),
+        noise_lateral=loguniform(rng, 1.2, 14.0),
+        noise_kind=noise_kind,
+        noise_dips=tuple(
+            rng.normal(0, dict(calm=0.15, dipping=0.4, steep=0.9)[noise_kind], rng.integers(1, 4))
+        ),
+        smooth=loguniform(rng, 0.4, 2.5),
+        jitter=p * float(rng.choice([0.0, 0.04 * u(), 0.12 * u()])),
+        jitter_lateral=loguniform(rng, 1.0, 5.0),
+        footprint=float(rng.choice([0.0, 0.15 * u()])),
+        footprint_every=rng.uniform(5, 25),
+        attenuation=1 + 0.5 * u(),
+        gain=rng.normal(0, 0.3),
+        agc=float(rng.choice([0.0, 0.7 * u()])),
+        traces=float(rng.choice([0.0, 0.0, 0.2 * u()])),
+        clip=float(rng.choice([np.inf, np.inf, rng.uniform(1.5, 4)])),
+        stretch=loguniform(rng, 0.6, 1.8),
+        dip=loguniform(rng, 0.02, 0.35),
+        dt_ms=float(rng.choice([2.0, 4.0, 4.0, 8.0])),
+    )
 
 # %% ../nbs/00_synthetic.ipynb #8b4606d7
 def band_noise(
-    rng:np.random.Generator,
-    n:int, nx:int,  # samples, traces
-    st:Style,
-)->np.ndarray:      # (n, nx) float32, unit standard deviation
+    rng: np.random.Generator,
+    n: int,
+    nx: int,  # samples, traces
+    st: Style,
+) -> np.ndarray:  # (n, nx) float32, unit standard deviation
     "Band-limited noise with preferred dips (samples per trace) and lateral coherence."
-    f = np.fft.rfftfreq(n).astype(np.float32)[:, None]; k = np.fft.fftfreq(nx).astype(np.float32)[None, :]
-    u = (f*st.noise_period)**2
-    width = np.float32(1/(2*np.pi*st.noise_lateral))
-    fan = sum(np.exp(-.5*((k + np.float32(s)*f)/width)**2) for s in st.noise_dips)
-    h = u*np.exp(1 - u)*fan + np.float32(.15*st.noise_white)
+    f = np.fft.rfftfreq(n).astype(np.float32)[:, None]
+    k = np.fft.fftfreq(nx).astype(np.float32)[None, :]
+    u = (f * st.noise_period) ** 2
+    width = np.float32(1 / (2 * np.pi * st.noise_lateral))
+    fan = sum(np.exp(-0.5 * ((k + np.float32(s) * f) / width) ** 2) for s in st.noise_dips)
+    h = u * np.exp(1 - u) * fan + np.float32(0.15 * st.noise_white)
     h[0] = 0
     white = rng.standard_normal((2, *h.shape), dtype=np.float32)
-    out = irfft2((white[0] + 1j*white[1])*h, s=(nx, n), axes=(1, 0))
-    return (out/out.std()).astype(np.float32)
+    out = irfft2((white[0] + 1j * white[1]) * h, s=(nx, n), axes=(1, 0))
+    return (out / out.std()).astype(np.float32)
+
 
 def smoothing_matrix(
-    nx:int, # traces
-    std:float, # standard deviation of the Gaussian in traces
-)->np.ndarray: # (nx, nx) float32, columns sum to 1: `data @ S` smooths across traces
+    nx: int,  # traces
+    std: float,  # standard deviation of the Gaussian in traces
+) -> np.ndarray:  # (nx, nx) float32, columns sum to 1: `data @ S` smooths across traces
     "Lateral smoothing: the finite resolution of migration."
     i = np.arange(nx, dtype=np.float32)
-    s = np.exp(-.5*((i[:, None] - i[None, :])/np.float32(std))**2)
-    return s/s.sum(0)
+    s = np.exp(-0.5 * ((i[:, None] - i[None, :]) / np.float32(std)) ** 2)
+    return s / s.sum(0)
 
 # %% ../nbs/00_synthetic.ipynb #ab0c2d00
 def level_gain(
-    data:np.ndarray,  # (n_samples, n_traces)
-    strength:float,   # exponent in [0, 1]: 0 leaves the data, 1 gives every place the same local rms
-    std:float,        # samples (and traces) of the Gaussian within which the rms is taken
-)->np.ndarray:        # float32, mean square as before
+    data: np.ndarray,  # (n_samples, n_traces)
+    strength: float,  # exponent in [0, 1]: 0 leaves the data, 1 gives every place the same local rms
+    std: float,  # samples (and traces) of the Gaussian within which the rms is taken
+) -> np.ndarray:  # float32, mean square as before
     "Automatic gain control of adjustable strength."
     n, nx = data.shape
-    local = smoothing_matrix(n, std).T @ (data**2) @ smoothing_matrix(nx, std) # mean square around each sample
-    out = data*(local + 1e-3*local.mean() + 1e-30)**(-.5*strength)
-    return out*np.sqrt((data**2).mean()/max((out**2).mean(), 1e-30))
+    local = (
+        smoothing_matrix(n, std).T @ (data**2) @ smoothing_matrix(nx, std)
+    )  # mean square around each sample
+    out = data * (local + 1e-3 * local.mean() + 1e-30) ** (-0.5 * strength)
+    return out * np.sqrt((data**2).mean() / max((out**2).mean(), 1e-30))
 
 # %% ../nbs/00_synthetic.ipynb #245ba9c9
-NOISE_UNIT = .03 # rms response of an average unit, in reflection coefficients
+NOISE_UNIT = 0.03  # rms response of an average unit, in reflection coefficients
+
 
 def record_line(
-    scene:Scene, st:Style,
-    x:np.ndarray, y,   # traces of the line, line position
-    n:int,             # samples
-    noise:np.ndarray,  # (n, n_traces) of unit standard deviation, see `band_noise`
-)->tuple:              # data (n, n_traces) float32 in survey units, class (n, n_traces) int8
+    scene: Scene,
+    st: Style,
+    x: np.ndarray,
+    y,  # traces of the line, line position
+    n: int,  # samples
+    noise: np.ndarray,  # (n, n_traces) of unit standard deviation, see `band_noise`
+) -> tuple:  # data (n, n_traces) float32 in survey units, class (n, n_traces) int8
     "Seismic response of a scene along a line: convolutional model, attenuation, lateral resolution, gain, noise."
     pad = int(-scene.box.z0)
     rows = np.arange(-pad, n + pad, dtype=np.float32)
     log, cls, light = scene.evaluate(x, y, rows)
     r = reflectivity(log)
-    if np.ndim(light): r *= light[1:]
+    if np.ndim(light):
+        r *= light[1:]
     shallow = wavelet(st.period, st.kind, st.phase, st.octaves)
-    deep = wavelet(st.period*st.attenuation, st.kind, st.phase, st.octaves) if st.attenuation > 1.03 else None
+    deep = (
+        wavelet(st.period * st.attenuation, st.kind, st.phase, st.octaves)
+        if st.attenuation > 1.03
+        else None
+    )
     data = wavelet_matrix(n, pad, shallow, deep) @ r.astype(np.float32)
-    if st.smooth > .3: data = data @ smoothing_matrix(data.shape[1], st.smooth)
-    if scene.patchy: noise = noise*np.exp(scene.patchy*scene.patches(x, y, rows[pad:pad+n])).astype(np.float32)
-    if scene.salt: noise = noise*np.where(cls[pad:pad+n] == CLASSES.index('Salt'), np.float32(scene.salt.noisy), np.float32(1))
-    data += np.float32(np.clip(NOISE_UNIT*st.noise*scene.poor, *(data.std()*r if r else 0. for r in scene.noise_range)))*noise
-    if st.footprint: data *= 1 + st.footprint*np.cos(2*np.pi*(x + .3*y)/st.footprint_every)
-    if st.agc: data = level_gain(data, st.agc, 3*st.period)
-    if st.gain: data *= np.exp(st.gain*np.linspace(-.5, .5, n))[:, None]
-    if scene.traces: data *= np.exp(st.traces*scene.traces(x, y))
-    if st.clip < np.inf: data = np.clip(data, -st.clip*data.std(), st.clip*data.std())
-    return (st.polarity*st.units*data).astype(np.float32), cls[pad:pad+n]
+    if st.smooth > 0.3:
+        data = data @ smoothing_matrix(data.shape[1], st.smooth)
+    if scene.patchy:
+        noise = noise * np.exp(scene.patchy * scene.patches(x, y, rows[pad : pad + n])).astype(
+            np.float32
+        )
+    if scene.salt:
+        noise = noise * np.where(
+            cls[pad : pad + n] == CLASSES.index('Salt'), np.float32(scene.salt.noisy), np.float32(1)
+        )
+    data += (
+        np.float32(
+            np.clip(
+                NOISE_UNIT * st.noise * scene.poor,
+                *(data.std() * r if r else 0.0 for r in scene.noise_range),
+            )
+        )
+        * noise
+    )
+    if st.footprint:
+        data *= 1 + st.footprint * np.cos(2 * np.pi * (x + 0.3 * y) / st.footprint_every)
+    if st.agc:
+        data = level_gain(data, st.agc, 3 * st.period)
+    if st.gain:
+        data *= np.exp(st.gain * np.linspace(-0.5, 0.5, n))[:, None]
+    if scene.traces:
+        data *= np.exp(st.traces * scene.traces(x, y))
+    if st.clip < np.inf:
+        data = np.clip(data, -st.clip * data.std(), st.clip * data.std())
+    return (st.polarity * st.units * data).astype(np.float32), cls[pad : pad + n]
+
 
 def padded_box(
-    n:int, nx:int, ny:int=1, # samples, traces, lines
-    period:float=24.,        # longest dominant period, samples
-)->Box:
+    n: int,
+    nx: int,
+    ny: int = 1,  # samples, traces, lines
+    period: float = 24.0,  # longest dominant period, samples
+) -> Box:
     "The box of a scene to be recorded: padded above and below, so that reflections outside still reach the data."
-    pad = int(np.ceil(1.3*period))
-    return Box(n + 2*pad, nx, ny, -pad)
+    pad = int(np.ceil(1.3 * period))
+    return Box(n + 2 * pad, nx, ny, -pad)
 
 # %% ../nbs/00_synthetic.ipynb #51bdeb33
 @dataclass
 class Recording:
     "Acquisition, processing and display of a survey's windows, beyond its `Style`. The defaults change nothing."
-    roll:float=0.           # rms of linear noise (ground roll, guided waves) over that of the other noise
-    roll_dips:tuple=(1.5,)  # its dips, samples per trace
-    roll_period:float=1.5   # its period over the dominant one
-    smiles:float=0.         # migration smiles a window, on average
-    bursts:float=0.         # short bursts on single traces a window, on average
-    trace_gain:float=0.     # standard deviation of log amplitude from trace to trace
-    statics:float=0.        # standard deviation of shifts from trace to trace, dominant periods
-    agc:float=0.            # automatic gain control: exponent in [0, 1], see `level_gain`
-    agc_length:float=2.     # length of its operator, dominant periods
-    power:float=1.          # companding for display: amplitudes are raised to this power
-    coarse:tuple=(1, 1)     # only every so many samples and traces were kept
-    blocky:bool=False       # those left out are filled with the nearest one kept (else linearly)
-    levels:int=0            # grey levels of the picture it was; 0: floating point
 
-def random_recording(rng:np.random.Generator)->Recording:
+    roll: float = (
+        0.0  # rms of linear noise (ground roll, guided waves) over that of the other noise
+    )
+    roll_dips: tuple = (1.5,)  # its dips, samples per trace
+    roll_period: float = 1.5  # its period over the dominant one
+    smiles: float = 0.0  # migration smiles a window, on average
+    bursts: float = 0.0  # short bursts on single traces a window, on average
+    trace_gain: float = 0.0  # standard deviation of log amplitude from trace to trace
+    statics: float = 0.0  # standard deviation of shifts from trace to trace, dominant periods
+    agc: float = 0.0  # automatic gain control: exponent in [0, 1], see `level_gain`
+    agc_length: float = 2.0  # length of its operator, dominant periods
+    power: float = 1.0  # companding for display: amplitudes are raised to this power
+    coarse: tuple = (1, 1)  # only every so many samples and traces were kept
+    blocky: bool = False  # those left out are filled with the nearest one kept (else linearly)
+    levels: int = 0  # grey levels of the picture it was; 0: floating point
+
+
+def random_recording(rng: np.random.Generator) -> Recording:
     "Draw a survey's recording: a marine survey in floating point in four of ten, else on land, processed or displayed."
     u, r = rng.random, Recording()
-    if u() < .4: return r
-    if u() < .3:                                               # on land
-        dips = tuple(rng.choice([-1, 1], 2)*rng.uniform(.6, 3.5, 2))
-        r.roll, r.roll_dips, r.roll_period = loguniform(rng, .5, 3.), dips, loguniform(rng, .8, 2.5)
-        r.trace_gain, r.statics = rng.uniform(.05, .3), rng.uniform(.015, .07)
-        r.bursts = float(rng.choice([0., 4.]))
-    if u() < .18: r.smiles = loguniform(rng, 1., 5.)
-    if u() < .35: r.agc, r.agc_length = rng.uniform(.5, 1.), loguniform(rng, 1.2, 4.)
-    if u() < .3: r.power = rng.uniform(.6, .9)
-    if u() < .2: r.coarse = (int(rng.choice([1, 1, 2])), int(rng.choice([2, 2, 3, 4])))
-    if r.coarse != (1, 1): r.blocky = bool(u() < .4)
-    if u() < .4: r.levels = int(rng.choice([256, 256, 256, 64, 32]))
+    if u() < 0.4:
+        return r
+    if u() < 0.3:  # on land
+        dips = tuple(rng.choice([-1, 1], 2) * rng.uniform(0.6, 3.5, 2))
+        r.roll, r.roll_dips, r.roll_period = (
+            loguniform(rng, 0.5, 3.0),
+            dips,
+            loguniform(rng, 0.8, 2.5),
+        )
+        r.trace_gain, r.statics = rng.uniform(0.05, 0.3), rng.uniform(0.015, 0.07)
+        r.bursts = float(rng.choice([0.0, 4.0]))
+    if u() < 0.18:
+        r.smiles = loguniform(rng, 1.0, 5.0)
+    if u() < 0.35:
+        r.agc, r.agc_length = rng.uniform(0.5, 1.0), loguniform(rng, 1.2, 4.0)
+    if u() < 0.3:
+        r.power = rng.uniform(0.6, 0.9)
+    if u() < 0.2:
+        r.coarse = (int(rng.choice([1, 1, 2])), int(rng.choice([2, 2, 3, 4])))
+    if r.coarse != (1, 1):
+        r.blocky = bool(u() < 0.4)
+    if u() < 0.4:
+        r.levels = int(rng.choice([256, 256, 256, 64, 32]))
     return r
 
 # %% ../nbs/00_synthetic.ipynb #7869a4dd
 def add_arc(noise, rows, z0, wave, size):
     "Add `wave*size` centred on sample `rows` (a number a trace) of every trace, in place; parts outside are dropped."
-    half = len(wave)//2
-    at = np.rint(rows).astype(int) + np.arange(-half, half + 1)[:, None]      # (len(wave), n_traces)
+    half = len(wave) // 2
+    at = np.rint(rows).astype(int) + np.arange(-half, half + 1)[:, None]  # (len(wave), n_traces)
     inside = (at >= 0) & (at < len(noise))
     trace = np.broadcast_to(np.arange(noise.shape[1]), at.shape)
-    noise[at[inside], trace[inside]] += (wave[:, None]*size)[inside]
+    noise[at[inside], trace[inside]] += (wave[:, None] * size)[inside]
+
 
 def recorded_noise(
-    rng:np.random.Generator,
-    noise:np.ndarray, # (n_samples, n_traces) of unit standard deviation, see `band_noise`
-    rec:Recording, st:Style,
-)->np.ndarray:        # the same with linear noise, migration smiles and bursts; unit standard deviation
+    rng: np.random.Generator,
+    noise: np.ndarray,  # (n_samples, n_traces) of unit standard deviation, see `band_noise`
+    rec: Recording,
+    st: Style,
+) -> np.ndarray:  # the same with linear noise, migration smiles and bursts; unit standard deviation
     "Noise of a recording. All of it counts as noise, so a scene's `noise_range` still holds."
     n, nx = noise.shape
     out, x = noise.copy(), np.arange(nx)
     if rec.roll:
-        train = replace(st, noise_period=rec.roll_period*st.period, noise_white=0., noise_lateral=.3*nx, noise_dips=rec.roll_dips)
-        strong = RandomField(rng, Box(n, nx), (.7*n, .5*nx))(x, 0., np.arange(n))
-        out += rec.roll*np.exp(.6*strong)*band_noise(rng, n, nx, train)
+        train = replace(
+            st,
+            noise_period=rec.roll_period * st.period,
+            noise_white=0.0,
+            noise_lateral=0.3 * nx,
+            noise_dips=rec.roll_dips,
+        )
+        strong = RandomField(rng, Box(n, nx), (0.7 * n, 0.5 * nx))(x, 0.0, np.arange(n))
+        out += rec.roll * np.exp(0.6 * strong) * band_noise(rng, n, nx, train)
     wave = wavelet(st.period)
     for _ in range(rng.poisson(rec.smiles)):
-        x0, z0, wide = rng.uniform(0, nx), rng.uniform(.1, 1.1)*n, nx*loguniform(rng, .1, .5)
-        off = (x - x0)/wide
-        add_arc(out, z0 - n*rng.uniform(.1, .4)*off**2, z0, wave, rng.uniform(1., 3.)*np.exp(-off**2))
+        x0, z0, wide = rng.uniform(0, nx), rng.uniform(0.1, 1.1) * n, nx * loguniform(rng, 0.1, 0.5)
+        off = (x - x0) / wide
+        add_arc(
+            out,
+            z0 - n * rng.uniform(0.1, 0.4) * off**2,
+            z0,
+            wave,
+            rng.uniform(1.0, 3.0) * np.exp(-(off**2)),
+        )
     for _ in range(rng.poisson(rec.bursts)):
-        k, top, long = rng.integers(nx), rng.integers(n), int(n*loguniform(rng, .05, .5))
-        part = out[top:top + long, k]
-        part += rng.uniform(1, 4)*rng.standard_normal(len(part), dtype=np.float32)
-    return out/out.std()
+        k, top, long = rng.integers(nx), rng.integers(n), int(n * loguniform(rng, 0.05, 0.5))
+        part = out[top : top + long, k]
+        part += rng.uniform(1, 4) * rng.standard_normal(len(part), dtype=np.float32)
+    return out / out.std()
 
 # %% ../nbs/00_synthetic.ipynb #64c83716
 def shift_traces(
-    data:np.ndarray,  # (n_samples, n_traces)
-    shift:np.ndarray, # (n_traces,) samples, positive down
-)->np.ndarray:
+    data: np.ndarray,  # (n_samples, n_traces)
+    shift: np.ndarray,  # (n_traces,) samples, positive down
+) -> np.ndarray:
     "Shift every trace, interpolating linearly; the ends repeat."
     n, nx = data.shape
     at = np.clip(np.arange(n)[:, None] - shift, 0, n - 1)
     low = np.minimum(at.astype(int), n - 2)
     part, trace = (at - low).astype(data.dtype), np.arange(nx)
-    return data[low, trace]*(1 - part) + data[low + 1, trace]*part
+    return data[low, trace] * (1 - part) + data[low + 1, trace] * part
+
 
 def keep_every(
-    data:np.ndarray, # (n_samples, n_traces)
-    step:int,        # traces
-    blocky:bool,     # repeat the trace kept, or interpolate linearly between those kept
-)->np.ndarray:       # the same shape
+    data: np.ndarray,  # (n_samples, n_traces)
+    step: int,  # traces
+    blocky: bool,  # repeat the trace kept, or interpolate linearly between those kept
+) -> np.ndarray:  # the same shape
     "What is left of a section of which every `step`th trace was kept, brought back to its size."
     nx = data.shape[1]
-    kept, at = data[:, ::step], np.arange(nx)/step
+    kept, at = data[:, ::step], np.arange(nx) / step
     low = np.minimum(at.astype(int), kept.shape[1] - 1)
-    if blocky: return kept[:, low]
+    if blocky:
+        return kept[:, low]
     part = (at - low).astype(data.dtype)
-    return kept[:, low]*(1 - part) + kept[:, np.minimum(low + 1, kept.shape[1] - 1)]*part
+    return kept[:, low] * (1 - part) + kept[:, np.minimum(low + 1, kept.shape[1] - 1)] * part
+
 
 def recorded(
-    rng:np.random.Generator,
-    data:np.ndarray, # (n_samples, n_traces) as from `record_line`
-    rec:Recording, period:float, # dominant period, samples
-)->np.ndarray:       # (n_samples, n_traces) float32, rms as before
+    rng: np.random.Generator,
+    data: np.ndarray,  # (n_samples, n_traces) as from `record_line`
+    rec: Recording,
+    period: float,  # dominant period, samples
+) -> np.ndarray:  # (n_samples, n_traces) float32, rms as before
     "Data after a recording's statics, trace gain, automatic gain control and display."
     nx, rms = data.shape[1], np.sqrt((data**2).mean())
-    if rec.statics: data = shift_traces(data, rec.statics*period*rng.standard_normal(nx))
-    if rec.trace_gain: data = data*np.exp(rec.trace_gain*np.clip(rng.standard_t(4, nx), -4, 4)).astype(np.float32)
-    if rec.agc: data = level_gain(data, rec.agc, .5*rec.agc_length*period)
-    if rec.power != 1: data = np.sign(data)*np.abs(data)**np.float32(rec.power)
-    if rec.coarse[1] > 1: data = keep_every(data, rec.coarse[1], rec.blocky)
-    if rec.coarse[0] > 1 and period > 9: data = keep_every(data.T, rec.coarse[0], rec.blocky).T
+    if rec.statics:
+        data = shift_traces(data, rec.statics * period * rng.standard_normal(nx))
+    if rec.trace_gain:
+        data = data * np.exp(rec.trace_gain * np.clip(rng.standard_t(4, nx), -4, 4)).astype(
+            np.float32
+        )
+    if rec.agc:
+        data = level_gain(data, rec.agc, 0.5 * rec.agc_length * period)
+    if rec.power != 1:
+        data = np.sign(data) * np.abs(data) ** np.float32(rec.power)
+    if rec.coarse[1] > 1:
+        data = keep_every(data, rec.coarse[1], rec.blocky)
+    if rec.coarse[0] > 1 and period > 9:
+        data = keep_every(data.T, rec.coarse[0], rec.blocky).T
     if rec.levels:
         most = np.percentile(np.abs(data[::2, ::2]), 99.5) + 1e-30
-        data = np.rint(np.clip(data/most, -1, 1)*(rec.levels//2))
-    return (data*(rms/max(np.sqrt((data**2).mean()), 1e-30))).astype(np.float32)
+        data = np.rint(np.clip(data / most, -1, 1) * (rec.levels // 2))
+    return (data * (rms / max(np.sqrt((data**2).mean()), 1e-30))).astype(np.float32)
 
 # %% ../nbs/00_synthetic.ipynb #e746ec55
-def planar_unit(rng, st, box, cls:str, contrast:float, **kw)->Unit:
+def planar_unit(rng, st, box, cls: str, contrast: float, **kw) -> Unit:
     "Continuous beds. `contrast`: standard deviation of log impedance; other arguments go to `Unit`."
     p = st.period
     bright = cls == 'Bright_Planar'
-    table = log_table(rng, 3*box.nz, p*loguniform(rng, .15, .9 if bright else .35), memory=rng.choice([.2, .6, .9]),
-                      tail=loguniform(rng, 2.3, 12.) if bright else 12.)
-    kw = {'vary': RandomField(rng, box, (p*rng.uniform(2, 6), st.stretch*box.nx*rng.uniform(.12, .6))), 'varied': rng.uniform(.05, .45), **kw}
-    return Unit(CLASSES.index(cls), table, contrast, mean=contrast*rng.normal(0, .5), **kw)
+    table = log_table(
+        rng,
+        3 * box.nz,
+        p * loguniform(rng, 0.15, 0.9 if bright else 0.35),
+        memory=rng.choice([0.2, 0.6, 0.9]),
+        tail=loguniform(rng, 2.3, 12.0) if bright else 12.0,
+    )
+    kw = {
+        'vary': RandomField(
+            rng, box, (p * rng.uniform(2, 6), st.stretch * box.nx * rng.uniform(0.12, 0.6))
+        ),
+        'varied': rng.uniform(0.05, 0.45),
+        **kw,
+    }
+    return Unit(CLASSES.index(cls), table, contrast, mean=contrast * rng.normal(0, 0.5), **kw)
 
-def bright_contrast(rng)->float:
+
+def bright_contrast(rng) -> float:
     "Standard deviation of log impedance that makes bright reflections."
-    return loguniform(rng, .1, .35)
-def medium_contrast(rng)->float:
-    "The same for ordinary strata."
-    return loguniform(rng, .03, .09)
-def weak_contrast(rng, st)->float:
-    "The same for transparent strata: about the level of the survey's noise."
-    return max(loguniform(rng, .012, .03), .07*st.noise*loguniform(rng, .5, 1.3))
+    return loguniform(rng, 0.1, 0.35)
 
-def stirring(rng, st, box, amp:float, lateral:tuple=(6, 28))->list:
+
+def medium_contrast(rng) -> float:
+    "The same for ordinary strata."
+    return loguniform(rng, 0.03, 0.09)
+
+
+def weak_contrast(rng, st) -> float:
+    "The same for transparent strata: about the level of the survey's noise."
+    return max(loguniform(rng, 0.012, 0.03), 0.07 * st.noise * loguniform(rng, 0.5, 1.3))
+
+
+def stirring(rng, st, box, amp: float, lateral: tuple = (6, 28)) -> list:
     "One or two displacement fields with a short correlation length: `amp` in dominant periods, `lateral` a range in traces."
     p = st.period
-    wide = st.stretch*loguniform(rng, *lateral)
-    size = min(p*amp, .9*wide)                                     # steeper dips would not be imaged
-    out = [(RandomField(rng, box, (size*loguniform(rng, 1.6, 4.), wide)), size)]  # taller than it stirs: beds fold, hardly overturn
-    if rng.random() < .7: out.append((RandomField(rng, box, (p*loguniform(rng, .5, 1.), loguniform(rng, 2.5, 7.))), p*rng.uniform(.1, .35)))
+    wide = st.stretch * loguniform(rng, *lateral)
+    size = min(p * amp, 0.9 * wide)  # steeper dips would not be imaged
+    out = [
+        (RandomField(rng, box, (size * loguniform(rng, 1.6, 4.0), wide)), size)
+    ]  # taller than it stirs: beds fold, hardly overturn
+    if rng.random() < 0.7:
+        out.append(
+            (
+                RandomField(rng, box, (p * loguniform(rng, 0.5, 1.0), loguniform(rng, 2.5, 7.0))),
+                p * rng.uniform(0.1, 0.35),
+            )
+        )
     return out
 
-CHAOTIC = {'stirred': .28, 'imbricate': .2, 'lenses': .2, 'debris': .16, 'hummocky': .16} # structure: how often
 
-def chaotic_unit(rng, st, box, cls:str='Bright_Chaotic', contrast:float=None, structure:str=None, **kw)->Unit:
+CHAOTIC = {
+    'stirred': 0.28,
+    'imbricate': 0.2,
+    'lenses': 0.2,
+    'debris': 0.16,
+    'hummocky': 0.16,
+}  # structure: how often
+
+
+def chaotic_unit(
+    rng, st, box, cls: str = 'Bright_Chaotic', contrast: float = None, structure: str = None, **kw
+) -> Unit:
     "A mass-transport complex: stirred, imbricated, made of bright lenses, of debris, or hummocky."
     contrast = contrast or bright_contrast(rng)
     structure = structure or choose(rng, CHAOTIC)
     u = planar_unit(rng, st, box, 'Bright_Planar', contrast, **kw)
-    u.table = log_table(rng, 3*box.nz, st.period*loguniform(rng, .15, .6), memory=rng.choice([.2, .6]), tail=loguniform(rng, 3, 9))
+    u.table = log_table(
+        rng,
+        3 * box.nz,
+        st.period * loguniform(rng, 0.15, 0.6),
+        memory=rng.choice([0.2, 0.6]),
+        tail=loguniform(rng, 3, 9),
+    )
     u.cls, p = CLASSES.index(cls), st.period
-    u.varied = rng.uniform(.2, .65)
-    u.vary = RandomField(rng, box, (p*loguniform(rng, .8, 2.), st.stretch*loguniform(rng, 6, 24)))
-    u.stir = stirring(rng, st, box, loguniform(rng, .4, 1.6))
+    u.varied = rng.uniform(0.2, 0.65)
+    u.vary = RandomField(
+        rng, box, (p * loguniform(rng, 0.8, 2.0), st.stretch * loguniform(rng, 6, 24))
+    )
+    u.stir = stirring(rng, st, box, loguniform(rng, 0.4, 1.6))
     if structure == 'hummocky':
-        wide = st.stretch*loguniform(rng, 5, 16)
-        u.stir = [(RandomField(rng, box, (p*loguniform(rng, 1.5, 4.), wide)), min(.4*wide, p*rng.uniform(.25, .7)))]
+        wide = st.stretch * loguniform(rng, 5, 16)
+        u.stir = [
+            (
+                RandomField(rng, box, (p * loguniform(rng, 1.5, 4.0), wide)),
+                min(0.4 * wide, p * rng.uniform(0.25, 0.7)),
+            )
+        ]
     if structure == 'imbricate':
-        length = st.stretch*loguniform(rng, 10, 40)
-        u.saw = (length, np.clip(p*rng.uniform(-2.5, 2.5), -.8*length, .8*length), RandomField(rng, box, (p*2, 15*st.stretch)))
+        length = st.stretch * loguniform(rng, 10, 40)
+        u.saw = (
+            length,
+            np.clip(p * rng.uniform(-2.5, 2.5), -0.8 * length, 0.8 * length),
+            RandomField(rng, box, (p * 2, 15 * st.stretch)),
+        )
     if structure == 'lenses':
-        u.lenses, u.lensed, u.floor = RandomField(rng, box, (p*loguniform(rng, .35, .7), st.stretch*loguniform(rng, 7, 22))), contrast*rng.choice([-1, 1])*rng.uniform(1., 3.), .9
-        u.contrast *= loguniform(rng, .1, 1.)
+        u.lenses, u.lensed, u.floor = (
+            RandomField(
+                rng, box, (p * loguniform(rng, 0.35, 0.7), st.stretch * loguniform(rng, 7, 22))
+            ),
+            contrast * rng.choice([-1, 1]) * rng.uniform(1.0, 3.0),
+            0.9,
+        )
+        u.contrast *= loguniform(rng, 0.1, 1.0)
     if structure == 'debris':
-        u.lenses, u.lensed = RandomField(rng, box, (p*loguniform(rng, .25, .6), st.stretch*loguniform(rng, 3, 14))), contrast*rng.uniform(.5, 1.2)
-        u.contrast *= loguniform(rng, .1, .6)
+        u.lenses, u.lensed = (
+            RandomField(
+                rng, box, (p * loguniform(rng, 0.25, 0.6), st.stretch * loguniform(rng, 3, 14))
+            ),
+            contrast * rng.uniform(0.5, 1.2),
+        )
+        u.contrast *= loguniform(rng, 0.1, 0.6)
     return u
 
-def boring_unit(rng, st, box, **kw)->Unit:
+
+def boring_unit(rng, st, box, **kw) -> Unit:
     "Nothing to see: weak, disturbed, without a reflector that can be followed."
-    u = planar_unit(rng, st, box, 'Boring', weak_contrast(rng, st)*loguniform(rng, .5, 1.6), **kw)
-    u.stir = stirring(rng, st, box, loguniform(rng, .3, 1.), (12, 60))
-    u.mean = 0.
-    u.varied = rng.uniform(.2, .7)
+    u = planar_unit(
+        rng, st, box, 'Boring', weak_contrast(rng, st) * loguniform(rng, 0.5, 1.6), **kw
+    )
+    u.stir = stirring(rng, st, box, loguniform(rng, 0.3, 1.0), (12, 60))
+    u.mean = 0.0
+    u.varied = rng.uniform(0.2, 0.7)
     return u
 
 # %% ../nbs/00_synthetic.ipynb #0eb88ddc
-def events_everywhere(rng, st, box, strength:float=1.)->list:
+def events_everywhere(rng, st, box, strength: float = 1.0) -> list:
     "Events every place has: statics jitter, folds, regional dip. Youngest first."
     n, nx = box.nz, box.nx
-    fold = RandomField(rng, box, (st.stretch*nx*loguniform(rng, .12, .8),))
-    origin = (nx/2, box.ny/2, box.z0 + n/2)
-    events = [Warp(fold, strength*st.dip*fold.step[1]*rng.uniform(.1, .9), tilt=(rng.normal(0, strength*st.dip), rng.normal(0, .3*st.dip)), grow=rng.uniform(-.3, 1.)/n, origin=origin)]
-    if rng.random() < .5: events.append(Warp(RandomField(rng, box, (20*st.stretch*rng.uniform(.5, 1.5),)), strength*st.period*.15*rng.random()))
-    if st.jitter: events.insert(0, Warp(RandomField(rng, box, (5*st.period, st.jitter_lateral)), st.jitter))
+    fold = RandomField(rng, box, (st.stretch * nx * loguniform(rng, 0.12, 0.8),))
+    origin = (nx / 2, box.ny / 2, box.z0 + n / 2)
+    events = [
+        Warp(
+            fold,
+            strength * st.dip * fold.step[1] * rng.uniform(0.1, 0.9),
+            tilt=(rng.normal(0, strength * st.dip), rng.normal(0, 0.3 * st.dip)),
+            grow=rng.uniform(-0.3, 1.0) / n,
+            origin=origin,
+        )
+    ]
+    if rng.random() < 0.5:
+        events.append(
+            Warp(
+                RandomField(rng, box, (20 * st.stretch * rng.uniform(0.5, 1.5),)),
+                strength * st.period * 0.15 * rng.random(),
+            )
+        )
+    if st.jitter:
+        events.insert(0, Warp(RandomField(rng, box, (5 * st.period, st.jitter_lateral)), st.jitter))
     return events
 
-FAULTED = {'dominoes': .45, 'horsts': .3, 'reverse': .25}
 
-def fault_set(rng, st, box, n:int, throw:tuple=(.35, 2.), where:tuple=(.15, .85), structure:str=None)->list:
+FAULTED = {'dominoes': 0.45, 'horsts': 0.3, 'reverse': 0.25}
+
+
+def fault_set(
+    rng,
+    st,
+    box,
+    n: int,
+    throw: tuple = (0.35, 2.0),
+    where: tuple = (0.15, 0.85),
+    structure: str = None,
+) -> list:
     "`n` faults with throws in dominant periods: 'dominoes' of one hade, 'horsts' and grabens, or 'reverse' faults."
     structure = structure or choose(rng, FAULTED)
-    p, nx, slope = st.period, box.nx, loguniform(rng, .08, .8)*st.stretch
-    side, size, strike = rng.choice([-1, 1]), loguniform(rng, *throw), rng.normal(0, .35)
+    p, nx, slope = st.period, box.nx, loguniform(rng, 0.08, 0.8) * st.stretch
+    side, size, strike = rng.choice([-1, 1]), loguniform(rng, *throw), rng.normal(0, 0.35)
     kind, faults = -1 if structure == 'reverse' else 1, []
     lo, hi = where
     for k in range(n):
         s = rng.choice([-1, 1]) if structure == 'horsts' else side
-        x0 = nx*(lo + (hi - lo)*(k + .5 + rng.uniform(-.35, .35))/n)
-        t = kind*p*size*loguniform(rng, .5, 1.8)
-        faults.append(Fault(x0, box.ny/2, box.z0 + box.nz/2, throw=t, slope=s*slope*rng.uniform(.7, 1.3)*kind, side=int(s), strike=strike + rng.normal(0, .08),
-            width=loguniform(rng, .7, 4.), listric=rng.choice([0., .004*rng.random()]), rollover=rng.choice([0., rng.random()]), reach=nx*rng.uniform(.1, .5),
-            drag=rng.choice([0., .7*rng.random()]), dragged=st.stretch*rng.uniform(2, 10), tip=rng.choice([-1e9, box.z0 + box.nz*rng.uniform(.1, .35)]),
-            taper=p*rng.uniform(1, 4), damage=rng.uniform(0, .7), length=1e9 if box.ny == 1 else box.ny*rng.uniform(.7, 2.)))
+        x0 = nx * (lo + (hi - lo) * (k + 0.5 + rng.uniform(-0.35, 0.35)) / n)
+        t = kind * p * size * loguniform(rng, 0.5, 1.8)
+        faults.append(
+            Fault(
+                x0,
+                box.ny / 2,
+                box.z0 + box.nz / 2,
+                throw=t,
+                slope=s * slope * rng.uniform(0.7, 1.3) * kind,
+                side=int(s),
+                strike=strike + rng.normal(0, 0.08),
+                width=loguniform(rng, 0.7, 4.0),
+                listric=rng.choice([0.0, 0.004 * rng.random()]),
+                rollover=rng.choice([0.0, rng.random()]),
+                reach=nx * rng.uniform(0.1, 0.5),
+                drag=rng.choice([0.0, 0.7 * rng.random()]),
+                dragged=st.stretch * rng.uniform(2, 10),
+                tip=rng.choice([-1e9, box.z0 + box.nz * rng.uniform(0.1, 0.35)]),
+                taper=p * rng.uniform(1, 4),
+                damage=rng.uniform(0, 0.7),
+                length=1e9 if box.ny == 1 else box.ny * rng.uniform(0.7, 2.0),
+            )
+        )
     return faults
 
-def channel_body(rng, st, box, x0:float, level:float, half:float, depth:float)->ChannelBody:
+
+def channel_body(rng, st, box, x0: float, level: float, half: float, depth: float) -> ChannelBody:
     "A channel with a random form, fill, levees and compaction; `x0`, `half` in traces, `level`, `depth` in samples."
     p = st.period
-    contrast, depth = [weak_contrast(rng, st), medium_contrast(rng), bright_contrast(rng)][rng.integers(3)], min(depth, 1.2*half)
-    return ChannelBody(x0, level, half, depth, log_table(rng, 2*box.nz, p*loguniform(rng, .35, .9)), contrast, bend=RandomField(rng, box, (max(box.ny/3, 4),)),
-        swing=half*rng.uniform(.2, .7), heading=rng.normal(0, .15), power=loguniform(rng, 1.5, 5), skew=rng.uniform(-.5, .5), drape=rng.choice([0., rng.random(), 1.]),
-        accretion=rng.choice([0., rng.normal(0, .4)]), levee=rng.choice([0., depth*.4*rng.random()]), lag=rng.choice([-1, 1])*rng.uniform(0, .25), mean=rng.normal(0, .1), sag=rng.choice([0., .35*rng.random(), -.15*rng.random()]))
+    contrast, depth = (
+        [weak_contrast(rng, st), medium_contrast(rng), bright_contrast(rng)][rng.integers(3)],
+        min(depth, 1.2 * half),
+    )
+    return ChannelBody(
+        x0,
+        level,
+        half,
+        depth,
+        log_table(rng, 2 * box.nz, p * loguniform(rng, 0.35, 0.9)),
+        contrast,
+        bend=RandomField(rng, box, (max(box.ny / 3, 4),)),
+        swing=half * rng.uniform(0.2, 0.7),
+        heading=rng.normal(0, 0.15),
+        power=loguniform(rng, 1.5, 5),
+        skew=rng.uniform(-0.5, 0.5),
+        drape=rng.choice([0.0, rng.random(), 1.0]),
+        accretion=rng.choice([0.0, rng.normal(0, 0.4)]),
+        levee=rng.choice([0.0, depth * 0.4 * rng.random()]),
+        lag=rng.choice([-1, 1]) * rng.uniform(0, 0.25),
+        mean=rng.normal(0, 0.1),
+        sag=rng.choice([0.0, 0.35 * rng.random(), -0.15 * rng.random()]),
+    )
 
 # %% ../nbs/00_synthetic.ipynb #713fc351
-WINDOW_CHAOS = {'stirred': .18, 'imbricate': .12, 'lenses': .1, 'debris': .1, 'hummocky': .1, 'spots': .16, 'rafts': .12, 'volcanic': .12} # of windows
+WINDOW_CHAOS = {
+    'stirred': 0.18,
+    'imbricate': 0.12,
+    'lenses': 0.1,
+    'debris': 0.1,
+    'hummocky': 0.1,
+    'spots': 0.16,
+    'rafts': 0.12,
+    'volcanic': 0.12,
+}  # of windows
 
-def window_chaos(rng, st, box, contrast:float, structure:str)->Unit:
+
+def window_chaos(rng, st, box, contrast: float, structure: str) -> Unit:
     "A chaotic unit of one of the kinds of `WINDOW_CHAOS`: those of `chaotic_unit`, bright spots, rafted blocks, or volcanic rock."
-    if structure in CHAOTIC: return chaotic_unit(rng, st, box, contrast=contrast, structure=structure)
+    if structure in CHAOTIC:
+        return chaotic_unit(rng, st, box, contrast=contrast, structure=structure)
     p, wide, cls = st.period, min(st.stretch, 1.6), CLASSES.index('Bright_Chaotic')
-    if structure == 'spots':                                   # salt and pepper: short bright doublets in faint beds
-        u = planar_unit(rng, st, box, 'Bright_Planar', contrast*loguniform(rng, .05, .4))
-        u.lenses = RandomField(rng, box, (p*loguniform(rng, .3, .6), wide*loguniform(rng, 3.5, 16.)))
-        u.floor = rng.uniform(.5, 1.2)
-        u.lensed = contrast*rng.choice([-1, 1])*rng.uniform(1.5, 4.)
-    elif structure == 'rafts':                                 # blocks of beds that slid and turned
+    if structure == 'spots':  # salt and pepper: short bright doublets in faint beds
+        u = planar_unit(rng, st, box, 'Bright_Planar', contrast * loguniform(rng, 0.05, 0.4))
+        u.lenses = RandomField(
+            rng, box, (p * loguniform(rng, 0.3, 0.6), wide * loguniform(rng, 3.5, 16.0))
+        )
+        u.floor = rng.uniform(0.5, 1.2)
+        u.lensed = contrast * rng.choice([-1, 1]) * rng.uniform(1.5, 4.0)
+    elif structure == 'rafts':  # blocks of beds that slid and turned
         u = planar_unit(rng, st, box, 'Bright_Planar', contrast)
-        length = wide*loguniform(rng, 9., 32.)
-        u.rafts = (length, rng.normal(0, .5), np.clip(rng.normal(0, .6*p, 64), -.5*length, .5*length), rng.normal(0, 2*p, 64))
-        if rng.random() < .6: u.stir = stirring(rng, st, box, loguniform(rng, .2, .7))
-    else:                                                      # volcanic: strong, short, patchy reflections
-        u = planar_unit(rng, st, box, 'Bright_Planar', contrast*loguniform(rng, .1, .5))
-        u.lenses = RandomField(rng, box, (p*loguniform(rng, .4, 1.), wide*loguniform(rng, 2., 7.)))
-        u.lensed = contrast*rng.uniform(.6, 1.5)
-        u.stir = stirring(rng, st, box, loguniform(rng, .3, 1.), (3, 12))
-        u.mean = contrast*rng.uniform(.5, 2.)
+        length = wide * loguniform(rng, 9.0, 32.0)
+        u.rafts = (
+            length,
+            rng.normal(0, 0.5),
+            np.clip(rng.normal(0, 0.6 * p, 64), -0.5 * length, 0.5 * length),
+            rng.normal(0, 2 * p, 64),
+        )
+        if rng.random() < 0.6:
+            u.stir = stirring(rng, st, box, loguniform(rng, 0.2, 0.7))
+    else:  # volcanic: strong, short, patchy reflections
+        u = planar_unit(rng, st, box, 'Bright_Planar', contrast * loguniform(rng, 0.1, 0.5))
+        u.lenses = RandomField(
+            rng, box, (p * loguniform(rng, 0.4, 1.0), wide * loguniform(rng, 2.0, 7.0))
+        )
+        u.lensed = contrast * rng.uniform(0.6, 1.5)
+        u.stir = stirring(rng, st, box, loguniform(rng, 0.3, 1.0), (3, 12))
+        u.mean = contrast * rng.uniform(0.5, 2.0)
     u.cls = cls
     return u
 
-def window_faults(rng, st, box, structure:str)->list:
+
+def window_faults(rng, st, box, structure: str) -> list:
     "Faults of one of the kinds of `WINDOW_FAULTS`: those of `fault_set`, and others whose plane or throw is unusual."
     nx = box.nx
-    if structure in FAULTED: return fault_set(rng, st, box, int(rng.choice([1, 1, 1, 2, 3, 4, 6, 9])), (.4, 2.2) if rng.random() < .75 else (.25, .5), structure=structure)
+    if structure in FAULTED:
+        return fault_set(
+            rng,
+            st,
+            box,
+            int(rng.choice([1, 1, 1, 2, 3, 4, 6, 9])),
+            (0.4, 2.2) if rng.random() < 0.75 else (0.25, 0.5),
+            structure=structure,
+        )
     several = int(rng.choice([1, 1, 2, 3]))
     if structure == 'edge':
-        at = rng.choice([.1, .9])
-        faults = fault_set(rng, st, box, 1, (.9, 3.), (at - .05, at + .05))
-        for f in faults: f.slope = float(np.clip(f.slope, -.15, .15))
+        at = rng.choice([0.1, 0.9])
+        faults = fault_set(rng, st, box, 1, (0.9, 3.0), (at - 0.05, at + 0.05))
+        for f in faults:
+            f.slope = float(np.clip(f.slope, -0.15, 0.15))
         return faults
     if structure == 'growth_fault':
-        faults = fault_set(rng, st, box, int(rng.choice([1, 1, 2])), (1.8, 5.), structure='dominoes')
+        faults = fault_set(
+            rng, st, box, int(rng.choice([1, 1, 2])), (1.8, 5.0), structure='dominoes'
+        )
         for f in faults:
-            f.rollover, f.reach = rng.uniform(.5, 1.), nx*loguniform(rng, .2, .7)
-            f.listric, f.damage, f.taper = .006*rng.random(), rng.uniform(.2, .7), box.nz*rng.uniform(.3, .9)
-            f.tip = box.z0 + box.nz*rng.uniform(-.2, .2)
+            f.rollover, f.reach = rng.uniform(0.5, 1.0), nx * loguniform(rng, 0.2, 0.7)
+            f.listric, f.damage, f.taper = (
+                0.006 * rng.random(),
+                rng.uniform(0.2, 0.7),
+                box.nz * rng.uniform(0.3, 0.9),
+            )
+            f.tip = box.z0 + box.nz * rng.uniform(-0.2, 0.2)
         return faults
-    faults = fault_set(rng, st, box, several, dict(smeared=(.7, 2.5), subtle=(.3, .6)).get(structure, (.6, 2.2)))
+    faults = fault_set(
+        rng,
+        st,
+        box,
+        several,
+        dict(smeared=(0.7, 2.5), subtle=(0.3, 0.6)).get(structure, (0.6, 2.2)),
+    )
     for f in faults:
-        if structure == 'smeared': f.width, f.damage = loguniform(rng, 4., 10.), rng.uniform(.3, .95)
-        if structure == 'upright': f.slope *= .1*rng.random()/max(abs(f.slope), .1)
-        if structure == 'flat': f.slope *= rng.uniform(1.2, 3.)/abs(f.slope)
-        if structure == 'subtle': f.width, f.damage = loguniform(rng, .7, 1.5), rng.uniform(.2, .8)
+        if structure == 'smeared':
+            f.width, f.damage = loguniform(rng, 4.0, 10.0), rng.uniform(0.3, 0.95)
+        if structure == 'upright':
+            f.slope *= 0.1 * rng.random() / max(abs(f.slope), 0.1)
+        if structure == 'flat':
+            f.slope *= rng.uniform(1.2, 3.0) / abs(f.slope)
+        if structure == 'subtle':
+            f.width, f.damage = loguniform(rng, 0.7, 1.5), rng.uniform(0.2, 0.8)
     return faults
 
-WINDOW_FAULTS = {'dominoes': .24, 'horsts': .16, 'reverse': .14, 'smeared': .1, 'subtle': .08, 'growth_fault': .09, 'edge': .07, 'upright': .06, 'flat': .06}
+
+WINDOW_FAULTS = {
+    'dominoes': 0.24,
+    'horsts': 0.16,
+    'reverse': 0.14,
+    'smeared': 0.1,
+    'subtle': 0.08,
+    'growth_fault': 0.09,
+    'edge': 0.07,
+    'upright': 0.06,
+    'flat': 0.06,
+}
 
 # %% ../nbs/00_synthetic.ipynb #09ac330f
-CONVERGING = ('wedge', 'unconformity', 'onlap', 'growth', 'clinoforms', 'folds', 'basin', 'truncation', 'steep_onlap', 'gentle')
+CONVERGING = (
+    'wedge',
+    'unconformity',
+    'onlap',
+    'growth',
+    'clinoforms',
+    'folds',
+    'basin',
+    'truncation',
+    'steep_onlap',
+    'gentle',
+)
 
-def converging_units(rng, st, box, top:float, base:float, contrast:float, structure:str)->tuple:
+
+def converging_units(
+    rng, st, box, top: float, base: float, contrast: float, structure: str
+) -> tuple:
     "Surfaces and units, from `top` to `base` (samples), whose reflections converge in one of the ways of `CONVERGING`."
     nx, mirror, C = box.nx, rng.choice([-1, 1]), 'Converging_Amplitudes'
-    thick, mid, o = base - top, (top + base)/2, (nx/2, box.ny/2)
-    angle = mirror*max(thick*loguniform(rng, .3, 2.2), 2*st.period)/nx          # samples per trace that one surface gains on the other
-    tilt = (rng.normal(0, st.dip), rng.normal(0, .2*st.dip))
+    thick, mid, o = base - top, (top + base) / 2, (nx / 2, box.ny / 2)
+    angle = (
+        mirror * max(thick * loguniform(rng, 0.3, 2.2), 2 * st.period) / nx
+    )  # samples per trace that one surface gains on the other
+    tilt = (rng.normal(0, st.dip), rng.normal(0, 0.2 * st.dip))
     leaning = lambda a: (tilt[0] + a, tilt[1])
-    if structure == 'wedge': # beds spread between two surfaces
-        return ([Surface(mid - thick*rng.uniform(.05, .4), leaning(angle/2), origin=o), Surface(mid + thick*rng.uniform(.05, .4), leaning(-angle/2), origin=o)],
-                [planar_unit(rng, st, box, C, contrast, follow='between', thick=thick*rng.uniform(.5, .9))])
-    if structure == 'unconformity': # beds cut off by the top surface, or lapping onto the base
-        u = planar_unit(rng, st, box, C, contrast, follow=str(rng.choice(['top', 'base'])), dip=(angle*loguniform(rng, .8, 2.), 0.))
-        return [Surface(top + thick*rng.uniform(0, .5), tilt, origin=o), Surface(base, tilt, origin=o)], [u]
-    if structure == 'onlap': # of flat beds onto a slope
-        s = Surface(top + thick*rng.uniform(.4, .7), leaning(angle*rng.uniform(.6, 1.4)), origin=o, relief=RandomField(rng, box, (nx*.4,)), amp=thick*.08*rng.random())
-        return [Surface(top, tilt, origin=o), s], [planar_unit(rng, st, box, C, contrast, follow='top')]
-    if structure == 'growth': # dip increases downward
-        return [Surface(top + thick*.2*rng.random(), tilt, origin=o), Surface(base, leaning(angle*.8), origin=o)], [planar_unit(rng, st, box, C, contrast, follow='top', dip=(-angle*.35, 0.), fan=loguniform(rng, 1, 4)/thick)]
-    if structure == 'folds': # folded beds cut off by an even surface
-        wide = nx*loguniform(rng, .15, .6)
-        u = planar_unit(rng, st, box, C, contrast, stir=[(RandomField(rng, box, (wide,)), min(.8*wide, st.period*loguniform(rng, .7, 3.)))])
-        return [Surface(top + thick*rng.uniform(.1, .5), tilt, origin=o), Surface(base + thick, tilt, origin=o)], [u]
-    if structure == 'basin': # beds that lap onto both sides of a bowl, or drape over a mound and thin
-        bowl = (rng.choice([-1, -1, 1])*thick*loguniform(rng, .4, 1.1), nx*rng.uniform(.1, .9), 0., nx*loguniform(rng, .15, .5))
-        u = planar_unit(rng, st, box, C, contrast, **(dict(follow='top') if rng.random() < .7 else dict(follow='between', thick=thick*.6)))
-        return [Surface(top, tilt, origin=o), Surface(top + thick*(.35 if bowl[0] < 0 else .8), tilt, origin=o, bump=bowl)], [u]
-    if structure == 'truncation': # steep beds cut off by an even surface
-        u = planar_unit(rng, st, box, C, contrast, dip=(mirror*loguniform(rng, .35, 1.6), 0.))
-        return [Surface(top + thick*rng.uniform(.1, .5), tilt, origin=o), Surface(base + thick, tilt, origin=o)], [u]
-    if structure == 'steep_onlap': # flat beds that end against a steep slope, or lean on it
-        steep = mirror*loguniform(rng, .5, 2.)
-        s = Surface(top + thick*rng.uniform(.4, .8), leaning(steep), origin=o, relief=RandomField(rng, box, (nx*.3,)), amp=st.period*.6*rng.random())
-        return [Surface(top - thick, tilt, origin=o), s], [planar_unit(rng, st, box, C, contrast, dip=(.3*steep*rng.uniform(-1, .3), 0.))]
-    if structure == 'gentle': # a package that thins by a third to two thirds across the window
-        thin = mirror*thick*rng.uniform(.4, .9)/nx
-        return ([Surface(top + .1*thick, leaning(thin/2), origin=o), Surface(base - .1*thick, leaning(-thin/2), origin=o)],
-                [planar_unit(rng, st, box, C, contrast, follow='between', thick=.8*thick)])
-    h = max(thick*rng.uniform(.12, .45), st.period)
-    u = planar_unit(rng, st, box, C, contrast, follow='top', clino=(mirror*h, nx*rng.uniform(.2, .8), max(nx*loguniform(rng, .15, .6), 1.2*h), nx/thick*rng.uniform(0, .4)*mirror))
-    return [Surface(top, tilt, origin=o), Surface(base, tilt, origin=o)], [u] # clinoforms
+    if structure == 'wedge':  # beds spread between two surfaces
+        return (
+            [
+                Surface(mid - thick * rng.uniform(0.05, 0.4), leaning(angle / 2), origin=o),
+                Surface(mid + thick * rng.uniform(0.05, 0.4), leaning(-angle / 2), origin=o),
+            ],
+            [
+                planar_unit(
+                    rng, st, box, C, contrast, follow='between', thick=thick * rng.uniform(0.5, 0.9)
+                )
+            ],
+        )
+    if structure == 'unconformity':  # beds cut off by the top surface, or lapping onto the base
+        u = planar_unit(
+            rng,
+            st,
+            box,
+            C,
+            contrast,
+            follow=str(rng.choice(['top', 'base'])),
+            dip=(angle * loguniform(rng, 0.8, 2.0), 0.0),
+        )
+        return [
+            Surface(top + thick * rng.uniform(0, 0.5), tilt, origin=o),
+            Surface(base, tilt, origin=o),
+        ], [u]
+    if structure == 'onlap':  # of flat beds onto a slope
+        s = Surface(
+            top + thick * rng.uniform(0.4, 0.7),
+            leaning(angle * rng.uniform(0.6, 1.4)),
+            origin=o,
+            relief=RandomField(rng, box, (nx * 0.4,)),
+            amp=thick * 0.08 * rng.random(),
+        )
+        return [Surface(top, tilt, origin=o), s], [
+            planar_unit(rng, st, box, C, contrast, follow='top')
+        ]
+    if structure == 'growth':  # dip increases downward
+        return [
+            Surface(top + thick * 0.2 * rng.random(), tilt, origin=o),
+            Surface(base, leaning(angle * 0.8), origin=o),
+        ], [
+            planar_unit(
+                rng,
+                st,
+                box,
+                C,
+                contrast,
+                follow='top',
+                dip=(-angle * 0.35, 0.0),
+                fan=loguniform(rng, 1, 4) / thick,
+            )
+        ]
+    if structure == 'folds':  # folded beds cut off by an even surface
+        wide = nx * loguniform(rng, 0.15, 0.6)
+        u = planar_unit(
+            rng,
+            st,
+            box,
+            C,
+            contrast,
+            stir=[
+                (
+                    RandomField(rng, box, (wide,)),
+                    min(0.8 * wide, st.period * loguniform(rng, 0.7, 3.0)),
+                )
+            ],
+        )
+        return [
+            Surface(top + thick * rng.uniform(0.1, 0.5), tilt, origin=o),
+            Surface(base + thick, tilt, origin=o),
+        ], [u]
+    if (
+        structure == 'basin'
+    ):  # beds that lap onto both sides of a bowl, or drape over a mound and thin
+        bowl = (
+            rng.choice([-1, -1, 1]) * thick * loguniform(rng, 0.4, 1.1),
+            nx * rng.uniform(0.1, 0.9),
+            0.0,
+            nx * loguniform(rng, 0.15, 0.5),
+        )
+        u = planar_unit(
+            rng,
+            st,
+            box,
+            C,
+            contrast,
+            **(
+                dict(follow='top')
+                if rng.random() < 0.7
+                else dict(follow='between', thick=thick * 0.6)
+            ),
+        )
+        return [
+            Surface(top, tilt, origin=o),
+            Surface(top + thick * (0.35 if bowl[0] < 0 else 0.8), tilt, origin=o, bump=bowl),
+        ], [u]
+    if structure == 'truncation':  # steep beds cut off by an even surface
+        u = planar_unit(rng, st, box, C, contrast, dip=(mirror * loguniform(rng, 0.35, 1.6), 0.0))
+        return [
+            Surface(top + thick * rng.uniform(0.1, 0.5), tilt, origin=o),
+            Surface(base + thick, tilt, origin=o),
+        ], [u]
+    if structure == 'steep_onlap':  # flat beds that end against a steep slope, or lean on it
+        steep = mirror * loguniform(rng, 0.5, 2.0)
+        s = Surface(
+            top + thick * rng.uniform(0.4, 0.8),
+            leaning(steep),
+            origin=o,
+            relief=RandomField(rng, box, (nx * 0.3,)),
+            amp=st.period * 0.6 * rng.random(),
+        )
+        return [Surface(top - thick, tilt, origin=o), s], [
+            planar_unit(rng, st, box, C, contrast, dip=(0.3 * steep * rng.uniform(-1, 0.3), 0.0))
+        ]
+    if structure == 'gentle':  # a package that thins by a third to two thirds across the window
+        thin = mirror * thick * rng.uniform(0.4, 0.9) / nx
+        return (
+            [
+                Surface(top + 0.1 * thick, leaning(thin / 2), origin=o),
+                Surface(base - 0.1 * thick, leaning(-thin / 2), origin=o),
+            ],
+            [planar_unit(rng, st, box, C, contrast, follow='between', thick=0.8 * thick)],
+        )
+    h = max(thick * rng.uniform(0.12, 0.45), st.period)
+    u = planar_unit(
+        rng,
+        st,
+        box,
+        C,
+        contrast,
+        follow='top',
+        clino=(
+            mirror * h,
+            nx * rng.uniform(0.2, 0.8),
+            max(nx * loguniform(rng, 0.15, 0.6), 1.2 * h),
+            nx / thick * rng.uniform(0, 0.4) * mirror,
+        ),
+    )
+    return [Surface(top, tilt, origin=o), Surface(base, tilt, origin=o)], [u]  # clinoforms
 
-def salt_body(rng, st, box, x0:float, crest:float, radius:float, height:float)->Salt:
+
+def salt_body(rng, st, box, x0: float, crest: float, radius: float, height: float) -> Salt:
     "A salt body with a random form, top and interior."
     u = rng.random
-    return Salt(x0, box.ny/2, crest, height, radius, power=loguniform(rng, 1.5, 5), ridge=loguniform(rng, 1., 4.), strike=rng.normal(0, .4), overhang=rng.choice([0., .6*u()]),
-        rough=RandomField(rng, box, (st.stretch*loguniform(rng, 7, 45),)), roughness=st.period*rng.choice([.1, 1.2*u(), 3.5*u()]), drape=rng.choice([.15, u()]), reach=box.nz*rng.uniform(.1, .5), noisy=loguniform(rng, .2, 1.6),
-        jagged=RandomField(rng, box, (loguniform(rng, 1.5, 5.),)), jags=st.period*rng.choice([0., 0., .5*u()]), jump=loguniform(rng, .1, .5), patchy=rng.uniform(0, .6), inside=RandomField(rng, box, (st.period*loguniform(rng, .4, 1.), st.stretch*loguniform(rng, 3, 12))), contrast=rng.choice([0., .05*u(), .12*u(), .25*u()]), loss=rng.uniform(.3, .9))
+    return Salt(
+        x0,
+        box.ny / 2,
+        crest,
+        height,
+        radius,
+        power=loguniform(rng, 1.5, 5),
+        ridge=loguniform(rng, 1.0, 4.0),
+        strike=rng.normal(0, 0.4),
+        overhang=rng.choice([0.0, 0.6 * u()]),
+        rough=RandomField(rng, box, (st.stretch * loguniform(rng, 7, 45),)),
+        roughness=st.period * rng.choice([0.1, 1.2 * u(), 3.5 * u()]),
+        drape=rng.choice([0.15, u()]),
+        reach=box.nz * rng.uniform(0.1, 0.5),
+        noisy=loguniform(rng, 0.2, 1.6),
+        jagged=RandomField(rng, box, (loguniform(rng, 1.5, 5.0),)),
+        jags=st.period * rng.choice([0.0, 0.0, 0.5 * u()]),
+        jump=loguniform(rng, 0.1, 0.5),
+        patchy=rng.uniform(0, 0.6),
+        inside=RandomField(
+            rng, box, (st.period * loguniform(rng, 0.4, 1.0), st.stretch * loguniform(rng, 3, 12))
+        ),
+        contrast=rng.choice([0.0, 0.05 * u(), 0.12 * u(), 0.25 * u()]),
+        loss=rng.uniform(0.3, 0.9),
+    )
 
 # %% ../nbs/00_synthetic.ipynb #bfb59d86
-def compose_boring(rng, st, box)->Scene:
+def compose_boring(rng, st, box) -> Scene:
     "Weak disturbed strata under noise."
-    s = [Surface(box.z0 + box.nz*rng.uniform(.2, .8), (rng.normal(0, st.dip), 0.))] if rng.random() < .5 else []
-    structure, lo = [('disturbed', loguniform(rng, .4, 2.)), ('noise', loguniform(rng, 2., 6.))][int(rng.random() < .25)]
-    return Scene(box, s, [boring_unit(rng, st, box, dip=(rng.normal(0, .3), 0.)) for _ in range(len(s) + 1)], events_everywhere(rng, st, box), poor=loguniform(rng, .7, 3.), noise_range=(lo, 8.), structure=structure)
+    s = (
+        [Surface(box.z0 + box.nz * rng.uniform(0.2, 0.8), (rng.normal(0, st.dip), 0.0))]
+        if rng.random() < 0.5
+        else []
+    )
+    structure, lo = [
+        ('disturbed', loguniform(rng, 0.4, 2.0)),
+        ('noise', loguniform(rng, 2.0, 6.0)),
+    ][int(rng.random() < 0.25)]
+    return Scene(
+        box,
+        s,
+        [boring_unit(rng, st, box, dip=(rng.normal(0, 0.3), 0.0)) for _ in range(len(s) + 1)],
+        events_everywhere(rng, st, box),
+        poor=loguniform(rng, 0.7, 3.0),
+        noise_range=(lo, 8.0),
+        structure=structure,
+    )
 
-PLANAR = {'units': .36, 'markers': .16, 'package': .2, 'folded': .14, 'gapped': .14} # structure: how often
 
-def compose_bright_planar(rng, st, box)->Scene:
+PLANAR = {
+    'units': 0.36,
+    'markers': 0.16,
+    'package': 0.2,
+    'folded': 0.14,
+    'gapped': 0.14,
+}  # structure: how often
+
+
+def compose_bright_planar(rng, st, box) -> Scene:
     "Strong reflectors: one to three units, a few markers in faint beds, a bright package between faint beds, gentle folds, or reflectors with gaps."
     structure, c = choose(rng, PLANAR), bright_contrast(rng)
-    n, inner = box.nz, box.nz + 2*box.z0
+    n, inner = box.nz, box.nz + 2 * box.z0
     parts = 3 if structure == 'package' else rng.integers(1, 4)
-    relief = lambda: dict(relief=RandomField(rng, box, (box.nx*.7,)), amp=rng.random())
-    mid = sorted(rng.uniform(.15, .85, parts - 1))
-    depths = [box.z0 + n*m for m in mid]
+    relief = lambda: dict(relief=RandomField(rng, box, (box.nx * 0.7,)), amp=rng.random())
+    mid = sorted(rng.uniform(0.15, 0.85, parts - 1))
+    depths = [box.z0 + n * m for m in mid]
     if structure == 'package':
-        thick, top = inner*rng.uniform(.45, 1.), inner*rng.uniform(-.1, .5)
+        thick, top = inner * rng.uniform(0.45, 1.0), inner * rng.uniform(-0.1, 0.5)
         depths = [top, top + thick]
-    units = [planar_unit(rng, st, box, 'Bright_Planar', c if k == parts//2 else c*loguniform(rng, .2, 1.)) for k in range(parts)]
-    if structure == 'markers':                                     # steps of impedance stay, beds between them go
-        for u, step in zip(units, np.cumsum(rng.choice([-1, 1], parts)*c*rng.uniform(.6, 1.5, parts))): u.mean, u.contrast = step, c*loguniform(rng, .1, .35)
+    units = [
+        planar_unit(
+            rng, st, box, 'Bright_Planar', c if k == parts // 2 else c * loguniform(rng, 0.2, 1.0)
+        )
+        for k in range(parts)
+    ]
+    if structure == 'markers':  # steps of impedance stay, beds between them go
+        for u, step in zip(
+            units, np.cumsum(rng.choice([-1, 1], parts) * c * rng.uniform(0.6, 1.5, parts))
+        ):
+            u.mean, u.contrast = step, c * loguniform(rng, 0.1, 0.35)
     if structure == 'package':
-        for u in units[::2]: u.contrast, u.mean = c*loguniform(rng, .08, .4), 0.
-    if structure == 'gapped':                                      # beds that fade and come back along strike
+        for u in units[::2]:
+            u.contrast, u.mean = c * loguniform(rng, 0.08, 0.4), 0.0
+    if structure == 'gapped':  # beds that fade and come back along strike
         for u in units:
-            u.vary = RandomField(rng, box, (st.period*rng.uniform(1., 4.), box.nx*loguniform(rng, .06, .25)))
-            u.varied = rng.uniform(.4, .9)
+            u.vary = RandomField(
+                rng, box, (st.period * rng.uniform(1.0, 4.0), box.nx * loguniform(rng, 0.06, 0.25))
+            )
+            u.varied = rng.uniform(0.4, 0.9)
     events = events_everywhere(rng, st, box)
     if structure == 'folded':
-        wide = box.nx*loguniform(rng, .15, .6)
-        steep = rng.uniform(.15, .7)                               # samples per trace
-        events.append(Warp(RandomField(rng, box, (wide,)), min(.4*steep*wide, .25*inner)))
-    if rng.random() < .12: events[0:0] = fault_set(rng, st, box, 1, (.1, .3))
-    return Scene(box, [Surface(d, **relief()) for d in depths], units, events, noise_range=(0., .6), structure=structure)
+        wide = box.nx * loguniform(rng, 0.15, 0.6)
+        steep = rng.uniform(0.15, 0.7)  # samples per trace
+        events.append(Warp(RandomField(rng, box, (wide,)), min(0.4 * steep * wide, 0.25 * inner)))
+    if rng.random() < 0.12:
+        events[0:0] = fault_set(rng, st, box, 1, (0.1, 0.3))
+    return Scene(
+        box,
+        [Surface(d, **relief()) for d in depths],
+        units,
+        events,
+        noise_range=(0.0, 0.6),
+        structure=structure,
+    )
 
-def compose_transparent(rng, st, box)->Scene:
+
+def compose_transparent(rng, st, box) -> Scene:
     "Faint parallel beds, open or with a stronger unit at an edge, or an interval between two bright neighbours."
     n, c = box.nz, weak_contrast(rng, st)
     s, units = [], [planar_unit(rng, st, box, 'Transparent_Planar', c)]
-    inner = n + 2*box.z0
-    structure = 'interval' if rng.random() < .35 else ''
-    if rng.random() < .4 and not structure: s.append(Surface(n*.5 + box.z0)); units.append(planar_unit(rng, st, box, 'Transparent_Planar', c*loguniform(rng, .5, 1.5)))
-    edge = lambda: [planar_unit(rng, st, box, 'Bright_Planar', loguniform(rng, .03, .2)), chaotic_unit(rng, st, box, contrast=loguniform(rng, .03, .12))][int(rng.random() < .3)]
-    rel = lambda: dict(relief=RandomField(rng, box, (box.nx*.5,)), amp=2.)
+    inner = n + 2 * box.z0
+    structure = 'interval' if rng.random() < 0.35 else ''
+    if rng.random() < 0.4 and not structure:
+        s.append(Surface(n * 0.5 + box.z0))
+        units.append(planar_unit(rng, st, box, 'Transparent_Planar', c * loguniform(rng, 0.5, 1.5)))
+    edge = lambda: [
+        planar_unit(rng, st, box, 'Bright_Planar', loguniform(rng, 0.03, 0.2)),
+        chaotic_unit(rng, st, box, contrast=loguniform(rng, 0.03, 0.12)),
+    ][int(rng.random() < 0.3)]
+    rel = lambda: dict(relief=RandomField(rng, box, (box.nx * 0.5,)), amp=2.0)
     if structure:
-        thick = inner*rng.uniform(.55, 1.)
-        top = (inner - thick)*rng.random()
+        thick = inner * rng.uniform(0.55, 1.0)
+        top = (inner - thick) * rng.random()
         s = [Surface(top, **rel()), Surface(top + thick, **rel())]
         units = [edge(), *units, edge()]
-        for u in units[::2]: u.contrast = max(u.contrast, 3*c)
+        for u in units[::2]:
+            u.contrast = max(u.contrast, 3 * c)
     else:
-        below, above = rng.random() < .5, rng.random() < .4
-        if below: s.append(Surface(inner*(1 + rng.uniform(-.25, .1)), **rel())); units.append(edge())
-        if above: s.insert(0, Surface(inner*rng.uniform(-.1, .2))); units.insert(0, edge())
+        below, above = rng.random() < 0.5, rng.random() < 0.4
+        if below:
+            s.append(Surface(inner * (1 + rng.uniform(-0.25, 0.1)), **rel()))
+            units.append(edge())
+        if above:
+            s.insert(0, Surface(inner * rng.uniform(-0.1, 0.2)))
+            units.insert(0, edge())
         structure = 'bordered' if below or above else 'open'
-    return Scene(box, s, units, events_everywhere(rng, st, box), noise_range=(loguniform(rng, .15 if structure == 'interval' else .3, .9), 1.2), structure=structure)
+    return Scene(
+        box,
+        s,
+        units,
+        events_everywhere(rng, st, box),
+        noise_range=(loguniform(rng, 0.15 if structure == 'interval' else 0.3, 0.9), 1.2),
+        structure=structure,
+    )
 
-def compose_chaotic(rng, st, box)->Scene:
+
+def compose_chaotic(rng, st, box) -> Scene:
     "A stirred band between calmer beds, brighter than they or no brighter; it fills a third of the window or all of it."
-    n, rel = box.nz + 2*box.z0, lambda: RandomField(rng, box, (box.nx*loguniform(rng, .1, .5),))
+    n, rel = (
+        box.nz + 2 * box.z0,
+        lambda: RandomField(rng, box, (box.nx * loguniform(rng, 0.1, 0.5),)),
+    )
     structure = choose(rng, WINDOW_CHAOS)
-    fills = choose(rng, {'some': .5, 'third': .2, 'all': .3})
-    thick, mid = n*rng.uniform(*dict(some=(.4, 1.1), third=(.28, .42), all=(1.2, 2.))[fills]), n*rng.uniform(.35, .65)
-    s = [Surface(mid + k*thick/2, (rng.normal(0, .5*st.dip), 0.), relief=rel(), amp=n*.06*rng.random(), origin=(box.nx/2, 0)) for k in (-1, 1)]
+    fills = choose(rng, {'some': 0.5, 'third': 0.2, 'all': 0.3})
+    thick, mid = (
+        n * rng.uniform(*dict(some=(0.4, 1.1), third=(0.28, 0.42), all=(1.2, 2.0))[fills]),
+        n * rng.uniform(0.35, 0.65),
+    )
+    s = [
+        Surface(
+            mid + k * thick / 2,
+            (rng.normal(0, 0.5 * st.dip), 0.0),
+            relief=rel(),
+            amp=n * 0.06 * rng.random(),
+            origin=(box.nx / 2, 0),
+        )
+        for k in (-1, 1)
+    ]
     if structure == 'volcanic':
-        wide = st.stretch*loguniform(rng, 4., 16.)
-        s[0].relief, s[0].amp = RandomField(rng, box, (wide,)), min(st.period*rng.uniform(.2, 1.), .6*wide)
+        wide = st.stretch * loguniform(rng, 4.0, 16.0)
+        s[0].relief, s[0].amp = (
+            RandomField(rng, box, (wide,)),
+            min(st.period * rng.uniform(0.2, 1.0), 0.6 * wide),
+        )
     c = bright_contrast(rng)
-    if rng.random() < .3: c *= loguniform(rng, .2, .7)
-    around = (.7, 1.3) if rng.random() < .2 else (.15, .7)         # contrast over that of the band
-    calm = lambda: planar_unit(rng, st, box, 'Bright_Planar' if rng.random() < .3 else 'Transparent_Planar', c*loguniform(rng, *around))
-    return Scene(box, s, [calm(), window_chaos(rng, st, box, c, structure), calm()], events_everywhere(rng, st, box, .6), poor=loguniform(rng, .8, 2.5),
-                 noise_range=(.06, .35 if fills == 'all' else .6), structure=structure)   # chaos without an outline is told from boring strata by its strength
+    if rng.random() < 0.3:
+        c *= loguniform(rng, 0.2, 0.7)
+    around = (0.7, 1.3) if rng.random() < 0.2 else (0.15, 0.7)  # contrast over that of the band
+    calm = lambda: planar_unit(
+        rng,
+        st,
+        box,
+        'Bright_Planar' if rng.random() < 0.3 else 'Transparent_Planar',
+        c * loguniform(rng, *around),
+    )
+    return Scene(
+        box,
+        s,
+        [calm(), window_chaos(rng, st, box, c, structure), calm()],
+        events_everywhere(rng, st, box, 0.6),
+        poor=loguniform(rng, 0.8, 2.5),
+        noise_range=(0.06, 0.35 if fills == 'all' else 0.6),
+        structure=structure,
+    )  # chaos without an outline is told from boring strata by its strength
 
 # %% ../nbs/00_synthetic.ipynb #2261b6c1
-def compose_channel(rng, st, box)->Scene:
+def compose_channel(rng, st, box) -> Scene:
     "One to three channel bodies in planar beds."
-    n, nx, p = box.nz + 2*box.z0, box.nx, st.period
-    s = [Surface(n*rng.uniform(.2, .9))]
-    units = [planar_unit(rng, st, box, 'Bright_Planar', medium_contrast(rng)*loguniform(rng, .6, 3.)) for _ in range(2)]
-    bodies = [channel_body(rng, st, box, nx*rng.uniform(.3, .7), n*rng.uniform(.2, .5), nx*loguniform(rng, .15, .5), max(n*rng.uniform(.15, .5), 1.3*p))]
+    n, nx, p = box.nz + 2 * box.z0, box.nx, st.period
+    s = [Surface(n * rng.uniform(0.2, 0.9))]
+    units = [
+        planar_unit(rng, st, box, 'Bright_Planar', medium_contrast(rng) * loguniform(rng, 0.6, 3.0))
+        for _ in range(2)
+    ]
+    bodies = [
+        channel_body(
+            rng,
+            st,
+            box,
+            nx * rng.uniform(0.3, 0.7),
+            n * rng.uniform(0.2, 0.5),
+            nx * loguniform(rng, 0.15, 0.5),
+            max(n * rng.uniform(0.15, 0.5), 1.3 * p),
+        )
+    ]
     for _ in range(rng.choice([0, 0, 1, 2])):
         a = bodies[0]
-        bodies.append(channel_body(rng, st, box, a.x0 + a.half*rng.uniform(-1.2, 1.2), a.level + a.depth*rng.uniform(-.7, .7), a.half*rng.uniform(.4, .9), a.depth*rng.uniform(.5, .9)))
-    return Scene(box, s, units, events_everywhere(rng, st, box, .5) + bodies[:1], bodies, noise_range=(0., .5), structure='stacked' if len(bodies) > 1 else 'single')
+        bodies.append(
+            channel_body(
+                rng,
+                st,
+                box,
+                a.x0 + a.half * rng.uniform(-1.2, 1.2),
+                a.level + a.depth * rng.uniform(-0.7, 0.7),
+                a.half * rng.uniform(0.4, 0.9),
+                a.depth * rng.uniform(0.5, 0.9),
+            )
+        )
+    return Scene(
+        box,
+        s,
+        units,
+        events_everywhere(rng, st, box, 0.5) + bodies[:1],
+        bodies,
+        noise_range=(0.0, 0.5),
+        structure='stacked' if len(bodies) > 1 else 'single',
+    )
 
-def mark_boundary(rng, units:list):
+
+def mark_boundary(rng, units: list):
     "Make one boundary between units bright, and the beds on both sides faint: an unconformity that outshines what it cuts."
-    faint, c = loguniform(rng, .15, .7), max(u.contrast for u in units)
-    for u in units: u.contrast, u.mean = faint*u.contrast, faint*u.mean
-    step = rng.choice([-1, 1])*c*loguniform(rng, .7, 2.5)
-    for u in units[:rng.integers(1, len(units))]: u.mean += step
+    faint, c = loguniform(rng, 0.15, 0.7), max(u.contrast for u in units)
+    for u in units:
+        u.contrast, u.mean = faint * u.contrast, faint * u.mean
+    step = rng.choice([-1, 1]) * c * loguniform(rng, 0.7, 2.5)
+    for u in units[: rng.integers(1, len(units))]:
+        u.mean += step
 
-def compose_converging(rng, st, box)->Scene:
+
+def compose_converging(rng, st, box) -> Scene:
     "Wedge, unconformity, onlap, growth strata or clinoforms between planar beds."
-    n = box.nz + 2*box.z0
+    n = box.nz + 2 * box.z0
     structure = CONVERGING[rng.integers(len(CONVERGING))]
-    s, u = converging_units(rng, st, box, n*rng.uniform(-.1, .3), n*rng.uniform(.7, 1.2), medium_contrast(rng)*loguniform(rng, .5, 3.), structure)
-    around = lambda: planar_unit(rng, st, box, 'Bright_Planar', medium_contrast(rng)*loguniform(rng, .4, 3.), follow='base' if rng.random() < .5 else 'level')
+    s, u = converging_units(
+        rng,
+        st,
+        box,
+        n * rng.uniform(-0.1, 0.3),
+        n * rng.uniform(0.7, 1.2),
+        medium_contrast(rng) * loguniform(rng, 0.5, 3.0),
+        structure,
+    )
+    around = lambda: planar_unit(
+        rng,
+        st,
+        box,
+        'Bright_Planar',
+        medium_contrast(rng) * loguniform(rng, 0.4, 3.0),
+        follow='base' if rng.random() < 0.5 else 'level',
+    )
     first, last = around(), around()
     last.follow = 'top'
-    if first.follow == 'level' or rng.random() < .6: first.follow = 'base'
+    if first.follow == 'level' or rng.random() < 0.6:
+        first.follow = 'base'
     units = [first, *u, last]
-    if rng.random() < .35: mark_boundary(rng, units)
-    return Scene(box, s, units, events_everywhere(rng, st, box, .7), noise_range=(0., .6), structure=structure)
+    if rng.random() < 0.35:
+        mark_boundary(rng, units)
+    return Scene(
+        box,
+        s,
+        units,
+        events_everywhere(rng, st, box, 0.7),
+        noise_range=(0.0, 0.6),
+        structure=structure,
+    )
 
-def compose_fault(rng, st, box)->Scene:
+
+def compose_fault(rng, st, box) -> Scene:
     "Planar beds with a marker, cut by one to nine faults."
-    n, parts = box.nz + 2*box.z0, rng.integers(1, 4)
-    s = [Surface(n*m) for m in sorted(rng.uniform(.2, .8, parts - 1))]
-    units = [planar_unit(rng, st, box, 'Bright_Planar', loguniform(rng, .06, .3)*(1 if k else loguniform(rng, .4, 1))) for k in range(parts)]
-    if parts > 1: units[-1].mean = units[-2].mean + rng.choice([-1, 1])*loguniform(rng, .15, .6)  # a marker
-    for u in units: u.varied *= .6
+    n, parts = box.nz + 2 * box.z0, rng.integers(1, 4)
+    s = [Surface(n * m) for m in sorted(rng.uniform(0.2, 0.8, parts - 1))]
+    units = [
+        planar_unit(
+            rng,
+            st,
+            box,
+            'Bright_Planar',
+            loguniform(rng, 0.06, 0.3) * (1 if k else loguniform(rng, 0.4, 1)),
+        )
+        for k in range(parts)
+    ]
+    if parts > 1:
+        units[-1].mean = units[-2].mean + rng.choice([-1, 1]) * loguniform(
+            rng, 0.15, 0.6
+        )  # a marker
+    for u in units:
+        u.varied *= 0.6
     structure = choose(rng, WINDOW_FAULTS)
     faults = window_faults(rng, st, box, structure)
-    events = events_everywhere(rng, st, box, .7)
-    return Scene(box, s, units, events[:-1] + faults + events[-1:] if rng.random() < .5 else faults + events, noise_range=(0., .5), structure=structure)
+    events = events_everywhere(rng, st, box, 0.7)
+    return Scene(
+        box,
+        s,
+        units,
+        events[:-1] + faults + events[-1:] if rng.random() < 0.5 else faults + events,
+        noise_range=(0.0, 0.5),
+        structure=structure,
+    )
 
-SALT = {'flank': .28, 'crest': .26, 'sheet': .12, 'minibasin': .12, 'rugose': .22}
 
-def compose_salt(rng, st, box)->Scene:
+SALT = {'flank': 0.28, 'crest': 0.26, 'sheet': 0.12, 'minibasin': 0.12, 'rugose': 0.22}
+
+
+def compose_salt(rng, st, box) -> Scene:
     "The crest or a flank of a salt body in planar beds, a sheet with beds below it, a minibasin between salt, or blank salt under a rugose top."
-    n, nx = box.nz + 2*box.z0, box.nx
-    s = [Surface(n*m) for m in sorted(rng.uniform(.1, .9, rng.integers(0, 3)))]
-    units = [planar_unit(rng, st, box, str(rng.choice(['Bright_Planar', 'Transparent_Planar'])), medium_contrast(rng)*loguniform(rng, .3, 2.)) for _ in range(len(s) + 1)]
+    n, nx = box.nz + 2 * box.z0, box.nx
+    s = [Surface(n * m) for m in sorted(rng.uniform(0.1, 0.9, rng.integers(0, 3)))]
+    units = [
+        planar_unit(
+            rng,
+            st,
+            box,
+            str(rng.choice(['Bright_Planar', 'Transparent_Planar'])),
+            medium_contrast(rng) * loguniform(rng, 0.3, 2.0),
+        )
+        for _ in range(len(s) + 1)
+    ]
     structure = choose(rng, SALT)
-    if structure == 'flank': x0, radius, height, crest = nx*rng.choice([-.15, .05, .95, 1.15]), nx*rng.uniform(.3, .8), n*rng.uniform(.8, 1.8), n*rng.uniform(-.3, .2)
-    else: x0, radius, height, crest = nx*rng.uniform(.3, .7), nx*loguniform(rng, .2, 1.2), n*rng.uniform(.5, 1.5), n*rng.uniform(.1, .4)
+    if structure == 'flank':
+        x0, radius, height, crest = (
+            nx * rng.choice([-0.15, 0.05, 0.95, 1.15]),
+            nx * rng.uniform(0.3, 0.8),
+            n * rng.uniform(0.8, 1.8),
+            n * rng.uniform(-0.3, 0.2),
+        )
+    else:
+        x0, radius, height, crest = (
+            nx * rng.uniform(0.3, 0.7),
+            nx * loguniform(rng, 0.2, 1.2),
+            n * rng.uniform(0.5, 1.5),
+            n * rng.uniform(0.1, 0.4),
+        )
     salt = salt_body(rng, st, box, x0, crest, radius, height)
-    if structure == 'sheet': salt.height, salt.base = n*rng.uniform(.1, .4), crest + n*rng.uniform(.3, .6)
-    if structure == 'rugose':                                      # blank under a rough top
-        salt.x0, salt.radius, salt.crest, salt.height = nx*rng.uniform(.1, .9), nx*loguniform(rng, .6, 3.), n*rng.uniform(.15, .55), n*rng.uniform(.2, .8)
-        wide = max(st.stretch*loguniform(rng, 5, 25), 4.)
-        salt.rough, salt.roughness = RandomField(rng, box, (wide,)), min(st.period*rng.uniform(.4, 1.5), .6*wide)
-        salt.jump, salt.contrast, salt.noisy, salt.loss = loguniform(rng, .25, .6), 0., loguniform(rng, .1, .7), rng.uniform(.7, .95)
-        salt.patchy, salt.drape = rng.uniform(0, .3), rng.choice([0., .4*rng.random()])
-    if structure == 'minibasin': salt.basin, salt.crest, salt.height, salt.drape, salt.overhang = True, n*rng.uniform(-.3, .2), n*rng.uniform(.4, 1.2), .5*salt.drape, 0.
-    return Scene(box, s, units, events_everywhere(rng, st, box, .7), salt=salt, poor=loguniform(rng, .8, 3.5), noise_range=(.1, .65), structure=structure)
+    if structure == 'sheet':
+        salt.height, salt.base = n * rng.uniform(0.1, 0.4), crest + n * rng.uniform(0.3, 0.6)
+    if structure == 'rugose':  # blank under a rough top
+        salt.x0, salt.radius, salt.crest, salt.height = (
+            nx * rng.uniform(0.1, 0.9),
+            nx * loguniform(rng, 0.6, 3.0),
+            n * rng.uniform(0.15, 0.55),
+            n * rng.uniform(0.2, 0.8),
+        )
+        wide = max(st.stretch * loguniform(rng, 5, 25), 4.0)
+        salt.rough, salt.roughness = (
+            RandomField(rng, box, (wide,)),
+            min(st.period * rng.uniform(0.4, 1.5), 0.6 * wide),
+        )
+        salt.jump, salt.contrast, salt.noisy, salt.loss = (
+            loguniform(rng, 0.25, 0.6),
+            0.0,
+            loguniform(rng, 0.1, 0.7),
+            rng.uniform(0.7, 0.95),
+        )
+        salt.patchy, salt.drape = rng.uniform(0, 0.3), rng.choice([0.0, 0.4 * rng.random()])
+    if structure == 'minibasin':
+        salt.basin, salt.crest, salt.height, salt.drape, salt.overhang = (
+            True,
+            n * rng.uniform(-0.3, 0.2),
+            n * rng.uniform(0.4, 1.2),
+            0.5 * salt.drape,
+            0.0,
+        )
+    return Scene(
+        box,
+        s,
+        units,
+        events_everywhere(rng, st, box, 0.7),
+        salt=salt,
+        poor=loguniform(rng, 0.8, 3.5),
+        noise_range=(0.1, 0.65),
+        structure=structure,
+    )
 
-COMPOSERS = dict(zip(CLASSES, (compose_boring, compose_bright_planar, compose_chaotic, compose_channel, compose_converging, compose_fault, compose_salt, compose_transparent)))
+
+COMPOSERS = dict(
+    zip(
+        CLASSES,
+        (
+            compose_boring,
+            compose_bright_planar,
+            compose_chaotic,
+            compose_channel,
+            compose_converging,
+            compose_fault,
+            compose_salt,
+            compose_transparent,
+        ),
+    )
+)
 
 # %% ../nbs/00_synthetic.ipynb #f48daffc
 def continuity(
-    data:np.ndarray,      # (n_samples, n_traces)
-    where:np.ndarray=None,# (n_samples, n_traces) bool; None: everywhere
-    gap:float=1/12,       # distance of the traces compared, share of the width
-)->float:                 # about 0.6 for noise, 1 for reflections without a break
+    data: np.ndarray,  # (n_samples, n_traces)
+    where: np.ndarray = None,  # (n_samples, n_traces) bool; None: everywhere
+    gap: float = 1 / 12,  # distance of the traces compared, share of the width
+) -> float:  # about 0.6 for noise, 1 for reflections without a break
     "How well reflections can be followed: best correlation of traces some way apart over dips, weighted by energy."
     n, nx = data.shape
-    step, most = max(2, round(gap*nx)), max(2, n//16)
+    step, most = max(2, round(gap * nx)), max(2, n // 16)
     left, right = data[:, :-step:6], data[:, step::6]
-    ends = np.clip(np.arange(n)[:, None] + np.array([-1, 1])*max(3, n//16) + [0, 1], 0, n)
-    def local(product):                                           # sum over an eighth of the window's samples
+    ends = np.clip(np.arange(n)[:, None] + np.array([-1, 1]) * max(3, n // 16) + [0, 1], 0, n)
+
+    def local(product):  # sum over an eighth of the window's samples
         total = np.zeros((n + 1, product.shape[1]))
         np.cumsum(product, 0, out=total[1:])
         return total[ends[:, 1]] - total[ends[:, 0]]
-    right, power = np.pad(right, ((most, most), (0, 0))), local(left*left)
-    best = np.full(left.shape, -1.)
-    for lag in range(0, 2*most + 1, 1 + n//128):
-        moved = right[lag:lag + n]
-        best = np.maximum(best, local(left*moved)/np.sqrt(power*local(moved*moved) + 1e-12*power.max() + 1e-30))
-    weight = power if where is None else power*where[:, :-step:6]
-    return float((best*weight).sum()/max(weight.sum(), 1e-30))
+
+    right, power = np.pad(right, ((most, most), (0, 0))), local(left * left)
+    best = np.full(left.shape, -1.0)
+    for lag in range(0, 2 * most + 1, 1 + n // 128):
+        moved = right[lag : lag + n]
+        best = np.maximum(
+            best,
+            local(left * moved)
+            / np.sqrt(power * local(moved * moved) + 1e-12 * power.max() + 1e-30),
+        )
+    weight = power if where is None else power * where[:, :-step:6]
+    return float((best * weight).sum() / max(weight.sum(), 1e-30))
 
 # %% ../nbs/00_synthetic.ipynb #3855b7cf
 def window_style(
-    rng:np.random.Generator,
-    style:Style, # of `random_style`
-    n:int,       # samples of a window
-)->Style:
+    rng: np.random.Generator,
+    style: Style,  # of `random_style`
+    n: int,  # samples of a window
+) -> Style:
     "A survey's style for windows: more of low and high frequencies, of hard rock and of unknown vertical exaggeration."
     st = replace(style)
-    look = choose(rng, {'as drawn': .55, 'low': .25, 'high': .2})
-    if look == 'low': period = n/rng.uniform(4., 8.)          # three to seven reflectors a window
-    elif look == 'high': period = rng.uniform(4., 6.5)
-    else: period = st.period
-    st.noise_period, st.jitter, st.period = st.noise_period*period/st.period, st.jitter*period/st.period, float(period)
-    wide = loguniform(rng, .4, 2.5)
-    st.dip, st.stretch = float(np.clip(st.dip*st.stretch/wide, .01, .6)), wide
-    if rng.random() < .1:                                     # hard rock: steep, weak, noisy
-        st.dip, st.noise, st.noise_lateral = loguniform(rng, .25, .8), loguniform(rng, .5, 1.2), loguniform(rng, 3., 14.)
+    look = choose(rng, {'as drawn': 0.55, 'low': 0.25, 'high': 0.2})
+    if look == 'low':
+        period = n / rng.uniform(4.0, 8.0)  # three to seven reflectors a window
+    elif look == 'high':
+        period = rng.uniform(4.0, 6.5)
+    else:
+        period = st.period
+    st.noise_period, st.jitter, st.period = (
+        st.noise_period * period / st.period,
+        st.jitter * period / st.period,
+        float(period),
+    )
+    wide = loguniform(rng, 0.4, 2.5)
+    st.dip, st.stretch = float(np.clip(st.dip * st.stretch / wide, 0.01, 0.6)), wide
+    if rng.random() < 0.1:  # hard rock: steep, weak, noisy
+        st.dip, st.noise, st.noise_lateral = (
+            loguniform(rng, 0.25, 0.8),
+            loguniform(rng, 0.5, 1.2),
+            loguniform(rng, 3.0, 14.0),
+        )
     return st
 
 # %% ../nbs/00_synthetic.ipynb #610156a9
 def labelled_windows(
-    per_class:int,          # windows of each class, at least 1
-    seed:int=0,
-    shape:tuple=(128, 128), # samples, traces; each at least 32
-    classes:tuple=CLASSES,
-    surveys:int=8,          # number of styles the windows are spread over
-)->tuple:                   # windows (N, *shape) float32 in survey amplitude units; DataFrame with id, label, survey, and the families: structure, wavelet, noise
+    per_class: int,  # windows of each class, at least 1
+    seed: int = 0,
+    shape: tuple = (128, 128),  # samples, traces; each at least 32
+    classes: tuple = CLASSES,
+    surveys: int = 8,  # number of styles the windows are spread over
+) -> tuple:  # windows (N, *shape) float32 in survey amplitude units; DataFrame with id, label, survey, and the families: structure, wavelet, noise
     "Labelled synthetic windows, class by class; windows of one survey share a style and its amplitude units."
     unknown = [c for c in classes if c not in CLASSES]
-    if per_class < 1: raise ValueError(f"expected per_class of at least 1, got {per_class}: ask for one window or more")
-    if surveys < 1: raise ValueError(f"expected at least 1 survey, got {surveys}")
-    if unknown: raise ValueError(f"unknown class {unknown[0]!r}: choose from {', '.join(CLASSES)}")
-    if len(shape) != 2 or min(shape) < 32: raise ValueError(f"expected a shape of at least (32, 32) samples and traces, got {tuple(shape)}: make larger windows and resize them")
-    styles = [window_style(np.random.default_rng([seed, 12, k]), random_style(np.random.default_rng([seed, 1, k])), shape[0]) for k in range(surveys)]
+    if per_class < 1:
+        raise ValueError(
+            f"expected per_class of at least 1, got {per_class}: ask for one window or more"
+        )
+    if surveys < 1:
+        raise ValueError(f"expected at least 1 survey, got {surveys}")
+    if unknown:
+        raise ValueError(f"unknown class {unknown[0]!r}: choose from {', '.join(CLASSES)}")
+    if len(shape) != 2 or min(shape) < 32:
+        raise ValueError(
+            f"expected a shape of at least (32, 32) samples and traces, got {tuple(shape)}: make larger windows and resize them"
+        )
+    styles = [
+        window_style(
+            np.random.default_rng([seed, 12, k]),
+            random_style(np.random.default_rng([seed, 1, k])),
+            shape[0],
+        )
+        for k in range(surveys)
+    ]
     recordings = [random_recording(np.random.default_rng([seed, 13, k])) for k in range(surveys)]
-    windows, rows = np.empty((per_class*len(classes), *shape), np.float32), []
+    windows, rows = np.empty((per_class * len(classes), *shape), np.float32), []
     for c in classes:
         for k in range(per_class):
             survey = (k + CLASSES.index(c)) % surveys
-            windows[len(rows)], structure = one_window(np.random.default_rng([seed, 2, CLASSES.index(c), k]), c, styles[survey], shape, recordings[survey])
+            windows[len(rows)], structure = one_window(
+                np.random.default_rng([seed, 2, CLASSES.index(c), k]),
+                c,
+                styles[survey],
+                shape,
+                recordings[survey],
+            )
             name = f'synth-{seed}-{survey:02d}'
-            rows.append((f'{name}-{c}-{k:04d}', c, name, structure, styles[survey].kind, styles[survey].noise_kind))
-    return windows, pd.DataFrame(rows, columns=['id', 'label', 'survey', 'structure', 'wavelet', 'noise'])
+            rows.append(
+                (
+                    f'{name}-{c}-{k:04d}',
+                    c,
+                    name,
+                    structure,
+                    styles[survey].kind,
+                    styles[survey].noise_kind,
+                )
+            )
+    return windows, pd.DataFrame(
+        rows, columns=['id', 'label', 'survey', 'structure', 'wavelet', 'noise']
+    )
 
-SHOWN = dict(Bright_Chaotic=(.22, 1), Channel=(.04, 1), Converging_Amplitudes=(.25, 1), Fault=(.02, 1), Salt=(.12, .92)) # share of a window that its class fills
-FOLLOWED = dict(Boring=(0, .87), Bright_Planar=(.8, 1), Bright_Chaotic=(0, .86), Transparent_Planar=(.66, .93), Converging_Amplitudes=(.68, 1), Fault=(.7, 1), Salt=(0, .9)) # its `continuity`
-INSIDE = 'Bright_Chaotic', 'Transparent_Planar'      # classes whose continuity counts where they are: their neighbours are others
 
-def off_range(value, within)->float:
+SHOWN = dict(
+    Bright_Chaotic=(0.22, 1),
+    Channel=(0.04, 1),
+    Converging_Amplitudes=(0.25, 1),
+    Fault=(0.02, 1),
+    Salt=(0.12, 0.92),
+)  # share of a window that its class fills
+FOLLOWED = dict(
+    Boring=(0, 0.87),
+    Bright_Planar=(0.8, 1),
+    Bright_Chaotic=(0, 0.86),
+    Transparent_Planar=(0.66, 0.93),
+    Converging_Amplitudes=(0.68, 1),
+    Fault=(0.7, 1),
+    Salt=(0, 0.9),
+)  # its `continuity`
+INSIDE = (
+    'Bright_Chaotic',
+    'Transparent_Planar',
+)  # classes whose continuity counts where they are: their neighbours are others
+
+
+def off_range(value, within) -> float:
     "How far a value lies outside a range."
-    return max(within[0] - value, value - within[1], 0.)
+    return max(within[0] - value, value - within[1], 0.0)
 
-def energy_share(data, where)->float:
+
+def energy_share(data, where) -> float:
     "Share of the energy (sum of squares) that lies in a mask."
     square = data**2
-    return float(square[where].sum()/max(square.sum(), 1e-30))
+    return float(square[where].sum() / max(square.sum(), 1e-30))
 
-def one_window(rng, label:str, style:Style, shape=(128, 128), rec:Recording=Recording())->tuple:
+
+def one_window(
+    rng, label: str, style: Style, shape=(128, 128), rec: Recording = Recording()
+) -> tuple:
     "One window of a class seen in a style and recorded so, (n_samples, n_traces) float32 in survey amplitude units, and the name of its structure."
-    deep = loguniform(rng, 1., 1.8) if label == 'Boring' else 1. # places with nothing to see tend to be deep, where highs are gone
-    st = replace(style, period=style.period*deep*loguniform(rng, .85, 1.18), noise=style.noise*loguniform(rng, .8, 1.25),
-                 noise_period=style.noise_period*deep, noise_lateral=style.noise_lateral*deep)
-    if label == 'Boring': st.period = min(st.period, shape[0]/5)    # a few broad reflections are something to see
-    if label == 'Salt' and rng.random() < .7: st.noise_dips, st.noise_lateral = tuple(rng.normal(0, .8, 3)), max(.6*st.noise_lateral, 1.) # steep migration noise
-    if label == 'Boring' and rng.random() < .5: st.noise_dips, st.noise_lateral = tuple(rng.normal(0, .3, 2)), 2*st.noise_lateral         # crossing dips
+    deep = (
+        loguniform(rng, 1.0, 1.8) if label == 'Boring' else 1.0
+    )  # places with nothing to see tend to be deep, where highs are gone
+    st = replace(
+        style,
+        period=style.period * deep * loguniform(rng, 0.85, 1.18),
+        noise=style.noise * loguniform(rng, 0.8, 1.25),
+        noise_period=style.noise_period * deep,
+        noise_lateral=style.noise_lateral * deep,
+    )
+    if label == 'Boring':
+        st.period = min(st.period, shape[0] / 5)  # a few broad reflections are something to see
+    if label == 'Salt' and rng.random() < 0.7:
+        st.noise_dips, st.noise_lateral = (
+            tuple(rng.normal(0, 0.8, 3)),
+            max(0.6 * st.noise_lateral, 1.0),
+        )  # steep migration noise
+    if label == 'Boring' and rng.random() < 0.5:
+        st.noise_dips, st.noise_lateral = (
+            tuple(rng.normal(0, 0.3, 2)),
+            2 * st.noise_lateral,
+        )  # crossing dips
     n, nx = shape
-    hidden = {'Transparent_Planar': .5, 'Boring': 1.}.get(label, 0.)*rec.agc   # gain control makes faint strata as bright as others: their noise tells
+    hidden = {'Transparent_Planar': 0.5, 'Boring': 1.0}.get(
+        label, 0.0
+    ) * rec.agc  # gain control makes faint strata as bright as others: their noise tells
     best, shown = None, 0
-    for _ in range(100):    # a person would not label a window that the structure hardly enters, or fills so that its outline is not seen
+    for _ in range(
+        100
+    ):  # a person would not label a window that the structure hardly enters, or fills so that its outline is not seen
         box = padded_box(n, nx, period=st.period)
         scene = COMPOSERS[label](rng, st, box)
-        if rng.random() < .5: scene.patches, scene.patchy = RandomField(rng, box, (st.period*loguniform(rng, 2, 8), nx*loguniform(rng, .1, .6))), .4*rng.random()
-        if st.traces: scene.traces = RandomField(rng, box, (1.,))
+        if rng.random() < 0.5:
+            scene.patches, scene.patchy = (
+                RandomField(
+                    rng, box, (st.period * loguniform(rng, 2, 8), nx * loguniform(rng, 0.1, 0.6))
+                ),
+                0.4 * rng.random(),
+            )
+        if st.traces:
+            scene.traces = RandomField(rng, box, (1.0,))
         scene.noise_range = max(scene.noise_range[0], hidden), scene.noise_range[1]
         noise = recorded_noise(rng, band_noise(rng, n, nx, st), rec, st)
-        data, cls = record_line(scene, st, np.arange(nx, dtype=np.float32), 0., n, noise)
+        data, cls = record_line(scene, st, np.arange(nx, dtype=np.float32), 0.0, n, noise)
         data, mine = recorded(rng, data, rec, st.period), cls == CLASSES.index(label)
         lo, hi = SHOWN.get(label, (0, 1))
-        if not np.ptp(data) > 0 or not lo <= mine.mean() <= hi: continue
-        off = off_range(continuity(data, mine if label in INSIDE else None), FOLLOWED.get(label, (0, 1)))
-        if label == 'Bright_Chaotic': off += off_range(energy_share(data, mine), (.7*mine.mean(), 1))   # its neighbours must not outshine it
-        if best is None or off < best[0]: best = off, data, scene.structure
+        if not np.ptp(data) > 0 or not lo <= mine.mean() <= hi:
+            continue
+        off = off_range(
+            continuity(data, mine if label in INSIDE else None), FOLLOWED.get(label, (0, 1))
+        )
+        if label == 'Bright_Chaotic':
+            off += off_range(
+                energy_share(data, mine), (0.7 * mine.mean(), 1)
+            )  # its neighbours must not outshine it
+        if best is None or off < best[0]:
+            best = off, data, scene.structure
         shown += 1
-        if off == 0 or shown == 5: return best[1:]
-    if best: return best[1:]
-    raise ValueError(f"100 draws of a {label} window did not show it: choose another seed or a larger shape than {tuple(shape)}")
+        if off == 0 or shown == 5:
+            return best[1:]
+    if best:
+        return best[1:]
+    raise ValueError(
+        f"100 draws of a {label} window did not show it: choose another seed or a larger shape than {tuple(shape)}"
+    )
 
 # %% ../nbs/00_synthetic.ipynb #d6fb4b89
 def window_image(
-    window:np.ndarray, # (n_samples, n_traces) float
-    clip:float=None,   # |amplitude| to clip at; None: no clipping
-)->np.ndarray:         # (n_samples, n_traces) uint8, high amplitude white
+    window: np.ndarray,  # (n_samples, n_traces) float
+    clip: float = None,  # |amplitude| to clip at; None: no clipping
+) -> np.ndarray:  # (n_samples, n_traces) uint8, high amplitude white
     "8-bit picture of a window: symmetric clip, then its own minimum to 0 and maximum to 255."
     w = window if clip is None else np.clip(window, -clip, clip)
     lo, hi = float(w.min()), float(w.max())
-    if not hi > lo: raise ValueError(f"window has one value, {lo}: it is dead, or clip={clip} is too small")
-    return np.round((w - lo)*(255/(hi - lo))).astype(np.uint8)
+    if not hi > lo:
+        raise ValueError(f"window has one value, {lo}: it is dead, or clip={clip} is too small")
+    return np.round((w - lo) * (255 / (hi - lo))).astype(np.uint8)
+
 
 def survey_clips(windows, frame, percentile=99.5):
     "|amplitude| at `percentile` of each survey's windows, as a dict."
-    return {s: float(np.percentile(np.abs(windows[g.index]), percentile)) for s, g in frame.groupby('survey')}
+    return {
+        s: float(np.percentile(np.abs(windows[g.index]), percentile))
+        for s, g in frame.groupby('survey')
+    }
 
 # %% ../nbs/00_synthetic.ipynb #4bf6cea9
 def gallery_image(
-    images:list,   # 2-D uint8 arrays of any size
-    columns:int=8,
-    size:int=96,   # pixels of one picture
-)->np.ndarray:     # uint8
+    images: list,  # 2-D uint8 arrays of any size
+    columns: int = 8,
+    size: int = 96,  # pixels of one picture
+) -> np.ndarray:  # uint8
     "Contact sheet of images, row by row."
-    rows = -(-len(images)//columns)
-    sheet = np.full((rows*(size + 3), columns*(size + 3)), 255, np.uint8)
+    rows = -(-len(images) // columns)
+    sheet = np.full((rows * (size + 3), columns * (size + 3)), 255, np.uint8)
     for i, im in enumerate(images):
-        r, c = (i//columns)*(size + 3), (i % columns)*(size + 3)
-        sheet[r:r+size, c:c+size] = np.asarray(Image.fromarray(im).resize((size, size), Image.BILINEAR))
+        r, c = (i // columns) * (size + 3), (i % columns) * (size + 3)
+        sheet[r : r + size, c : c + size] = np.asarray(
+            Image.fromarray(im).resize((size, size), Image.BILINEAR)
+        )
     return sheet
 
 # %% ../nbs/00_synthetic.ipynb #c1858e08
 def survey_scene(
-    rng:np.random.Generator, st:Style,
-    box:Box, # from `padded_box`; sizes of structures follow it
-)->Scene:    # holds all eight classes
+    rng: np.random.Generator,
+    st: Style,
+    box: Box,  # from `padded_box`; sizes of structures follow it
+) -> Scene:  # holds all eight classes
     "An earth model with units of every kind, a channel, faults and a salt body, continuous in three dimensions."
-    n, nx = box.nz + 2*box.z0, box.nx
-    share = rng.uniform(.85, 1.15, 5); depths = n*np.cumsum(share/share.sum())[:4]
-    kinds = [('Transparent_Planar', 'Bright_Planar'), ('Bright_Planar', 'Transparent_Planar')][rng.integers(2)] + tuple(rng.permutation(['Bright_Chaotic', 'Converging_Amplitudes', 'Boring']))
-    origin, c = (nx/2, box.ny/2), medium_contrast(rng)
-    surfaces = [Surface(d, (rng.normal(0, .03), rng.normal(0, .03)), RandomField(rng, box, (nx*.25,)), n*.01, origin) for d in depths]
+    n, nx = box.nz + 2 * box.z0, box.nx
+    share = rng.uniform(0.85, 1.15, 5)
+    depths = n * np.cumsum(share / share.sum())[:4]
+    kinds = [('Transparent_Planar', 'Bright_Planar'), ('Bright_Planar', 'Transparent_Planar')][
+        rng.integers(2)
+    ] + tuple(rng.permutation(['Bright_Chaotic', 'Converging_Amplitudes', 'Boring']))
+    origin, c = (nx / 2, box.ny / 2), medium_contrast(rng)
+    surfaces = [
+        Surface(
+            d,
+            (rng.normal(0, 0.03), rng.normal(0, 0.03)),
+            RandomField(rng, box, (nx * 0.25,)),
+            n * 0.01,
+            origin,
+        )
+        for d in depths
+    ]
     units = []
     for k, kind in enumerate(kinds):
-        if kind == 'Bright_Chaotic': units.append(chaotic_unit(rng, st, box, contrast=max(3*c, .15)))
-        elif kind == 'Boring': units.append(boring_unit(rng, st, box))
-        elif kind == 'Bright_Planar': units.append(planar_unit(rng, st, box, kind, max(4*c, .2)))
-        elif kind == 'Transparent_Planar': units.append(planar_unit(rng, st, box, kind, max(.25*c, weak_contrast(rng, st))))
-        else: units.append(planar_unit(rng, st, box, kind, 2*c, follow='base', dip=(rng.choice([-1, 1])*rng.uniform(.25, .7), 0.)))
+        if kind == 'Bright_Chaotic':
+            units.append(chaotic_unit(rng, st, box, contrast=max(3 * c, 0.15)))
+        elif kind == 'Boring':
+            units.append(boring_unit(rng, st, box))
+        elif kind == 'Bright_Planar':
+            units.append(planar_unit(rng, st, box, kind, max(4 * c, 0.2)))
+        elif kind == 'Transparent_Planar':
+            units.append(planar_unit(rng, st, box, kind, max(0.25 * c, weak_contrast(rng, st))))
+        else:
+            units.append(
+                planar_unit(
+                    rng,
+                    st,
+                    box,
+                    kind,
+                    2 * c,
+                    follow='base',
+                    dip=(rng.choice([-1, 1]) * rng.uniform(0.25, 0.7), 0.0),
+                )
+            )
     flip = lambda f: f if rng.integers(2) else 1 - f
-    side = flip(.85)                                                    # salt on one side, faults on the other
-    where, middle = ((.05, .38), .54) if side > .5 else ((.62, .95), .46)        # the channel between both
-    channel = channel_body(rng, st, box, nx*middle, depths[0] + rng.uniform(0, 5), max(.15*nx, 22), max(.13*n, 16))
-    channel.swing = .3*channel.half
-    channel.contrast, channel.lag = max(4*c, .2), .2
-    faults = fault_set(rng, st, box, int(max(2, nx/80)), (.8, 1.6), where)
-    for f in faults: f.tip = min(f.tip, n*.3)
-    salt = salt_body(rng, st, box, nx*side, n*rng.uniform(.2, .35), nx*.13, n)
-    salt.ridge, salt.y0 = loguniform(rng, .8, 2)*max(box.ny, 30)/(.13*nx)/2, box.ny/2
-    events = events_everywhere(rng, st, box, .3)
-    return Scene(box, surfaces, units, events[:-1] + faults + [channel] + events[-1:], [channel], salt)
+    side = flip(0.85)  # salt on one side, faults on the other
+    where, middle = (
+        ((0.05, 0.38), 0.54) if side > 0.5 else ((0.62, 0.95), 0.46)
+    )  # the channel between both
+    channel = channel_body(
+        rng,
+        st,
+        box,
+        nx * middle,
+        depths[0] + rng.uniform(0, 5),
+        max(0.15 * nx, 22),
+        max(0.13 * n, 16),
+    )
+    channel.swing = 0.3 * channel.half
+    channel.contrast, channel.lag = max(4 * c, 0.2), 0.2
+    faults = fault_set(rng, st, box, int(max(2, nx / 80)), (0.8, 1.6), where)
+    for f in faults:
+        f.tip = min(f.tip, n * 0.3)
+    salt = salt_body(rng, st, box, nx * side, n * rng.uniform(0.2, 0.35), nx * 0.13, n)
+    salt.ridge, salt.y0 = loguniform(rng, 0.8, 2) * max(box.ny, 30) / (0.13 * nx) / 2, box.ny / 2
+    events = events_everywhere(rng, st, box, 0.3)
+    return Scene(
+        box, surfaces, units, events[:-1] + faults + [channel] + events[-1:], [channel], salt
+    )
 
-def survey_style(rng, n_samples:int, dt_ms:float)->Style:
+
+def survey_style(rng, n_samples: int, dt_ms: float) -> Style:
     "A style whose wavelet resolves a section of `n_samples`, with moderate noise."
-    st = random_style(rng, (4.5, max(5, min(12, n_samples/24))))
-    st.dt_ms, st.noise, st.agc, st.stretch, st.clip = dt_ms, min(st.noise, .25), min(st.agc, .2), min(st.stretch, 1.2), np.inf
+    st = random_style(rng, (4.5, max(5, min(12, n_samples / 24))))
+    st.dt_ms, st.noise, st.agc, st.stretch, st.clip = (
+        dt_ms,
+        min(st.noise, 0.25),
+        min(st.agc, 0.2),
+        min(st.stretch, 1.2),
+        np.inf,
+    )
     return st
 
 # %% ../nbs/00_synthetic.ipynb #329a9272
 @dataclass
 class Section:
     "A synthetic section with its answer."
-    data:np.ndarray    # (n_samples, n_traces) float32, survey amplitude units
-    classes:np.ndarray # (n_samples, n_traces) int8, index into CLASSES
-    dt_ms:float        # sample interval
+
+    data: np.ndarray  # (n_samples, n_traces) float32, survey amplitude units
+    classes: np.ndarray  # (n_samples, n_traces) int8, index into CLASSES
+    dt_ms: float  # sample interval
+
 
 def synthetic_section(
-    seed:int=0,
-    shape:tuple=(256, 384), # samples, traces; each at least 64
-    dt_ms:float=4.,         # sample interval, two-way time
-)->Section:
+    seed: int = 0,
+    shape: tuple = (256, 384),  # samples, traces; each at least 64
+    dt_ms: float = 4.0,  # sample interval, two-way time
+) -> Section:
     "A 2-D section with a class per sample: a survey of one line."
     check_size(n_samples=shape[0], n_traces=shape[1])
     n, nx = shape
     st = survey_style(np.random.default_rng([seed, 3]), n, dt_ms)
     scene = survey_scene(np.random.default_rng([seed, 4]), st, padded_box(n, nx))
-    data, cls = record_line(scene, st, np.arange(nx, dtype=np.float32), 0., n, band_noise(np.random.default_rng([seed, 5]), n, nx, st))
+    data, cls = record_line(
+        scene,
+        st,
+        np.arange(nx, dtype=np.float32),
+        0.0,
+        n,
+        band_noise(np.random.default_rng([seed, 5]), n, nx, st),
+    )
     return Section(data, cls, dt_ms)
+
 
 def check_size(**sizes):
     "Refuse frames too small to hold the structures."
     for k, v in sizes.items():
-        if v < 64: raise ValueError(f"expected {k} of at least 64, got {v}: structures need room; for small pictures use labelled_windows")
+        if v < 64:
+            raise ValueError(
+                f"expected {k} of at least 64, got {v}: structures need room; for small pictures use labelled_windows"
+            )
 
 # %% ../nbs/00_synthetic.ipynb #9b775f7f
 @dataclass
 class Survey:
     "A 3-D survey that is evaluated line by line; nothing is kept."
-    seed:int=0
-    n_inlines:int=64; n_crosslines:int=160; n_samples:int=256
-    dt_ms:float=4.
+
+    seed: int = 0
+    n_inlines: int = 64
+    n_crosslines: int = 160
+    n_samples: int = 256
+    dt_ms: float = 4.0
+
     def __post_init__(self):
         check_size(n_crosslines=self.n_crosslines, n_samples=self.n_samples)
-        if self.n_inlines < 2: raise ValueError(f"expected at least 2 inlines, got {self.n_inlines}: use synthetic_section for one line")
+        if self.n_inlines < 2:
+            raise ValueError(
+                f"expected at least 2 inlines, got {self.n_inlines}: use synthetic_section for one line"
+            )
         self.style = survey_style(np.random.default_rng([self.seed, 6]), self.n_samples, self.dt_ms)
-        self.scene = survey_scene(np.random.default_rng([self.seed, 7]), self.style, padded_box(self.n_samples, self.n_crosslines, self.n_inlines))
-    def inline(self,
-        i:int,     # position of the inline, from 0
-    )->tuple:      # data (n_samples, n_crosslines) float32, class (same) int8
+        self.scene = survey_scene(
+            np.random.default_rng([self.seed, 7]),
+            self.style,
+            padded_box(self.n_samples, self.n_crosslines, self.n_inlines),
+        )
+
+    def inline(
+        self,
+        i: int,  # position of the inline, from 0
+    ) -> tuple:  # data (n_samples, n_crosslines) float32, class (same) int8
         "Data and classes of one inline."
-        return record_line(self.scene, self.style, np.arange(self.n_crosslines, dtype=np.float32), float(i), self.n_samples, self.noise(i))
-    def noise(self, i:int)->np.ndarray:
+        return record_line(
+            self.scene,
+            self.style,
+            np.arange(self.n_crosslines, dtype=np.float32),
+            float(i),
+            self.n_samples,
+            self.noise(i),
+        )
+
+    def noise(self, i: int) -> np.ndarray:
         "Noise of inline position `i`, (n_samples, n_crosslines), unit standard deviation, shared in part with the two lines on each side."
-        draws = [band_noise(np.random.default_rng([self.seed, 8, i + k]), self.n_samples, self.n_crosslines, self.style) for k in range(3)]
-        return (draws[0] + 2*draws[1] + draws[2])/np.float32(6**.5)
+        draws = [
+            band_noise(
+                np.random.default_rng([self.seed, 8, i + k]),
+                self.n_samples,
+                self.n_crosslines,
+                self.style,
+            )
+            for k in range(3)
+        ]
+        return (draws[0] + 2 * draws[1] + draws[2]) / np.float32(6**0.5)
 
 # %% ../nbs/00_synthetic.ipynb #16ab03ae
-GRID = dict(inline0=1200, crossline0=3400, inline_step=1, crossline_step=2, x0=412_350., y0=6_478_900., bin_m=12.5, azimuth_deg=31.)
+GRID = dict(
+    inline0=1200,
+    crossline0=3400,
+    inline_step=1,
+    crossline_step=2,
+    x0=412_350.0,
+    y0=6_478_900.0,
+    bin_m=12.5,
+    azimuth_deg=31.0,
+)
+
 
 def cdp_xy(
-    i, j,      # inline and crossline positions, from 0
+    i,
+    j,  # inline and crossline positions, from 0
     grid=GRID,
-)->tuple:      # easting, northing in metres
+) -> tuple:  # easting, northing in metres
     "CDP coordinates on the survey's rotated grid."
     a, d = np.deg2rad(grid['azimuth_deg']), grid['bin_m']
-    return grid['x0'] + d*(j*np.cos(a) - i*np.sin(a)), grid['y0'] + d*(j*np.sin(a) + i*np.cos(a))
+    return grid['x0'] + d * (j * np.cos(a) - i * np.sin(a)), grid['y0'] + d * (
+        j * np.sin(a) + i * np.cos(a)
+    )
 
-def text_header(sv:Survey, grid=GRID)->str:
+
+def text_header(sv: Survey, grid=GRID) -> str:
     "3200-character textual header that says what the file is."
     n_il, n_xl = sv.n_inlines, sv.n_crosslines
-    lines = ['SYNTHETIC SEISMIC SURVEY, MADE BY reflection_connection.synthetic', f'SEED {sv.seed}. NO REAL DATA. CLASS PER SAMPLE IN classes.npy BESIDE THIS FILE',
-        f'INLINES {grid["inline0"]} TO {grid["inline0"] + (n_il - 1)*grid["inline_step"]} STEP {grid["inline_step"]} IN BYTES 189-192',
-        f'CROSSLINES {grid["crossline0"]} TO {grid["crossline0"] + (n_xl - 1)*grid["crossline_step"]} STEP {grid["crossline_step"]} IN BYTES 193-196',
-        f'SAMPLES {sv.n_samples} INTERVAL {sv.dt_ms} MS TWO-WAY TIME', 'CDP X IN BYTES 181-184, CDP Y IN BYTES 185-188, SCALAR -100, METRES',
-        f'BIN {grid["bin_m"]} M, GRID ROTATED BY {grid["azimuth_deg"]} DEG', f'DOMINANT PERIOD {sv.style.period:.1f} SAMPLES, POLARITY {sv.style.polarity:+d}', 'FORMAT IEEE FLOAT 32']
-    text = [f'C{k + 1:2d} ' + (lines[k] if k < len(lines) else '') for k in range(38)] + ['C39 SEG Y REV1', 'C40 END TEXTUAL HEADER']
+    lines = [
+        'SYNTHETIC SEISMIC SURVEY, MADE BY reflection_connection.synthetic',
+        f'SEED {sv.seed}. NO REAL DATA. CLASS PER SAMPLE IN classes.npy BESIDE THIS FILE',
+        f'INLINES {grid["inline0"]} TO {grid["inline0"] + (n_il - 1) * grid["inline_step"]} STEP {grid["inline_step"]} IN BYTES 189-192',
+        f'CROSSLINES {grid["crossline0"]} TO {grid["crossline0"] + (n_xl - 1) * grid["crossline_step"]} STEP {grid["crossline_step"]} IN BYTES 193-196',
+        f'SAMPLES {sv.n_samples} INTERVAL {sv.dt_ms} MS TWO-WAY TIME',
+        'CDP X IN BYTES 181-184, CDP Y IN BYTES 185-188, SCALAR -100, METRES',
+        f'BIN {grid["bin_m"]} M, GRID ROTATED BY {grid["azimuth_deg"]} DEG',
+        f'DOMINANT PERIOD {sv.style.period:.1f} SAMPLES, POLARITY {sv.style.polarity:+d}',
+        'FORMAT IEEE FLOAT 32',
+    ]
+    text = [f'C{k + 1:2d} ' + (lines[k] if k < len(lines) else '') for k in range(38)] + [
+        'C39 SEG Y REV1',
+        'C40 END TEXTUAL HEADER',
+    ]
     return ''.join(t[:80].ljust(80) for t in text)
 
 # %% ../nbs/00_synthetic.ipynb #d3619232
-def write_segy(path, sv:Survey, classes:np.ndarray, grid=GRID):
+def write_segy(path, sv: Survey, classes: np.ndarray, grid=GRID):
     "Write a survey inline by inline, filling `classes` (n_inlines, n_crosslines, n_samples) on the way."
     import segyio
+
     spec = segyio.spec()
-    spec.format, spec.sorting, spec.samples = 5, 2, np.arange(sv.n_samples)*sv.dt_ms
-    spec.ilines = grid['inline0'] + grid['inline_step']*np.arange(sv.n_inlines)
-    spec.xlines = grid['crossline0'] + grid['crossline_step']*np.arange(sv.n_crosslines)
-    dt_us, nx = int(round(sv.dt_ms*1000)), sv.n_crosslines
+    spec.format, spec.sorting, spec.samples = 5, 2, np.arange(sv.n_samples) * sv.dt_ms
+    spec.ilines = grid['inline0'] + grid['inline_step'] * np.arange(sv.n_inlines)
+    spec.xlines = grid['crossline0'] + grid['crossline_step'] * np.arange(sv.n_crosslines)
+    dt_us, nx = int(round(sv.dt_ms * 1000)), sv.n_crosslines
     with segyio.create(str(path), spec) as f:
         f.text[0] = text_header(sv, grid).encode('ascii')
         f.bin.update({3217: dt_us, 3221: sv.n_samples, 3225: 5, 3229: 4, 3255: 1})
         for i, il in enumerate(spec.ilines):
             data, cls = sv.inline(i)
             classes[i] = cls.T
-            f.trace[i*nx:(i + 1)*nx] = np.ascontiguousarray(data.T)
-            ex, ny = (np.round(100*v).astype(int) for v in cdp_xy(i, np.arange(nx), grid))
+            f.trace[i * nx : (i + 1) * nx] = np.ascontiguousarray(data.T)
+            ex, ny = (np.round(100 * v).astype(int) for v in cdp_xy(i, np.arange(nx), grid))
             for j, xl in enumerate(spec.xlines):
-                k = i*nx + j
-                f.header[k] = {1: k + 1, 5: k + 1, 9: int(il), 21: int(xl), 29: 1, 71: -100, 73: int(ex[j]), 77: int(ny[j]), 89: 1, 115: sv.n_samples,
-                    117: dt_us, 181: int(ex[j]), 185: int(ny[j]), 189: int(il), 193: int(xl)}
-    with open(path, 'r+b') as f: # revision 1.0, fixed trace length: segyio's name for these bytes differs between its versions
-        f.seek(3500); f.write(b'\x01\x00\x00\x01')
+                k = i * nx + j
+                f.header[k] = {
+                    1: k + 1,
+                    5: k + 1,
+                    9: int(il),
+                    21: int(xl),
+                    29: 1,
+                    71: -100,
+                    73: int(ex[j]),
+                    77: int(ny[j]),
+                    89: 1,
+                    115: sv.n_samples,
+                    117: dt_us,
+                    181: int(ex[j]),
+                    185: int(ny[j]),
+                    189: int(il),
+                    193: int(xl),
+                }
+    with (
+        open(path, 'r+b') as f
+    ):  # revision 1.0, fixed trace length: segyio's name for these bytes differs between its versions
+        f.seek(3500)
+        f.write(b'\x01\x00\x00\x01')
 
 # %% ../nbs/00_synthetic.ipynb #c0e35fac
-CLEAR = dict.fromkeys(CLASSES, .8) | dict(Fault=.12, Channel=.25, Salt=.4) # share of a window that its class has to fill
+CLEAR = dict.fromkeys(CLASSES, 0.8) | dict(
+    Fault=0.12, Channel=0.25, Salt=0.4
+)  # share of a window that its class has to fill
+
 
 def clear_boxes(
-    cls:np.ndarray,  # (n_samples, n_traces) class index of a section
-    window:tuple,    # height, width
-    step:int=8,      # samples and traces between candidates
-)->list:             # [(label, top, left)]
+    cls: np.ndarray,  # (n_samples, n_traces) class index of a section
+    window: tuple,  # height, width
+    step: int = 8,  # samples and traces between candidates
+) -> list:  # [(label, top, left)]
     "Positions of windows that are clearly of one class."
     h, w = window
-    if cls.shape[0] < h or cls.shape[1] < w: return []
+    if cls.shape[0] < h or cls.shape[1] < w:
+        return []
     share = {}
     for k, c in enumerate(CLASSES):
         s = np.pad((cls == k).astype(np.int32), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
-        share[c] = ((s[h:, w:] - s[:-h, w:] - s[h:, :-w] + s[:-h, :-w])/(h*w))[::step, ::step]
+        share[c] = ((s[h:, w:] - s[:-h, w:] - s[h:, :-w] + s[:-h, :-w]) / (h * w))[::step, ::step]
     out = []
     for c in CLASSES:
-        good = (share[c] >= CLEAR[c]) & (share[c] <= (.85 if c == 'Salt' else 1))   # salt shows by its outline
+        good = (share[c] >= CLEAR[c]) & (
+            share[c] <= (0.85 if c == 'Salt' else 1)
+        )  # salt shows by its outline
         for other in ('Fault', 'Channel', 'Salt'):
-            if other != c: good &= share[other] < .06
-        out += [(c, int(t)*step, int(l)*step) for t, l in np.argwhere(good)]
+            if other != c:
+                good &= share[other] < 0.06
+        out += [(c, int(t) * step, int(l) * step) for t, l in np.argwhere(good)]
     return out
 
+
 def label_table(
-    rng:np.random.Generator, classes:np.ndarray, # (n_inlines, n_crosslines, n_samples)
-    name:str, window:tuple=(48, 48), per_class:int=12, every:int=4, grid=GRID, # windows of each class at most; every Nth line is looked at
-)->pd.DataFrame: # id, survey, line_kind, line (number), top, left, height, width, label
+    rng: np.random.Generator,
+    classes: np.ndarray,  # (n_inlines, n_crosslines, n_samples)
+    name: str,
+    window: tuple = (48, 48),
+    per_class: int = 12,
+    every: int = 4,
+    grid=GRID,  # windows of each class at most; every Nth line is looked at
+) -> pd.DataFrame:  # id, survey, line_kind, line (number), top, left, height, width, label
     "Labelled windows of a class cube, spread over inlines and crosslines."
-    found = [(label, kind, i, top, left) for kind, n in (('inline', classes.shape[0]), ('crossline', classes.shape[1])) for i in range(every//2, n, every)
-             for label, top, left in clear_boxes(np.asarray(classes[i] if kind == 'inline' else classes[:, i]).T, window)]
+    found = [
+        (label, kind, i, top, left)
+        for kind, n in (('inline', classes.shape[0]), ('crossline', classes.shape[1]))
+        for i in range(every // 2, n, every)
+        for label, top, left in clear_boxes(
+            np.asarray(classes[i] if kind == 'inline' else classes[:, i]).T, window
+        )
+    ]
     h, w, rows = *window, []
     for c in CLASSES:
         mine, taken = [f for f in found if f[0] == c], []
         for k in rng.permutation(len(mine)):
             _, kind, i, top, left = mine[k]
-            if any(kind == o[1] and abs(i - o[2]) < 3*every and abs(top - o[3]) < h//2 and abs(left - o[4]) < w//2 for o in taken): continue
+            if any(
+                kind == o[1]
+                and abs(i - o[2]) < 3 * every
+                and abs(top - o[3]) < h // 2
+                and abs(left - o[4]) < w // 2
+                for o in taken
+            ):
+                continue
             taken.append(mine[k])
-            line = grid[f'{kind}0'] + grid[f'{kind}_step']*i
-            rows.append((f'{name}-{kind}-{line}-{top}-{left}', name, kind, line, top, left, h, w, c))
-            if len(taken) == per_class: break
-    return pd.DataFrame(rows, columns='id survey line_kind line top left height width label'.split())
+            line = grid[f'{kind}0'] + grid[f'{kind}_step'] * i
+            rows.append(
+                (f'{name}-{kind}-{line}-{top}-{left}', name, kind, line, top, left, h, w, c)
+            )
+            if len(taken) == per_class:
+                break
+    return pd.DataFrame(
+        rows, columns='id survey line_kind line top left height width label'.split()
+    )
 
 # %% ../nbs/00_synthetic.ipynb #d76dcc42
 def write_survey(
-    folder,               # created; survey.sgy, classes.npy and labels.csv are (over)written
-    seed:int=0,
-    n_inlines:int=64, n_crosslines:int=160, n_samples:int=256, # at least 2, 64, 64
-    dt_ms:float=4.,       # sample interval, two-way time
-    window:tuple=(48, 48),# height (samples) and width (traces) of the labelled windows
-    labels_per_class:int=12, # at most
-)->Path:                  # of survey.sgy
+    folder,  # created; survey.sgy, classes.npy and labels.csv are (over)written
+    seed: int = 0,
+    n_inlines: int = 64,
+    n_crosslines: int = 160,
+    n_samples: int = 256,  # at least 2, 64, 64
+    dt_ms: float = 4.0,  # sample interval, two-way time
+    window: tuple = (48, 48),  # height (samples) and width (traces) of the labelled windows
+    labels_per_class: int = 12,  # at most
+) -> Path:  # of survey.sgy
     "Write a synthetic 3-D survey as SEG-Y with its class cube and labelled windows. Memory: one inline; the class cube is memory-mapped."
-    if window[0] > n_samples or window[1] > n_crosslines: raise ValueError(f"expected windows of at most {n_samples} samples by {n_crosslines} traces, got {tuple(window)}: make the windows smaller or the survey larger")
-    if not .1 <= dt_ms <= 32: raise ValueError(f"expected dt_ms between 0.1 and 32 (SEG-Y holds microseconds in 16 bits), got {dt_ms}")
+    if window[0] > n_samples or window[1] > n_crosslines:
+        raise ValueError(
+            f"expected windows of at most {n_samples} samples by {n_crosslines} traces, got {tuple(window)}: make the windows smaller or the survey larger"
+        )
+    if not 0.1 <= dt_ms <= 32:
+        raise ValueError(
+            f"expected dt_ms between 0.1 and 32 (SEG-Y holds microseconds in 16 bits), got {dt_ms}"
+        )
     sv, folder = Survey(seed, n_inlines, n_crosslines, n_samples, dt_ms), Path(folder)
-    with writing(folder): folder.mkdir(parents=True, exist_ok=True)
-    path = folder/'survey.sgy'
-    with whole_file(folder/'classes.npy') as new:
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    path = folder / 'survey.sgy'
+    with whole_file(folder / 'classes.npy') as new:
         cube = np.lib.format.open_memmap(new, 'w+', np.int8, (n_inlines, n_crosslines, n_samples))
-        if hasattr(os, 'posix_fallocate'):                                  # a full disk says so now: later it would end the process
-            with open(new, 'r+b') as f: os.posix_fallocate(f.fileno(), 0, new.stat().st_size)
-        with whole_file(path) as sgy: write_segy(sgy, sv, cube)
+        if hasattr(
+            os, 'posix_fallocate'
+        ):  # a full disk says so now: later it would end the process
+            with open(new, 'r+b') as f:
+                os.posix_fallocate(f.fileno(), 0, new.stat().st_size)
+        with whole_file(path) as sgy:
+            write_segy(sgy, sv, cube)
         cube.flush()
-    with whole_file(folder/'labels.csv') as new: label_table(np.random.default_rng([seed, 9]), cube, f'synth-survey-{seed}', window, labels_per_class).to_csv(new, index=False)
+    with whole_file(folder / 'labels.csv') as new:
+        label_table(
+            np.random.default_rng([seed, 9]), cube, f'synth-survey-{seed}', window, labels_per_class
+        ).to_csv(new, index=False)
     return path
 
 # %% ../nbs/00_synthetic.ipynb #3415da88
 def write_challenge(
-    folder,              # created
-    per_class:int=20,    # train images of each class, at least 1
-    seed:int=0,
-    shape:tuple=(128, 128),
-    corpus_per_class:int=None, # default: per_class
-    query_per_class:int=None,  # default: a fifth of per_class, at least 1
-    test_per_class:int=None,   # default: a half of per_class, at least 1
-    surveys:int=8,       # synthetic surveys in each of the four parts
-)->Path:                 # the folder
+    folder,  # created
+    per_class: int = 20,  # train images of each class, at least 1
+    seed: int = 0,
+    shape: tuple = (128, 128),
+    corpus_per_class: int = None,  # default: per_class
+    query_per_class: int = None,  # default: a fifth of per_class, at least 1
+    test_per_class: int = None,  # default: a half of per_class, at least 1
+    surveys: int = 8,  # synthetic surveys in each of the four parts
+) -> Path:  # the folder
     "Write 8-bit PNGs: train/<Class>/, test/<Class>/, image_corpus/, query/, and truth.csv (file, label, survey)."
-    if per_class < 1: raise ValueError(f"expected per_class of at least 1, got {per_class}: ask for one window or more")
+    if per_class < 1:
+        raise ValueError(
+            f"expected per_class of at least 1, got {per_class}: ask for one window or more"
+        )
     folder = Path(folder)
-    counts = dict(train=per_class, test=test_per_class or max(1, per_class//2), image_corpus=corpus_per_class or per_class, query=query_per_class or max(1, per_class//5))
+    counts = dict(
+        train=per_class,
+        test=test_per_class or max(1, per_class // 2),
+        image_corpus=corpus_per_class or per_class,
+        query=query_per_class or max(1, per_class // 5),
+    )
     seeds, truth = np.random.SeedSequence([seed, 10]).generate_state(4), []
     with locked(folder):
         for (part, count), s in zip(counts.items(), seeds.tolist()):
             windows, frame = labelled_windows(count, s, shape, surveys=surveys)
-            clips, order = survey_clips(windows, frame), np.random.default_rng([seed, 11]).permutation(len(frame))
+            clips, order = (
+                survey_clips(windows, frame),
+                np.random.default_rng([seed, 11]).permutation(len(frame)),
+            )
             for rank, k in enumerate(order):
                 r = frame.iloc[k]
                 hidden = part in ('image_corpus', 'query')
-                file, new = folder/part/(f'{part.split("_")[-1]}_{rank:05d}.png' if hidden else f'{r.label}/{r.id}.png'), folder/'.part.png'
+                file, new = (
+                    folder
+                    / part
+                    / (
+                        f'{part.split("_")[-1]}_{rank:05d}.png'
+                        if hidden
+                        else f'{r.label}/{r.id}.png'
+                    ),
+                    folder / '.part.png',
+                )
                 with writing(file):
                     file.parent.mkdir(parents=True, exist_ok=True)
-                    try: Image.fromarray(window_image(windows[k], clips[r.survey])).save(new); os.replace(new, file)
+                    try:
+                        Image.fromarray(window_image(windows[k], clips[r.survey])).save(new)
+                        os.replace(new, file)
                     finally:
-                        if new.exists(): new.unlink()
-                if hidden: truth.append((f'{part}/{file.name}', r.label, r.survey))
-        with whole_file(folder/'truth.csv') as new: pd.DataFrame(truth, columns=['file', 'label', 'survey']).sort_values('file').to_csv(new, index=False)
+                        if new.exists():
+                            new.unlink()
+                if hidden:
+                    truth.append((f'{part}/{file.name}', r.label, r.survey))
+        with whole_file(folder / 'truth.csv') as new:
+            pd.DataFrame(truth, columns=['file', 'label', 'survey']).sort_values('file').to_csv(
+                new, index=False
+            )
     return folder

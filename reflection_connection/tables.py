@@ -14,155 +14,243 @@ __all__ = ['TABLE_TYPES', 'WindowError', 'is_table', 'read_text', 'read_cells', 
            'class_name', 'name_among', 'name_variants', 'class_names', 'read_polygon']
 
 # %% ../nbs/01c_tables.ipynb #351d996c
-TABLE_TYPES = ('.csv', '.tsv', '.tab', '.txt', '.parquet', '.pq') # endings by which a file is taken for a table, in any case
+TABLE_TYPES = (
+    '.csv',
+    '.tsv',
+    '.tab',
+    '.txt',
+    '.parquet',
+    '.pq',
+)  # endings by which a file is taken for a table, in any case
+
 
 class WindowError(ValueError):
     "A window, an image or a table of them that cannot be used; the message says which, why, and the remedy."
 
-def is_table(path)->bool:
+
+def is_table(path) -> bool:
     "Whether a file's ending is that of a table."
     return Path(path).suffix.lower() in TABLE_TYPES
 
 # %% ../nbs/01c_tables.ipynb #56be7431
-_MARKS = ((b'\xef\xbb\xbf', 'utf-8-sig'), (b'\xff\xfe\0\0', 'utf-32'), (b'\0\0\xfe\xff', 'utf-32'), (b'\xff\xfe', 'utf-16'), (b'\xfe\xff', 'utf-16'))
-_BINARY = ((b'PK\3\4', 'an Excel or OpenDocument workbook, or a zip archive'), (b'\xd0\xcf\x11\xe0', 'an old Excel workbook'),
-    (b'\x1f\x8b', 'compressed with gzip'), (b'PAR1', 'Parquet'), (b'%PDF', 'a PDF'), (b'\x89PNG', 'a PNG image'))
+_MARKS = (
+    (b'\xef\xbb\xbf', 'utf-8-sig'),
+    (b'\xff\xfe\0\0', 'utf-32'),
+    (b'\0\0\xfe\xff', 'utf-32'),
+    (b'\xff\xfe', 'utf-16'),
+    (b'\xfe\xff', 'utf-16'),
+)
+_BINARY = (
+    (b'PK\3\4', 'an Excel or OpenDocument workbook, or a zip archive'),
+    (b'\xd0\xcf\x11\xe0', 'an old Excel workbook'),
+    (b'\x1f\x8b', 'compressed with gzip'),
+    (b'PAR1', 'Parquet'),
+    (b'%PDF', 'a PDF'),
+    (b'\x89PNG', 'a PNG image'),
+)
 _CONTROL = re.compile('[\0-\x08\x0e-\x1f\x7f]')
+
 
 def _encoding(raw):
     "The encoding that the first bytes tell, or ''."
     for mark, name in _MARKS:
-        if raw.startswith(mark): return name
-    even, odd = raw[:2000:2].count(0), raw[1:2000:2].count(0)      # UTF-16 without a mark has a zero in every second byte
-    most = min(len(raw), 2000)/2*.7
-    return 'utf-16-le' if odd > most and not even else 'utf-16-be' if even > most and not odd else ''
+        if raw.startswith(mark):
+            return name
+    even, odd = (
+        raw[:2000:2].count(0),
+        raw[1:2000:2].count(0),
+    )  # UTF-16 without a mark has a zero in every second byte
+    most = min(len(raw), 2000) / 2 * 0.7
+    return (
+        'utf-16-le' if odd > most and not even else 'utf-16-be' if even > most and not odd else ''
+    )
+
 
 def read_text(
-    path, # a text file
-)->tuple: # (text with \n line ends, encoding)
+    path,  # a text file
+) -> tuple:  # (text with \n line ends, encoding)
     "The text of a file in whatever encoding; refuses what is no text."
     path = Path(path)
-    if not path.is_file(): raise WindowError(f"{path}: no such table")
-    try: raw = path.read_bytes()
-    except OSError as e: raise WindowError(f"{path}: not a readable table ({e.strerror})") from e
+    if not path.is_file():
+        raise WindowError(f"{path}: no such table")
+    try:
+        raw = path.read_bytes()
+    except OSError as e:
+        raise WindowError(f"{path}: not a readable table ({e.strerror})") from e
     for mark, what in _BINARY:
-        if raw.startswith(mark): raise WindowError(f"{path.name}: not a readable CSV table: it is {what}; save it as CSV (UTF-8)")
+        if raw.startswith(mark):
+            raise WindowError(
+                f"{path.name}: not a readable CSV table: it is {what}; save it as CSV (UTF-8)"
+            )
     encoding = _encoding(raw) or 'utf-8'
-    try: text = raw.decode(encoding)
+    try:
+        text = raw.decode(encoding)
     except UnicodeDecodeError:
-        if encoding != 'utf-8': raise WindowError(f"{path.name}: not a readable CSV table (begins like {encoding} and is not): save it as UTF-8") from None
+        if encoding != 'utf-8':
+            raise WindowError(
+                f"{path.name}: not a readable CSV table (begins like {encoding} and is not): save it as UTF-8"
+            ) from None
         text, encoding = raw.decode('cp1252', errors='replace'), 'cp1252'
-    if _CONTROL.search(text) or (encoding == 'cp1252' and '�' in text): raise WindowError(f"{path.name}: not a readable CSV table: it is not text")
-    if encoding == 'cp1252': print(f"{path.name}: not UTF-8; read as Windows-1252: save it as UTF-8 if names come out wrong", flush=True)
+    if _CONTROL.search(text) or (encoding == 'cp1252' and '�' in text):
+        raise WindowError(f"{path.name}: not a readable CSV table: it is not text")
+    if encoding == 'cp1252':
+        print(
+            f"{path.name}: not UTF-8; read as Windows-1252: save it as UTF-8 if names come out wrong",
+            flush=True,
+        )
     return text.replace('\r\n', '\n').replace('\r', '\n'), encoding
 
 # %% ../nbs/01c_tables.ipynb #5d6790df
 _NUMBER = re.compile(r'[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?')
 _BLANKS = re.compile(r'"((?:[^"]|"")*)"|(\S+)')
 
+
 def _cut(lines, separator):
     "Cells of every line of text; '' is any number of blanks."
-    if separator == '': return [[a.replace('""', '"') or b for a, b in _BLANKS.findall(ln)] for ln in lines]
+    if separator == '':
+        return [[a.replace('""', '"') or b for a, b in _BLANKS.findall(ln)] for ln in lines]
     return list(csv.reader((ln + '\n' for ln in lines), delimiter=separator, skipinitialspace=True))
+
 
 def _separator(lines):
     "The separator that cuts lines into rows of one width."
     some = [ln for ln in lines if ln.strip() and not ln.lstrip().startswith(('>', '->'))][:200]
     words = _cut(some[1:] or some, '')
-    if words and all(len(w) > 1 and all(_NUMBER.fullmatch(v) for v in w) for w in words): return '\t' if all('\t' in ln for ln in some) else ''
-    best, share = None, 0.
+    if words and all(len(w) > 1 and all(_NUMBER.fullmatch(v) for v in w) for w in words):
+        return '\t' if all('\t' in ln for ln in some) else ''
+    best, share = None, 0.0
     for separator in '\t;|,':
         widths = [len(r) for r in _cut(some, separator) if r]
-        if not widths or widths[0] < 2: continue
+        if not widths or widths[0] < 2:
+            continue
         same = np.mean([w == widths[0] for w in widths])
-        if same > share + .05: best, share = separator, same
-    if best: return best
+        if same > share + 0.05:
+            best, share = separator, same
+    if best:
+        return best
     return '' if some and len(_cut(some[:1], '')[0]) > 1 else ','
+
 
 def _comments(lines):
     "(lines that are none, their numbers in the file, the comments before the first of them)"
     numbered = [(n, ln) for n, ln in enumerate(lines, 1)]
     first = next((n for n, ln in numbered if ln.strip() and not ln.lstrip().startswith('#')), None)
-    if first is None: return [ln for _, ln in numbered], [n for n, _ in numbered], []
+    if first is None:
+        return [ln for _, ln in numbered], [n for n, _ in numbered], []
     kept = [(n, ln) for n, ln in numbered if not ln.lstrip().startswith('#')]
-    return [ln for _, ln in kept], [n for n, _ in kept], [ln.lstrip(' #') for n, ln in numbered if n < first and ln.strip()]
+    return (
+        [ln for _, ln in kept],
+        [n for n, _ in kept],
+        [ln.lstrip(' #') for n, ln in numbered if n < first and ln.strip()],
+    )
+
 
 def _excel(lines):
     "Excel's own first line `sep=;`: (separator or None, the other lines)"
     found = re.fullmatch(r'"?sep=(.)"?', lines[0].strip(), re.I) if lines else None
     return (found[1], ['', *lines[1:]]) if found else (None, lines)
 
+
 def read_cells(
-    path, # a text file
-)->tuple: # (list of (line number, cells), cells of the last comment on top, separator, encoding)
+    path,  # a text file
+) -> tuple:  # (list of (line number, cells), cells of the last comment on top, separator, encoding)
     "The rows of a table of text, empty ones included, every cell trimmed."
     path = Path(path)
     text, encoding = read_text(path)
     given, lines = _excel(text.split('\n'))
     lines, numbers, comments = _comments(lines)
     separator = given or _separator(lines)
-    if separator == '': rows = list(zip(numbers, _cut(lines, separator)))
+    if separator == '':
+        rows = list(zip(numbers, _cut(lines, separator)))
     else:
         reader = csv.reader((ln + '\n' for ln in lines), delimiter=separator, skipinitialspace=True)
-        try: rows = [(numbers[reader.line_num - 1], cells) for cells in reader]
-        except csv.Error as e: raise WindowError(f"{path.name}: not a readable CSV table ({e})") from e
+        try:
+            rows = [(numbers[reader.line_num - 1], cells) for cells in reader]
+        except csv.Error as e:
+            raise WindowError(f"{path.name}: not a readable CSV table ({e})") from e
     rows = [(n, [c.strip() for c in cells]) for n, cells in rows]
     top = _cut(comments[-1:], separator)
     return rows, [c.strip() for c in top[0]] if top else [], separator, encoding
 
 # %% ../nbs/01c_tables.ipynb #d0d33c90
-def _key(text): return re.sub(r'[\s_\-]+', '', unicodedata.normalize('NFC', text).casefold())
+def _key(text):
+    return re.sub(r'[\s_\-]+', '', unicodedata.normalize('NFC', text).casefold())
+
 
 def _header(path, rows, top, known):
     "(names of the columns, the other rows): the first row, or the comment above it where that names more columns."
     rows = [r for r in rows if any(r[1])]
-    if not rows: raise WindowError(f"{path.name}: not a readable CSV table (it is empty)")
+    if not rows:
+        raise WindowError(f"{path.name}: not a readable CSV table (it is empty)")
     names = {_key(k): k for k in known}
     count = lambda cells: sum(_key(c) in names for c in cells)
     above = count(top) >= 2 > count(rows[0][1])
     header, rows = (top, rows) if above else (rows[0][1], rows[1:])
     return [names.get(_key(c), c) for c in header], rows
 
-def _counts(cells): return all(re.fullmatch(r'\d+', c) for c in cells) and len(set(cells)) == len(cells)
+
+def _counts(cells):
+    return all(re.fullmatch(r'\d+', c) for c in cells) and len(set(cells)) == len(cells)
+
 
 def _fit(path, header, rows):
     "Rows as wide as the header: short ones are filled up, empty cells at the end cut off."
     width = len(header)
-    if rows and all(len(c) == width + 1 for _, c in rows) and _counts([c[0] for _, c in rows]): header, width = ['', *header], width + 1      # as R writes row names
+    if rows and all(len(c) == width + 1 for _, c in rows) and _counts([c[0] for _, c in rows]):
+        header, width = ['', *header], width + 1  # as R writes row names
     out = []
     for n, cells in rows:
-        if any(cells[width:]): raise WindowError(f"{path.name}, line {n}: {len(cells)} cells where the header has {width}: quote cells that hold the separator; decimal commas need semicolons between the cells")
-        out.append((cells + ['']*width)[:width])
+        if any(cells[width:]):
+            raise WindowError(
+                f"{path.name}, line {n}: {len(cells)} cells where the header has {width}: quote cells that hold the separator; decimal commas need semicolons between the cells"
+            )
+        out.append((cells + [''] * width)[:width])
     return header, out
+
 
 def _once(path, frame):
     "The first of columns with one name; the others are named and left out."
     twice = frame.columns.duplicated()
-    if twice.any(): print(f"{path.name}: column {frame.columns[twice][0]!r} occurs twice: the first of them counts", flush=True)
+    if twice.any():
+        print(
+            f"{path.name}: column {frame.columns[twice][0]!r} occurs twice: the first of them counts",
+            flush=True,
+        )
     return frame.loc[:, ~twice]
 
+
 def _read_parquet(path, known):
-    try: frame = pd.read_parquet(path)
-    except Exception as e: # pyarrow fails in as many ways as files are damaged
-        raise WindowError(f"{path.name}: not a readable Parquet table ({(str(e).splitlines() or [type(e).__name__])[0][:80]})") from e
+    try:
+        frame = pd.read_parquet(path)
+    except Exception as e:  # pyarrow fails in as many ways as files are damaged
+        raise WindowError(
+            f"{path.name}: not a readable Parquet table ({(str(e).splitlines() or [type(e).__name__])[0][:80]})"
+        ) from e
     names = {_key(k): k for k in known}
-    frame.columns = [names.get(_key(str(c)), c) if str(c) not in known else c for c in frame.columns]
+    frame.columns = [
+        names.get(_key(str(c)), c) if str(c) not in known else c for c in frame.columns
+    ]
     return frame.set_axis(pd.RangeIndex(1, len(frame) + 1))
 
+
 def read_rows(
-    path, # text in any form, or Parquet
-    known=(), # names of columns that are recognised however they are written
-)->pd.DataFrame: # text as it was written, NA where a cell is empty; the index holds line numbers. Parquet keeps its types.
+    path,  # text in any form, or Parquet
+    known=(),  # names of columns that are recognised however they are written
+) -> pd.DataFrame:  # text as it was written, NA where a cell is empty; the index holds line numbers. Parquet keeps its types.
     "Read a table."
     path = Path(path)
-    if not path.is_file(): raise WindowError(f"{path}: no such table")
-    if path.suffix.lower() in ('.parquet', '.pq'): return _read_parquet(path, known)
+    if not path.is_file():
+        raise WindowError(f"{path}: no such table")
+    if path.suffix.lower() in ('.parquet', '.pq'):
+        return _read_parquet(path, known)
     rows, top, separator, encoding = read_cells(path)
     header, rows = _header(path, rows, top, known)
     lines = [n for n, _ in rows]
     header, cells = _fit(path, header, rows)
     frame = pd.DataFrame(cells, index=lines, columns=header, dtype=object)
-    frame = _once(path, frame.loc[:, [bool(h) or any(r[k] for r in cells) for k, h in enumerate(header)]])
+    frame = _once(
+        path, frame.loc[:, [bool(h) or any(r[k] for r in cells) for k, h in enumerate(header)]]
+    )
     frame = frame.mask(frame == '', None)
     frame.attrs = {'separator': separator or ' ', 'encoding': encoding}
     return frame
@@ -170,149 +258,256 @@ def read_rows(
 # %% ../nbs/01c_tables.ipynb #6319e3c6
 _GROUPS = re.compile(r'[+-]?[1-9]\d{0,2}([.,])\d{3}(\1\d{3})*')
 
+
 def _decimal(frame, mark):
     "Whether a mark is a decimal one somewhere in the table."
     sure = re.compile(r'[+-]?(\d+M(\d{1,2}|\d{4,})|0M\d+|\d{4,}M\d+)'.replace('M', re.escape(mark)))
     return any(isinstance(v, str) and sure.fullmatch(v) for c in frame for v in frame[c])
 
+
 def numbers(
-    column:pd.Series, # text or numbers
-)->np.ndarray: # float64; NaN for what is no number
+    column: pd.Series,  # text or numbers
+) -> np.ndarray:  # float64; NaN for what is no number
     "Numbers of a column, decimal commas included."
-    if column.dtype.kind in 'bMm': return np.full(len(column), np.nan)
+    if column.dtype.kind in 'bMm':
+        return np.full(len(column), np.nan)
+
     def number(v):
         if isinstance(v, str):
             v = v.strip().replace('−', '-')
             return float(v.replace(',', '.')) if _NUMBER.fullmatch(v) else np.nan
-        return float(v) if isinstance(v, (int, float, np.number)) and not isinstance(v, (bool, np.bool_)) else np.nan
-    if column.dtype.kind in 'iuf': return column.to_numpy(float, na_value=np.nan)
+        return (
+            float(v)
+            if isinstance(v, (int, float, np.number)) and not isinstance(v, (bool, np.bool_))
+            else np.nan
+        )
+
+    if column.dtype.kind in 'iuf':
+        return column.to_numpy(float, na_value=np.nan)
     return np.array([number(v) for v in column], float)
 
-def row_at(frame, k)->str: # of a frame from `read_rows`
+
+def row_at(frame, k) -> str:  # of a frame from `read_rows`
     "How a message names row k: its number, and its line where that is not the next one."
     line = int(frame.index[k])
     return f"row {k + 1}" + (f" (line {line})" if line not in (k + 1, k + 2) else '')
 
+
 def whole_numbers(
-    frame:pd.DataFrame, # from `read_rows`
-    column:str,
-    path, # of the table, for messages
-)->np.ndarray: # int64
+    frame: pd.DataFrame,  # from `read_rows`
+    column: str,
+    path,  # of the table, for messages
+) -> np.ndarray:  # int64
     "A column of whole numbers; names the first row that has none."
     found = numbers(frame[column])
     bad = ~(np.isfinite(found) & (found == np.floor(found)) & (np.abs(found) < 2**53))
     if bad.any():
-        k = int(bad.argmax()); value = frame[column].iloc[k]
-        raise WindowError(f"{Path(path).name}: {row_at(frame, k)}: {column} is {'' if pd.api.types.is_scalar(value) and pd.isna(value) else str(value)[:40]!r}: expected a whole number")
+        k = int(bad.argmax())
+        value = frame[column].iloc[k]
+        raise WindowError(
+            f"{Path(path).name}: {row_at(frame, k)}: {column} is {'' if pd.api.types.is_scalar(value) and pd.isna(value) else str(value)[:40]!r}: expected a whole number"
+        )
     for k, v in enumerate(frame[column]):
         if isinstance(v, str) and (group := _GROUPS.fullmatch(v)) and not _decimal(frame, group[1]):
-            raise WindowError(f"{Path(path).name}: {row_at(frame, k)}: {column} is {v!r}, which may be decimals or thousands: write it without the mark")
+            raise WindowError(
+                f"{Path(path).name}: {row_at(frame, k)}: {column} is {v!r}, which may be decimals or thousands: write it without the mark"
+            )
     return found.astype(np.int64)
 
 # %% ../nbs/01c_tables.ipynb #883df627
-_NO_ROOM = re.compile('[\u200b\u2060\ufeff\u00ad]') # zero-width spaces, byte order marks, soft hyphens; joiners are part of some scripts
+_NO_ROOM = re.compile(
+    '[\u200b\u2060\ufeff\u00ad]'
+)  # zero-width spaces, byte order marks, soft hyphens; joiners are part of some scripts
+
 
 def class_name(
-    text, # as typed, or as a folder is named
-)->str:
+    text,  # as typed, or as a folder is named
+) -> str:
     "One form of a name: Unicode NFC, trimmed, without characters that take no room."
     return _NO_ROOM.sub('', unicodedata.normalize('NFC', str(text))).strip()
+
 
 def _written(v):
     "A label as text: 1.0 from a Parquet column with gaps is 1."
     return str(int(v)) if isinstance(v, (float, np.floating)) and float(v).is_integer() else str(v)
 
+
 def name_among(
-    name, # of a class, as asked for
-    names, # of the classes that there are
-    merge_case:bool=False, # names that differ only by case or spacing are one
-)->str:
+    name,  # of a class, as asked for
+    names,  # of the classes that there are
+    merge_case: bool = False,  # names that differ only by case or spacing are one
+) -> str:
     "A class by the name that it goes by."
     name = class_name(name)
     alike = sorted({n for n in names if _key(n) == _key(name)})
     return alike[0] if merge_case and len(alike) == 1 else name
 
+
 def name_variants(
-    names, # class names, each as often as it occurs
-)->list: # of {name: how often}, each of names that differ only by case, blanks, dashes and underscores
+    names,  # class names, each as often as it occurs
+) -> (
+    list
+):  # of {name: how often}, each of names that differ only by case, blanks, dashes and underscores
     "Names that may be meant for one."
     count = pd.Series(list(names), dtype=object).value_counts(sort=False)
     out = {}
-    for name, n in count.items(): out.setdefault(_key(name), {})[name] = int(n)
+    for name, n in count.items():
+        out.setdefault(_key(name), {})[name] = int(n)
     return [v for v in out.values() if len(v) > 1]
 
+
 def class_names(
-    labels:pd.Series, # as they were read
-    where:str, # name of the table or folder, for messages
-    merge_case:bool=False, # names that differ only by case or spacing are one
-    what:str='windows', # what has the labels, for messages
-)->pd.Series: # string; NA where there is no label
+    labels: pd.Series,  # as they were read
+    where: str,  # name of the table or folder, for messages
+    merge_case: bool = False,  # names that differ only by case or spacing are one
+    what: str = 'windows',  # what has the labels, for messages
+) -> pd.Series:  # string; NA where there is no label
     "Class names in one form; says how many are empty, which may have been meant as empty, and which differ only by case or spacing."
-    cells = [None if pd.api.types.is_scalar(v) and pd.isna(v) else class_name(_written(v)) or None for v in labels]
+    cells = [
+        None if pd.api.types.is_scalar(v) and pd.isna(v) else class_name(_written(v)) or None
+        for v in labels
+    ]
     out = pd.Series(cells, index=labels.index, dtype='string')
-    if out.isna().any() and len(out): print(f"{where}: {int(out.isna().sum()):,} of {len(out):,} {what} have no label", flush=True)
-    odd = [n for n in out.dropna().unique() if n.casefold() in ('na', 'n/a', 'nan', 'none', 'null', '<na>', '#n/a')]
-    if odd: print(f"{where}: taken for class names: {', '.join(map(repr, odd))}; leave a cell empty where there is no label", flush=True)
+    if out.isna().any() and len(out):
+        print(
+            f"{where}: {int(out.isna().sum()):,} of {len(out):,} {what} have no label", flush=True
+        )
+    odd = [
+        n
+        for n in out.dropna().unique()
+        if n.casefold() in ('na', 'n/a', 'nan', 'none', 'null', '<na>', '#n/a')
+    ]
+    if odd:
+        print(
+            f"{where}: taken for class names: {', '.join(map(repr, odd))}; leave a cell empty where there is no label",
+            flush=True,
+        )
     for found in name_variants(out.dropna()):
         listed = ', '.join(f'{n!r} ({k})' for n, k in found.items())
-        if merge_case: out = out.replace(dict.fromkeys(found, max(found, key=found.get)))
-        print(f"{where}: class names that differ only by case or spacing: {listed}: " + (f"merged into {max(found, key=found.get)!r}" if merge_case
-            else "they stay classes of their own; to merge them: --merge-case (in Python merge_case=True)"), flush=True)
+        if merge_case:
+            out = out.replace(dict.fromkeys(found, max(found, key=found.get)))
+        print(
+            f"{where}: class names that differ only by case or spacing: {listed}: "
+            + (
+                f"merged into {max(found, key=found.get)!r}"
+                if merge_case
+                else "they stay classes of their own; to merge them: --merge-case (in Python merge_case=True)"
+            ),
+            flush=True,
+        )
     return out
 
 # %% ../nbs/01c_tables.ipynb #618fc5d0
 _X = ('x', 'easting', 'east', 'xcoord', 'xcoordinate', 'cdpx', 'utmx', 'longitude', 'lon', 'long')
 _Y = ('y', 'northing', 'north', 'ycoord', 'ycoordinate', 'cdpy', 'utmy', 'latitude', 'lat')
-_RING = ('poly', 'polygon', 'polygonid', 'polyid', 'ring', 'ringid', 'part', 'partid', 'shape', 'shapeid', 'outline', 'boundary', 'lineid')
-_NOT_RING = ('z', 'depth', 'elevation', 'twt', 'time', 'm', 'vertex', 'vertexid', 'point', 'pointid', 'fid', 'index')
+_RING = (
+    'poly',
+    'polygon',
+    'polygonid',
+    'polyid',
+    'ring',
+    'ringid',
+    'part',
+    'partid',
+    'shape',
+    'shapeid',
+    'outline',
+    'boundary',
+    'lineid',
+)
+_NOT_RING = (
+    'z',
+    'depth',
+    'elevation',
+    'twt',
+    'time',
+    'm',
+    'vertex',
+    'vertexid',
+    'point',
+    'pointid',
+    'fid',
+    'index',
+)
 
-def _plain(name): return re.sub(r'[\[(].*?[\])]', '', _key(name))      # 'X (m)' is x
+
+def _plain(name):
+    return re.sub(r'[\[(].*?[\])]', '', _key(name))  # 'X (m)' is x
+
 
 def _runs(values):
     "Start and end of the runs of equal values."
     cuts = [0, *(k for k in range(1, len(values)) if values[k] != values[k - 1]), len(values)]
     return list(zip(cuts, cuts[1:]))
 
+
 def _groups(values):
     "Whether values tell rings apart: each has one run, of three rows or more, and there is more than one or it says nothing else."
     runs = _runs(values)
     return len({values[a] for a, _ in runs}) == len(runs) and all(b - a >= 3 for a, b in runs)
+
 
 def _xy_columns(path, header, rows):
     "Positions of x, of y, and of columns that tell rings apart."
     if header:
         names = [_plain(h) for h in header]
         at = [next((names.index(n) for n in wanted if n in names), None) for wanted in (_X, _Y)]
-        if None in at: raise WindowError(f"{path.name}: expected columns x and y (or easting and northing), got {', '.join(header) or 'none'}")
+        if None in at:
+            raise WindowError(
+                f"{path.name}: expected columns x and y (or easting and northing), got {', '.join(header) or 'none'}"
+            )
         return *at, names
     width = min(len(c) for _, c in rows)
-    if width < 2: raise WindowError(f"{path.name}: expected columns x and y, got one column")
+    if width < 2:
+        raise WindowError(f"{path.name}: expected columns x and y, got one column")
     first = [c[0] for _, c in rows]
     whole = width > 2 and all(re.fullmatch(r'\d{1,6}', v) for v in first)
-    leads = whole and (_counts(first) and np.ptp(np.array(first, float)) == len(first) - 1 or _groups(first))
+    leads = whole and (
+        _counts(first) and np.ptp(np.array(first, float)) == len(first) - 1 or _groups(first)
+    )
     return int(leads), int(leads) + 1, ['id' if leads and k == 0 else 'z' for k in range(width)]
 
-def _is_break(cells): return not any(cells) or cells[0][:1] == '>' or cells[0][:2] == '->' or (len(cells) > 1 and all(_NUMBER.fullmatch(c) and float(c.replace(',', '.')) == 999 for c in cells))
+
+def _is_break(cells):
+    return (
+        not any(cells)
+        or cells[0][:1] == '>'
+        or cells[0][:2] == '->'
+        or (
+            len(cells) > 1
+            and all(_NUMBER.fullmatch(c) and float(c.replace(',', '.')) == 999 for c in cells)
+        )
+    )
+
 
 def _petrel(rows):
     "(column names, rows) of a file with `BEGIN HEADER` … `END HEADER`; None and the rows where there is none."
     words = [' '.join(c).upper() for _, c in rows]
-    if 'BEGIN HEADER' not in words or 'END HEADER' not in words: return None, rows
+    if 'BEGIN HEADER' not in words or 'END HEADER' not in words:
+        return None, rows
     a, b = words.index('BEGIN HEADER'), words.index('END HEADER')
-    return [c[0] for _, c in rows[a + 1:b] if c], rows[b + 1:]
+    return [c[0] for _, c in rows[a + 1 : b] if c], rows[b + 1 :]
+
 
 def _ring_columns(path, names, x, y, cells):
     "Positions of the columns that tell rings apart."
     out = []
     for k, name in enumerate(names):
-        if k in (x, y): continue
+        if k in (x, y):
+            continue
         values = [c[k] if k < len(c) else '' for c in cells]
         if name in _RING:
-            if len(set(values)) == len(values) > 1: continue                                  # a counter
-            if not _groups(values): raise WindowError(f"{path.name}: column {name} does not give every polygon three or more corners in a row: sort the rows by it")
+            if len(set(values)) == len(values) > 1:
+                continue  # a counter
+            if not _groups(values):
+                raise WindowError(
+                    f"{path.name}: column {name} does not give every polygon three or more corners in a row: sort the rows by it"
+                )
             out.append(k)
-        elif name not in _NOT_RING and len(set(values)) > 1 and _groups(values): out.append(k)
+        elif name not in _NOT_RING and len(set(values)) > 1 and _groups(values):
+            out.append(k)
     return out
+
 
 def _closed(ring):
     "Rings in a list of corners that closes before it ends."
@@ -320,7 +515,8 @@ def _closed(ring):
     while len(ring):
         again = np.flatnonzero((ring[1:] == ring[0]).all(1))
         end = int(again[0]) + 2 if len(again) and again[0] >= 2 else len(ring)
-        out.append(ring[:end]); ring = ring[end:]
+        out.append(ring[:end])
+        ring = ring[end:]
     return out
 
 # %% ../nbs/01c_tables.ipynb #d07fe952
@@ -328,42 +524,71 @@ def _corner(path, n, cells, x, y):
     "x and y of a row."
     pair = [cells[k] if k < len(cells) else '' for k in (x, y)]
     found = numbers(pd.Series(pair, dtype=object))
-    if np.isnan(found).any(): raise WindowError(f"{path.name}, line {n}: a corner that is not two numbers ({', '.join(pair)})")
-    if any(v.count(',') and _GROUPS.fullmatch(v) for v in pair): raise WindowError(f"{path.name}, line {n}: {' and '.join(pair)} may be decimals or thousands: write them without the mark")
+    if np.isnan(found).any():
+        raise WindowError(
+            f"{path.name}, line {n}: a corner that is not two numbers ({', '.join(pair)})"
+        )
+    if any(v.count(',') and _GROUPS.fullmatch(v) for v in pair):
+        raise WindowError(
+            f"{path.name}, line {n}: {' and '.join(pair)} may be decimals or thousands: write them without the mark"
+        )
     return found
+
 
 def _corner_rows(path):
     "(header or None, rows of a table of corners, breaks included)"
     if path.suffix.lower() in ('.parquet', '.pq'):
         frame = read_rows(path).reset_index(drop=True)
-        return list(map(str, frame.columns)), [(k + 1, ['' if pd.isna(v) else str(v) for v in row]) for k, row in enumerate(frame.itertuples(index=False))]
+        return list(map(str, frame.columns)), [
+            (k + 1, ['' if pd.isna(v) else str(v) for v in row])
+            for k, row in enumerate(frame.itertuples(index=False))
+        ]
     rows, top, *_ = read_cells(path)
-    if not any(any(c) for _, c in rows): raise WindowError(f"{path.name}: not a readable CSV table (it is empty)")
+    if not any(any(c) for _, c in rows):
+        raise WindowError(f"{path.name}: not a readable CSV table (it is empty)")
     header, rows = _petrel(rows)
-    if header: return header, rows
+    if header:
+        return header, rows
     first = next(k for k, (_, c) in enumerate(rows) if any(c) and not _is_break(c))
     data = all(_NUMBER.fullmatch(c) for c in rows[first][1] if c)
-    if not data: return rows[first][1], rows[first + 1:]
+    if not data:
+        return rows[first][1], rows[first + 1 :]
     named = {_plain(c) for c in top}
     return (top if named & set(_X) and named & set(_Y) else None), rows[first:]
 
+
 def read_polygon(
-    path, # a table of corners, see above
-)->list: # of (N, 2) float64 corners x, y, one array a polygon
+    path,  # a table of corners, see above
+) -> list:  # of (N, 2) float64 corners x, y, one array a polygon
     "Polygons on the map from a file."
     path = Path(path)
-    if not path.is_file(): raise WindowError(f"{path}: no such table")
+    if not path.is_file():
+        raise WindowError(f"{path}: no such table")
     header, rows = _corner_rows(path)
     corners = [r for r in rows if not _is_break(r[1])]
-    if not corners: raise WindowError(f"{path.name}: a polygon needs three or more corners, this table has none")
+    if not corners:
+        raise WindowError(
+            f"{path.name}: a polygon needs three or more corners, this table has none"
+        )
     x, y, names = _xy_columns(path, header, corners)
     by, apart = _ring_columns(path, names, x, y, [c for _, c in corners]), 0
     rings = {}
     for n, cells in rows:
-        if _is_break(cells) or not any(cells[k:k + 1] != [''] for k in (x, y)): apart += 1; continue
+        if _is_break(cells) or not any(cells[k : k + 1] != [''] for k in (x, y)):
+            apart += 1
+            continue
         rings.setdefault((apart, *(cells[k] for k in by)), []).append(_corner(path, n, cells, x, y))
     out = [part for ring in rings.values() for part in _closed(np.array(ring))]
     few = next((r for r in out if len(np.unique(r, axis=0)) < 3), None)
-    if few is not None: raise WindowError(f"{path.name}: a polygon needs three or more corners, the one at {few[0][0]:g}, {few[0][1]:g} has {len(np.unique(few, axis=0))}")
-    if len(out) > 1: print(f"{path.name}: {len(out)} polygons" + (f", told apart by column {', '.join(names[k] for k in by)}" if by else '') + "; hits lie inside any of them", flush=True)
+    if few is not None:
+        raise WindowError(
+            f"{path.name}: a polygon needs three or more corners, the one at {few[0][0]:g}, {few[0][1]:g} has {len(np.unique(few, axis=0))}"
+        )
+    if len(out) > 1:
+        print(
+            f"{path.name}: {len(out)} polygons"
+            + (f", told apart by column {', '.join(names[k] for k in by)}" if by else '')
+            + "; hits lie inside any of them",
+            flush=True,
+        )
     return out

@@ -25,201 +25,338 @@ __all__ = ['TrainError', 'mixed_precision', 'arguments', 'several', 'each_alone'
 class TrainError(ValueError):
     "Settings or data that cannot be trained on; the message says why and what to do."
 
+
 def mixed_precision(
-    want:str='auto', # one of `PRECISIONS`; auto is bf16 on CUDA where the device has it, else fp16; on a processor what is measured to be fast
-)->dict: # for `TrainingArguments`
+    want: str = 'auto',  # one of `PRECISIONS`; auto is bf16 on CUDA where the device has it, else fp16; on a processor what is measured to be fast
+) -> dict:  # for `TrainingArguments`
     "Mixed precision only where the device is fast in it."
     device = pick_device()
     name = pick_precision(want, device, training=True, error=TrainError)
-    if name == 'fp16' and device.type == 'cpu': raise TrainError("precision is fp16, in which only GPUs train: choose bf16, fp32 or auto")
+    if name == 'fp16' and device.type == 'cpu':
+        raise TrainError("precision is fp16, in which only GPUs train: choose bf16, fp32 or auto")
     return {'bf16': name == 'bf16', 'fp16': name == 'fp16'}
 
+
 def arguments(
-    folder, # checkpoints go here
-    steps:int, # optimiser steps
-    lr:float, # highest learning rate of AdamW
-    every:int, # steps between checkpoints, log lines and validations
-    warmup:float=.1, # share of steps in which the learning rate rises; then it falls as a cosine to 0
-    precision:str='auto', # one of `PRECISIONS`
-    report_to=(), # e.g. ('wandb',)
-    **others, # further `TrainingArguments`
-)->TrainingArguments:
+    folder,  # checkpoints go here
+    steps: int,  # optimiser steps
+    lr: float,  # highest learning rate of AdamW
+    every: int,  # steps between checkpoints, log lines and validations
+    warmup: float = 0.1,  # share of steps in which the learning rate rises; then it falls as a cosine to 0
+    precision: str = 'auto',  # one of `PRECISIONS`
+    report_to=(),  # e.g. ('wandb',)
+    **others,  # further `TrainingArguments`
+) -> TrainingArguments:
     "How every training of this package runs: in order, clipped at norm 3, with the last two checkpoints kept."
     every = min(every, steps)
-    if pick_device().type == 'cpu': others |= dict(use_cpu=True)         # unasked, transformers takes bf16 for a GPU's
-    if world_size() > 1 and pick_device().type == 'cpu': others |= dict(ddp_backend='gloo')       # unasked, every process would train alone
-    return TrainingArguments(str(folder), max_steps=steps, learning_rate=lr, warmup_steps=round(warmup*steps), lr_scheduler_type='cosine', max_grad_norm=3., train_sampling_strategy='sequential',
-        save_strategy='steps', save_steps=every, logging_steps=every, eval_steps=every, save_total_limit=2, restore_callback_states_from_checkpoint=True, remove_unused_columns=False,
-        report_to=list(report_to) or 'none', disable_tqdm=True, dataloader_pin_memory=torch.cuda.is_available(), accelerator_config={'non_blocking': torch.cuda.is_available()}, log_level='error', **mixed_precision(precision), **others)
+    if pick_device().type == 'cpu':
+        others |= dict(use_cpu=True)  # unasked, transformers takes bf16 for a GPU's
+    if world_size() > 1 and pick_device().type == 'cpu':
+        others |= dict(ddp_backend='gloo')  # unasked, every process would train alone
+    return TrainingArguments(
+        str(folder),
+        max_steps=steps,
+        learning_rate=lr,
+        warmup_steps=round(warmup * steps),
+        lr_scheduler_type='cosine',
+        max_grad_norm=3.0,
+        train_sampling_strategy='sequential',
+        save_strategy='steps',
+        save_steps=every,
+        logging_steps=every,
+        eval_steps=every,
+        save_total_limit=2,
+        restore_callback_states_from_checkpoint=True,
+        remove_unused_columns=False,
+        report_to=list(report_to) or 'none',
+        disable_tqdm=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        accelerator_config={'non_blocking': torch.cuda.is_available()},
+        log_level='error',
+        **mixed_precision(precision),
+        **others,
+    )
 
 # %% ../nbs/04b_train.ipynb #baf61943
-_alone = False      # in validation every process sees the same windows: nothing is summed then
+_alone = False  # in validation every process sees the same windows: nothing is summed then
 
-def several(): return not _alone and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+def several():
+    return (
+        not _alone and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+    )
+
 
 @contextmanager
 def each_alone():
     "While it lasts, processes neither sum nor gather."
     global _alone
     _alone = True
-    try: yield
-    finally: _alone = False
+    try:
+        yield
+    finally:
+        _alone = False
+
 
 def total(
-    x:torch.Tensor, # any shape, the same in all processes
-)->torch.Tensor:
+    x: torch.Tensor,  # any shape, the same in all processes
+) -> torch.Tensor:
     "Sum over processes, without gradient."
-    if several(): x = x.clone(); dist.all_reduce(x)
+    if several():
+        x = x.clone()
+        dist.all_reduce(x)
     return x
 
-def largest(x:torch.Tensor)->torch.Tensor:
+
+def largest(x: torch.Tensor) -> torch.Tensor:
     "Maximum over processes, without gradient."
-    if several(): x = x.clone(); dist.all_reduce(x, op=dist.ReduceOp.MAX)
+    if several():
+        x = x.clone()
+        dist.all_reduce(x, op=dist.ReduceOp.MAX)
     return x
+
 
 class _Gather(torch.autograd.Function):
     "Rows of all processes; their gradients come back to where they were computed, summed over the losses of all."
+
     @staticmethod
     def forward(ctx, x):
-        out = [torch.empty_like(x) for _ in range(dist.get_world_size())]; dist.all_gather(out, x)
+        out = [torch.empty_like(x) for _ in range(dist.get_world_size())]
+        dist.all_gather(out, x)
         return torch.cat(out)
+
     @staticmethod
     def backward(ctx, g):
-        g = g.contiguous().clone(); dist.all_reduce(g)
+        g = g.contiguous().clone()
+        dist.all_reduce(g)
         return g.chunk(dist.get_world_size())[dist.get_rank()]
 
+
 def gather_rows(
-    x:torch.Tensor, # (B, D), the same B in all processes
-)->torch.Tensor: # (B * processes, D)
+    x: torch.Tensor,  # (B, D), the same B in all processes
+) -> torch.Tensor:  # (B * processes, D)
     "Rows of all processes, with gradient."
     return _Gather.apply(x.contiguous()) if several() else x
 
-def world_size()->int:
+
+def world_size() -> int:
     "Number of processes, as torchrun and accelerate say."
     return int(os.environ.get('WORLD_SIZE', 1))
 
-def rank()->int:
+
+def rank() -> int:
     "This process's number, from 0; the first one writes."
     return int(os.environ.get('RANK', 0))
 
 # %% ../nbs/04b_train.ipynb #e6dbc7da
 def share_out(
-    model:torch.nn.Module,
-    plugin, # accelerate's FullyShardedDataParallelPlugin, as its launcher made it
-)->torch.nn.Module: # a copy of the model, for its weights when they are put together
+    model: torch.nn.Module,
+    plugin,  # accelerate's FullyShardedDataParallelPlugin, as its launcher made it
+) -> torch.nn.Module:  # a copy of the model, for its weights when they are put together
     "Have accelerate share out weights layer by layer, and write checkpoints as whole tensors: any number of processes can take them up, and nothing in them is pickled but numbers."
     from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
-    if plugin.fsdp_version != 2: raise TrainError("weights are shared out by FSDP2 only: accelerate launch --use_fsdp --fsdp_version 2")
-    layers = sorted({n for m in model.modules() for n in getattr(m, '_no_split_modules', None) or () if n.endswith('Layer')} & {type(m).__name__ for m in model.modules()})
-    if layers and not plugin.transformer_cls_names_to_wrap: plugin.auto_wrap_policy, plugin.transformer_cls_names_to_wrap = transformer_auto_wrap_policy, layers
-    plugin.state_dict_config = plugin.optim_state_dict_config = None; plugin.set_state_dict_type('FULL_STATE_DICT')
-    plugin.cpu_ram_efficient_loading = False                            # every process has the weights that it begins with
+
+    if plugin.fsdp_version != 2:
+        raise TrainError(
+            "weights are shared out by FSDP2 only: accelerate launch --use_fsdp --fsdp_version 2"
+        )
+    layers = sorted(
+        {
+            n
+            for m in model.modules()
+            for n in getattr(m, '_no_split_modules', None) or ()
+            if n.endswith('Layer')
+        }
+        & {type(m).__name__ for m in model.modules()}
+    )
+    if layers and not plugin.transformer_cls_names_to_wrap:
+        plugin.auto_wrap_policy, plugin.transformer_cls_names_to_wrap = (
+            transformer_auto_wrap_policy,
+            layers,
+        )
+    plugin.state_dict_config = plugin.optim_state_dict_config = None
+    plugin.set_state_dict_type('FULL_STATE_DICT')
+    plugin.cpu_ram_efficient_loading = False  # every process has the weights that it begins with
     return deepcopy(model)
 
 # %% ../nbs/04b_train.ipynb #acd7622f
 class LoopTrainer(Trainer):
     "Trainer that logs the means of what the model returns beside its loss, stops when the loss is not finite, and measures the wait for data."
+
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.extras, self.waited, self.began = {}, 0., None
-        if self.is_fsdp_enabled: self.twin = share_out(self.model, self.accelerator.state.fsdp_plugin)
-        elif os.environ.get('ACCELERATE_USE_FSDP') == 'true' and world_size() > 1: raise TrainError("weights can be shared out (--use_fsdp) over GPUs only: leave it out")
-        self.remove_callback(PrinterCallback); self.add_callback(LogLines()); self.add_callback(Checksums())
+        self.extras, self.waited, self.began = {}, 0.0, None
+        if self.is_fsdp_enabled:
+            self.twin = share_out(self.model, self.accelerator.state.fsdp_plugin)
+        elif os.environ.get('ACCELERATE_USE_FSDP') == 'true' and world_size() > 1:
+            raise TrainError("weights can be shared out (--use_fsdp) over GPUs only: leave it out")
+        self.remove_callback(PrinterCallback)
+        self.add_callback(LogLines())
+        self.add_callback(Checksums())
 
     @contextmanager
     def whole(self):
         "Yield the model with all its weights: itself, or where weights are shared out a copy in which they are put together, and which leaves the device afterwards; then every process must ask."
-        if not self.is_fsdp_enabled: yield self.model; return
-        self.twin.load_state_dict({k: (v.full_tensor() if hasattr(v, 'full_tensor') else v).detach().cpu() for k, v in self.model.state_dict().items()})
-        yield self.twin.to(self.args.device); self.twin.cpu()
+        if not self.is_fsdp_enabled:
+            yield self.model
+            return
+        self.twin.load_state_dict(
+            {
+                k: (v.full_tensor() if hasattr(v, 'full_tensor') else v).detach().cpu()
+                for k, v in self.model.state_dict().items()
+            }
+        )
+        yield self.twin.to(self.args.device)
+        self.twin.cpu()
 
     def _load_optimizer_and_scheduler(self, checkpoint):
         idle = []
-        if checkpoint and self.is_fsdp_enabled:                         # torch wants moments of all that learns; what has had no gradient yet has none
-            known = torch.load(Path(checkpoint)/'optimizer.bin', map_location='cpu', weights_only=True, mmap=True)['state']
-            idle = [p for n, p in self.model.named_parameters() if p.requires_grad and n not in known]
-        for p in idle: p.requires_grad_(False)
+        if (
+            checkpoint and self.is_fsdp_enabled
+        ):  # torch wants moments of all that learns; what has had no gradient yet has none
+            known = torch.load(
+                Path(checkpoint) / 'optimizer.bin', map_location='cpu', weights_only=True, mmap=True
+            )['state']
+            idle = [
+                p for n, p in self.model.named_parameters() if p.requires_grad and n not in known
+            ]
+        for p in idle:
+            p.requires_grad_(False)
         super()._load_optimizer_and_scheduler(checkpoint)
-        for p in idle: p.requires_grad_(True)
+        for p in idle:
+            p.requires_grad_(True)
 
     def _save_checkpoint(self, model, trial):
-        folder = Path(self.args.output_dir)/f'checkpoint-{self.state.global_step}'
+        folder = Path(self.args.output_dir) / f'checkpoint-{self.state.global_step}'
         try:
-            with writing(folder, TrainError, (RuntimeError, SafetensorError)): super()._save_checkpoint(model, trial)      # torch's and safetensors' writers have errors of their own
-        except TrainError: shutil.rmtree(folder, ignore_errors=True); raise                                 # half of one is of no use, and takes room
+            with writing(folder, TrainError, (RuntimeError, SafetensorError)):
+                super()._save_checkpoint(
+                    model, trial
+                )  # torch's and safetensors' writers have errors of their own
+        except TrainError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise  # half of one is of no use, and takes room
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         out = model(**inputs)
-        if not torch.isfinite(out['loss']): raise TrainError(f"the loss became {float(out['loss'])} at step {self.state.global_step + 1}: lower the learning rate ({self.args.learning_rate:g})")
+        if not torch.isfinite(out['loss']):
+            raise TrainError(
+                f"the loss became {float(out['loss'])} at step {self.state.global_step + 1}: lower the learning rate ({self.args.learning_rate:g})"
+            )
         for k, v in out.items():
-            if k != 'loss': self.extras.setdefault(k, []).append(v.detach().float())
+            if k != 'loss':
+                self.extras.setdefault(k, []).append(v.detach().float())
         return (out['loss'], out) if return_outputs else out['loss']
 
     def get_batch_samples(self, epoch_iterator, num_batches, device):
-        t0 = time.perf_counter(); got = super().get_batch_samples(epoch_iterator, num_batches, device)
-        if self.began is None: self.began = time.perf_counter()         # the first batch waits for processes to start: not counted
-        else: self.waited += time.perf_counter() - t0
+        t0 = time.perf_counter()
+        got = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if self.began is None:
+            self.began = (
+                time.perf_counter()
+            )  # the first batch waits for processes to start: not counted
+        else:
+            self.waited += time.perf_counter() - t0
         return got
 
     @property
-    def wait_share(self)->float:
+    def wait_share(self) -> float:
         "Share of the time since the first batch that was spent waiting for data."
-        return self.waited / max(time.perf_counter() - self.began, 1e-9) if self.began else 0.
+        return self.waited / max(time.perf_counter() - self.began, 1e-9) if self.began else 0.0
 
     def log(self, logs, start_time=None):
         if 'loss' in logs:
-            for k, v in self.extras.items(): logs[k] = float(self.accelerator.gather(torch.stack(v).mean()).mean())
-            self.extras.clear(); logs['data_wait'] = self.wait_share
+            for k, v in self.extras.items():
+                logs[k] = float(self.accelerator.gather(torch.stack(v).mean()).mean())
+            self.extras.clear()
+            logs['data_wait'] = self.wait_share
         super().log(logs, start_time)
 
 # %% ../nbs/04b_train.ipynb #fbb6b4e4
 class Checksums(TrainerCallback):
     "List the checksums of every checkpoint."
+
     def on_save(self, args, state, control, **kwargs):
-        if several(): dist.barrier()                                    # all have written their part
-        if state.is_world_process_zero: manifest(Path(args.output_dir)/f'checkpoint-{state.global_step}', error=TrainError); event('train.checkpoint', step=state.global_step, of=state.max_steps)
+        if several():
+            dist.barrier()  # all have written their part
+        if state.is_world_process_zero:
+            manifest(Path(args.output_dir) / f'checkpoint-{state.global_step}', error=TrainError)
+            event('train.checkpoint', step=state.global_step, of=state.max_steps)
+
 
 class LogLines(TrainerCallback):
     "Print every log as one line."
+
     def on_log(self, args, state, control, logs=None, **kwargs):
-        if not state.is_world_process_zero: return
-        shown = {k: v for k, v in logs.items() if k not in ('epoch', 'grad_norm', 'total_flos') and not k.startswith('train_')}
-        if shown: print(f"step {state.global_step}/{state.max_steps}  " + '  '.join(f'{k} {v:.4g}' for k, v in shown.items() if isinstance(v, (int, float))), flush=True)
+        if not state.is_world_process_zero:
+            return
+        shown = {
+            k: v
+            for k, v in logs.items()
+            if k not in ('epoch', 'grad_norm', 'total_flos') and not k.startswith('train_')
+        }
+        if shown:
+            print(
+                f"step {state.global_step}/{state.max_steps}  "
+                + '  '.join(
+                    f'{k} {v:.4g}' for k, v in shown.items() if isinstance(v, (int, float))
+                ),
+                flush=True,
+            )
 
 # %% ../nbs/04b_train.ipynb #5ca5e226
 def last_checkpoint(
-    folder, # a Trainer's output folder
-)->Path: # the newest complete checkpoint, or None
+    folder,  # a Trainer's output folder
+) -> Path:  # the newest complete checkpoint, or None
     "Checksums are written last: a checkpoint without them was cut off, and one that differs from them is damaged; both are passed over."
-    found = sorted(Path(folder).glob('checkpoint-*'), key=lambda p: int(p.name.split('-')[1]), reverse=True)
+    found = sorted(
+        Path(folder).glob('checkpoint-*'), key=lambda p: int(p.name.split('-')[1]), reverse=True
+    )
     for p in found:
-        if not (p/MANIFEST).is_file(): continue
-        try: bad = check_manifest(p, TrainError)
-        except TrainError as e: bad = [str(e)]
-        if not bad: return p
+        if not (p / MANIFEST).is_file():
+            continue
+        try:
+            bad = check_manifest(p, TrainError)
+        except TrainError as e:
+            bad = [str(e)]
+        if not bad:
+            return p
         print(f'{p.name} is passed over: {bad[0]} is not as it was written', flush=True)
 
+
 def only_numbers(
-    checkpoint, # a Trainer's checkpoint folder
+    checkpoint,  # a Trainer's checkpoint folder
 ):
     "Refuse a checkpoint whose pickled files hold anything but numbers, or cannot be read; nothing in them is run, and numbers are not read yet."
     for p in sorted(Path(checkpoint).iterdir()):
-        if p.suffix not in ('.pt', '.pth', '.bin') or p.name == 'training_args.bin': continue                        # that one is written and never read
+        if p.suffix not in ('.pt', '.pth', '.bin') or p.name == 'training_args.bin':
+            continue  # that one is written and never read
         try:
-            with safe_globals(): torch.load(p, map_location='cpu', weights_only=True, mmap=True)
-        except Exception as e: # an unpickler fails in as many ways as files are damaged
-            raise TrainError(f"{p}: damaged, or not what training writes ({str(e).splitlines()[0][:80] if str(e) else type(e).__name__}): remove {Path(checkpoint).name} to go on from the checkpoint before it") from e
+            with safe_globals():
+                torch.load(p, map_location='cpu', weights_only=True, mmap=True)
+        except Exception as e:  # an unpickler fails in as many ways as files are damaged
+            raise TrainError(
+                f"{p}: damaged, or not what training writes ({str(e).splitlines()[0][:80] if str(e) else type(e).__name__}): remove {Path(checkpoint).name} to go on from the checkpoint before it"
+            ) from e
+
 
 def fit(
-    trainer:LoopTrainer,
-)->list: # log history: dicts with 'step' and what was logged
+    trainer: LoopTrainer,
+) -> list:  # log history: dicts with 'step' and what was logged
     "Train, from the newest complete checkpoint where there is one."
-    with writing(trainer.args.output_dir, TrainError): Path(trainer.args.output_dir).mkdir(parents=True, exist_ok=True)
+    with writing(trainer.args.output_dir, TrainError):
+        Path(trainer.args.output_dir).mkdir(parents=True, exist_ok=True)
     before = last_checkpoint(trainer.args.output_dir)
     if before:
         only_numbers(before)
-        if (there := (before/'pytorch_model_fsdp.bin').is_file()) != trainer.is_fsdp_enabled: raise TrainError(f"{before} was written with weights {'shared out' if there else 'on every device'}: go on {'with' if there else 'without'} --use_fsdp, or choose another folder")
-    event('train.started', steps=trainer.args.max_steps, going_on_from=before.name if before else None)
-    if before and trainer.is_world_process_zero(): print(f'going on from {before.name}', flush=True)
+        if (there := (before / 'pytorch_model_fsdp.bin').is_file()) != trainer.is_fsdp_enabled:
+            raise TrainError(
+                f"{before} was written with weights {'shared out' if there else 'on every device'}: go on {'with' if there else 'without'} --use_fsdp, or choose another folder"
+            )
+    event(
+        'train.started', steps=trainer.args.max_steps, going_on_from=before.name if before else None
+    )
+    if before and trainer.is_world_process_zero():
+        print(f'going on from {before.name}', flush=True)
     trainer.train(resume_from_checkpoint=str(before) if before else None)
     return [r for r in trainer.state.log_history if 'train_runtime' not in r]

@@ -20,127 +20,203 @@ __all__ = ['TwoPartsConfig', 'lively', 'roomy', 'SectionWindows', 'TwoPartsData'
 @dataclass
 class TwoPartsConfig:
     "How to teach kind and look."
-    steps:int = 1000 # optimiser steps
-    size:int = 96 # height and width of a view in pixels; windows come in larger, see `TwoViews`
-    classes:int = 8 # classes in a batch, at least 2
-    per_class:int = 12 # synthetic windows of each, at least 2
-    structures:int = 3 # structures of a class that these show, so that each has company in the batch
-    labelled:int = 32 # labelled windows of real sections in a batch, the same number of each class
-    unlabelled:int = 24 # windows in a batch that are cut from sections without labels
-    neighbours:int = 8 # of these, so many side by side on one section: what lies beside a place is not the place
-    temperature:float = .1 # of the comparisons of kind
-    look_temperature:float = .1 # of the comparison of look
-    structure:float = 1. # weight of the comparison of structures within a class; that of classes is 1
-    instance:float = .1 # weight of the comparison of places within a class
-    look:float = .5 # weight of the comparison of looks
-    lr:float = 5e-4 # highest learning rate of AdamW
-    weight_decay:float = .05
-    average:float = .998 # keep a running mean of the weights that forgets by this factor a step; 0 = the weights themselves
-    warmup:float = .05 # share of steps in which the learning rate rises; then it falls as a cosine to 0
-    augment:str = 'heavy' # how differently two views are recorded, see augment.LEVELS
-    eval_every:int = 250 # steps between validations, checkpoints and log lines
-    precision:str = 'auto' # one of train.PRECISIONS
-    seed:int = 0
+
+    steps: int = 1000  # optimiser steps
+    size: int = 96  # height and width of a view in pixels; windows come in larger, see `TwoViews`
+    classes: int = 8  # classes in a batch, at least 2
+    per_class: int = 12  # synthetic windows of each, at least 2
+    structures: int = (
+        3  # structures of a class that these show, so that each has company in the batch
+    )
+    labelled: int = (
+        32  # labelled windows of real sections in a batch, the same number of each class
+    )
+    unlabelled: int = 24  # windows in a batch that are cut from sections without labels
+    neighbours: int = 8  # of these, so many side by side on one section: what lies beside a place is not the place
+    temperature: float = 0.1  # of the comparisons of kind
+    look_temperature: float = 0.1  # of the comparison of look
+    structure: float = (
+        1.0  # weight of the comparison of structures within a class; that of classes is 1
+    )
+    instance: float = 0.1  # weight of the comparison of places within a class
+    look: float = 0.5  # weight of the comparison of looks
+    lr: float = 5e-4  # highest learning rate of AdamW
+    weight_decay: float = 0.05
+    average: float = 0.998  # keep a running mean of the weights that forgets by this factor a step; 0 = the weights themselves
+    warmup: float = (
+        0.05  # share of steps in which the learning rate rises; then it falls as a cosine to 0
+    )
+    augment: str = 'heavy'  # how differently two views are recorded, see augment.LEVELS
+    eval_every: int = 250  # steps between validations, checkpoints and log lines
+    precision: str = 'auto'  # one of train.PRECISIONS
+    seed: int = 0
 
     def __post_init__(self):
         for name, legal in (('augment', LEVELS), ('precision', PRECISIONS)):
-            if getattr(self, name) not in legal: raise TrainError(f"{name} is {getattr(self, name)!r}: expected one of {', '.join(legal)}")
-        if self.classes < 2 or self.per_class < 2: raise TrainError("classes and per_class must be at least 2: a comparison needs others")
-        if min(self.steps, self.eval_every, self.neighbours, self.structures) < 1: raise TrainError("steps, eval_every, neighbours and structures must be at least 1")
-        if min(self.labelled, self.unlabelled) < 0: raise TrainError("labelled and unlabelled count windows: expected 0 or more")
-        if not 0 <= self.average < 1: raise TrainError(f"average is {self.average}: expected a number from 0 up to, not including, 1")
-        if not 0 < self.lr < float('inf'): raise TrainError(f"lr is {self.lr}: expected a number above 0")
+            if getattr(self, name) not in legal:
+                raise TrainError(
+                    f"{name} is {getattr(self, name)!r}: expected one of {', '.join(legal)}"
+                )
+        if self.classes < 2 or self.per_class < 2:
+            raise TrainError("classes and per_class must be at least 2: a comparison needs others")
+        if min(self.steps, self.eval_every, self.neighbours, self.structures) < 1:
+            raise TrainError("steps, eval_every, neighbours and structures must be at least 1")
+        if min(self.labelled, self.unlabelled) < 0:
+            raise TrainError("labelled and unlabelled count windows: expected 0 or more")
+        if not 0 <= self.average < 1:
+            raise TrainError(
+                f"average is {self.average}: expected a number from 0 up to, not including, 1"
+            )
+        if not 0 < self.lr < float('inf'):
+            raise TrainError(f"lr is {self.lr}: expected a number above 0")
 
 # %% ../nbs/06c_two_parts.ipynb #42c7252b
 def lively(
-    section:np.ndarray, # (n_samples, n_traces) amplitudes, 0 or NaN where there are none
-    box, # (top, left, height, width)
-)->bool:
+    section: np.ndarray,  # (n_samples, n_traces) amplitudes, 0 or NaN where there are none
+    box,  # (top, left, height, width)
+) -> bool:
     "Whether at least nine tenths of a window are live and not all the same."
     top, left, height, width = box
-    w = section[top:top + height, left:left + width]
-    return w.shape == (height, width) and (np.nan_to_num(w) != 0).mean() >= .9 and np.nanstd(w) > 0
+    w = section[top : top + height, left : left + width]
+    return w.shape == (height, width) and (np.nan_to_num(w) != 0).mean() >= 0.9 and np.nanstd(w) > 0
 
-def _room(start, size, whole, share): return max(0, min(round(share*size), start, whole - start - size))
+
+def _room(start, size, whole, share):
+    return max(0, min(round(share * size), start, whole - start - size))
+
 
 def roomy(
-    reader, # `WindowReader` of windows on sections
-    share:float=.08, # of their height and width, on each side, as far as the section reaches the same on both
-)->list: # of (height, width) arrays
+    reader,  # `WindowReader` of windows on sections
+    share: float = 0.08,  # of their height and width, on each side, as far as the section reaches the same on both
+) -> list:  # of (height, width) arrays
     "Pixels of windows with a margin around them, for views that move."
     out = []
     for row in reader.frame.itertuples():
         section = reader.volume(row.source).section(row.line_kind, row.line)
         above = _room(row.top, row.height, section.shape[0], share)
         beside = _room(row.left, row.width, section.shape[1], share)
-        out.append(section[row.top - above:row.top + row.height + above, row.left - beside:row.left + row.width + beside])
+        out.append(
+            section[
+                row.top - above : row.top + row.height + above,
+                row.left - beside : row.left + row.width + beside,
+            ]
+        )
     return out
 
 # %% ../nbs/06c_two_parts.ipynb #dc30fa66
 class SectionWindows:
     "Windows side by side on sections without labels, of random size and place."
-    def __init__(self,
-        sections, # list of (n_samples, n_traces) arrays, each at least 64 x 64
-        recipe:Recipe, # scaling, and the size that comes out
-        heights=(56, 120), widths=(64, 150), # smallest and largest, samples and traces
-    ):
-        self.sections, self.recipe, self.heights, self.widths = list(sections), recipe, heights, widths
-        for k, s in enumerate(self.sections):
-            if s.ndim != 2 or min(s.shape) < 64: raise TrainError(f"section {k} has shape {s.shape}: expected at least 64 samples by 64 traces")
-        sizes = np.array([s.size for s in self.sections], float)
-        self.odds = sizes**.5/(sizes**.5).sum()
 
-    def group(self, rng, n:int):
+    def __init__(
+        self,
+        sections,  # list of (n_samples, n_traces) arrays, each at least 64 x 64
+        recipe: Recipe,  # scaling, and the size that comes out
+        heights=(56, 120),
+        widths=(64, 150),  # smallest and largest, samples and traces
+    ):
+        self.sections, self.recipe, self.heights, self.widths = (
+            list(sections),
+            recipe,
+            heights,
+            widths,
+        )
+        for k, s in enumerate(self.sections):
+            if s.ndim != 2 or min(s.shape) < 64:
+                raise TrainError(
+                    f"section {k} has shape {s.shape}: expected at least 64 samples by 64 traces"
+                )
+        sizes = np.array([s.size for s in self.sections], float)
+        self.odds = sizes**0.5 / (sizes**0.5).sum()
+
+    def group(self, rng, n: int):
         "n windows (n, 1, H, W) of one section: neighbours, none over another; drawn again where there are too few."
         chosen = []
         for _ in range(1000):
-            if len(chosen) == n: return self.recipe.batch(chosen).float()
+            if len(chosen) == n:
+                return self.recipe.batch(chosen).float()
             s = self.sections[rng.choice(len(self.sections), p=self.odds)]
-            height, width = (int(rng.integers(lo, min(hi, size) + 1)) for (lo, hi), size in zip((self.heights, self.widths), s.shape))
+            height, width = (
+                int(rng.integers(lo, min(hi, size) + 1))
+                for (lo, hi), size in zip((self.heights, self.widths), s.shape)
+            )
             top, left = int(rng.integers(0, height)), int(rng.integers(0, width))
-            boxes = [(t, l, height, width) for t in range(top % max(1, s.shape[0] - height + 1), s.shape[0] - height + 1, height)
-                     for l in range(left % max(1, s.shape[1] - width + 1), s.shape[1] - width + 1, width)]
+            boxes = [
+                (t, l, height, width)
+                for t in range(
+                    top % max(1, s.shape[0] - height + 1), s.shape[0] - height + 1, height
+                )
+                for l in range(left % max(1, s.shape[1] - width + 1), s.shape[1] - width + 1, width)
+            ]
             boxes = [b for b in boxes if lively(s, b)]
-            if not boxes: continue
+            if not boxes:
+                continue
             start = int(rng.integers(0, len(boxes)))
-            chosen += [s[t:t + h, l:l + w] for t, l, h, w in (boxes[start:] + boxes[:start])[:n - len(chosen)]]
-        raise TrainError("the sections have hardly a window that is nine tenths live: leave dead ones out")
+            chosen += [
+                s[t : t + h, l : l + w]
+                for t, l, h, w in (boxes[start:] + boxes[:start])[: n - len(chosen)]
+            ]
+        raise TrainError(
+            "the sections have hardly a window that is nine tenths live: leave dead ones out"
+        )
 
 # %% ../nbs/06c_two_parts.ipynb #9368f922
 class TwoPartsData(torch.utils.data.Dataset):
     "Training batches of windows with class, structure and place; the same for the same seed. Item i * processes + r is what process r sees of step i."
-    def __init__(self,
-        x:torch.Tensor, # (N, 1, H, W) synthetic windows, scaled
-        frame, # table of N windows: label, structure
-        config:TwoPartsConfig,
-        labelled=None, # (windows (M, 1, H, W), M class names) of real sections
-        sections:SectionWindows=None, # windows without labels
-        processes:int=1,
+
+    def __init__(
+        self,
+        x: torch.Tensor,  # (N, 1, H, W) synthetic windows, scaled
+        frame,  # table of N windows: label, structure
+        config: TwoPartsConfig,
+        labelled=None,  # (windows (M, 1, H, W), M class names) of real sections
+        sections: SectionWindows = None,  # windows without labels
+        processes: int = 1,
     ):
         self.x, self.config, self.sections, self.processes = x, config, sections, processes
-        if len(frame) != len(x): raise TrainError(f"{len(x)} windows but {len(frame)} rows in the table")
+        if len(frame) != len(x):
+            raise TrainError(f"{len(x)} windows but {len(frame)} rows in the table")
         real_x, real_labels = labelled if labelled is not None else (x[:0], [])
-        if len(real_x) != len(real_labels): raise TrainError(f"{len(real_x)} labelled windows but {len(real_labels)} labels")
+        if len(real_x) != len(real_labels):
+            raise TrainError(f"{len(real_x)} labelled windows but {len(real_labels)} labels")
         self.real, n = real_x, len(x)
         self.names = np.unique(np.r_[frame.label.to_numpy(str), np.asarray(real_labels, str)])
-        if len(self.names) < 2: raise TrainError(f"only one class ({', '.join(self.names)}): a comparison needs two")
+        if len(self.names) < 2:
+            raise TrainError(f"only one class ({', '.join(self.names)}): a comparison needs two")
         self.y = np.searchsorted(self.names, frame.label.to_numpy(str))
-        self.real_y = np.searchsorted(self.names, np.asarray(real_labels, str)) if len(real_labels) else np.zeros(0, int)
-        kinds = (frame.label.astype(str) + ' ' + frame.structure.astype(str)).to_numpy() if 'structure' in frame else None
-        self.structures = np.full(n, -1) if kinds is None else np.unique(kinds, return_inverse=True)[1]
-        self.members, self.real_members = ([np.flatnonzero(y == c) for c in range(len(self.names))] for y in (self.y, self.real_y))
-        self.groups = [[m[self.structures[m] == k] for k in np.unique(self.structures[m])] for m in self.members]
+        self.real_y = (
+            np.searchsorted(self.names, np.asarray(real_labels, str))
+            if len(real_labels)
+            else np.zeros(0, int)
+        )
+        kinds = (
+            (frame.label.astype(str) + ' ' + frame.structure.astype(str)).to_numpy()
+            if 'structure' in frame
+            else None
+        )
+        self.structures = (
+            np.full(n, -1) if kinds is None else np.unique(kinds, return_inverse=True)[1]
+        )
+        self.members, self.real_members = (
+            [np.flatnonzero(y == c) for c in range(len(self.names))] for y in (self.y, self.real_y)
+        )
+        self.groups = [
+            [m[self.structures[m] == k] for k in np.unique(self.structures[m])]
+            for m in self.members
+        ]
         self.classes = [c for c, m in enumerate(self.members) if len(m) > 1]
         self.real_classes = [c for c, m in enumerate(self.real_members) if len(m)]
 
-    def __len__(self): return self.config.steps*self.processes
+    def __len__(self):
+        return self.config.steps * self.processes
 
     def of_class(self, rng, k):
         "Rows of windows of class k that show a few of its structures, about as many of each."
         groups = self.groups[k]
         chosen = rng.choice(len(groups), min(self.config.structures, len(groups)), replace=False)
         shares = [len(s) for s in np.array_split(np.arange(self.config.per_class), len(chosen))]
-        return np.concatenate([rng.choice(groups[g], n, replace=len(groups[g]) < n) for g, n in zip(chosen, shares)])
+        return np.concatenate(
+            [rng.choice(groups[g], n, replace=len(groups[g]) < n) for g, n in zip(chosen, shares)]
+        )
 
     def __getitem__(self, i):
         rng, c = np.random.default_rng([self.config.seed, i]), self.config
@@ -148,75 +224,138 @@ class TwoPartsData(torch.utils.data.Dataset):
         rows = np.concatenate([self.of_class(rng, k) for k in chosen])
         parts, y, s = [self.x[rows].float()], [self.y[rows]], [self.structures[rows]]
         if c.labelled and self.real_classes:
-            rounds = [rng.permutation(self.real_classes) for _ in range(-(-c.labelled//len(self.real_classes)))]
-            rows = np.array([rng.choice(self.real_members[k]) for k in np.concatenate(rounds)[:c.labelled]])
+            rounds = [
+                rng.permutation(self.real_classes)
+                for _ in range(-(-c.labelled // len(self.real_classes)))
+            ]
+            rows = np.array(
+                [rng.choice(self.real_members[k]) for k in np.concatenate(rounds)[: c.labelled]]
+            )
             parts.append(self.real[rows].float())
             y.append(self.real_y[rows])
             s.append(np.full(len(rows), -1))
         if self.sections is not None:
-            for n in [c.neighbours]*(c.unlabelled//c.neighbours) + [c.unlabelled % c.neighbours]:
-                if not n: continue
+            for n in [c.neighbours] * (c.unlabelled // c.neighbours) + [
+                c.unlabelled % c.neighbours
+            ]:
+                if not n:
+                    continue
                 parts.append(self.sections.group(rng, n))
                 y.append(np.full(n, -1))
                 s.append(np.full(n, -1))
-        return {'images': torch.cat(parts), 'labels': torch.as_tensor(np.concatenate(y)),
-                'structures': torch.as_tensor(np.concatenate(s)), 'batch_seed': torch.tensor((c.seed*1_000_003 + i) % 2**31)}
+        return {
+            'images': torch.cat(parts),
+            'labels': torch.as_tensor(np.concatenate(y)),
+            'structures': torch.as_tensor(np.concatenate(s)),
+            'batch_seed': torch.tensor((c.seed * 1_000_003 + i) % 2**31),
+        }
 
 # %% ../nbs/06c_two_parts.ipynb #5d2c7410
 class TwoPartsModel(Averaged):
     "An encoder of two parts with its loss: windows, classes and structures in, {'loss', 'class_loss', 'structure_loss', 'instance_loss', 'look_loss'} out."
-    def __init__(self, module:EncoderModule, config:TwoPartsConfig, scaling='window', clip=3.):
+
+    def __init__(self, module: EncoderModule, config: TwoPartsConfig, scaling='window', clip=3.0):
         super().__init__(module, config)
-        if module.look is None: raise TrainError("the encoder has one part: give it a look first (Encoder.add_look)")
+        if module.look is None:
+            raise TrainError("the encoder has one part: give it a look first (Encoder.add_look)")
         self.views = TwoViews(config.size, config.augment, scaling, clip)
 
     def forward(self, images, labels, structures, batch_seed=None):
         views = self.views(images, None if batch_seed is None else int(batch_seed))
         places = torch.arange(len(images), device=images.device)
-        return self.objective(*self.encoder.aspects(torch.cat(views)), labels.repeat(2), structures.repeat(2), places.repeat(2))
+        return self.objective(
+            *self.encoder.aspects(torch.cat(views)),
+            labels.repeat(2),
+            structures.repeat(2),
+            places.repeat(2),
+        )
 
-    def objective(self,
-        kind:torch.Tensor, structure, look:torch.Tensor, # (B, D) of unit length: what tells classes apart, structures within a class (None: `kind` does that too), and looks
-        labels:torch.Tensor, structures:torch.Tensor, places:torch.Tensor, # (B,) whole numbers; -1 where unknown
-    )->dict:
+    def objective(
+        self,
+        kind: torch.Tensor,
+        structure,
+        look: torch.Tensor,  # (B, D) of unit length: what tells classes apart, structures within a class (None: `kind` does that too), and looks
+        labels: torch.Tensor,
+        structures: torch.Tensor,
+        places: torch.Tensor,  # (B,) whole numbers; -1 where unknown
+    ) -> dict:
         "The four comparisons and their weighted sum."
         c, kind, look = self.settings, kind.float(), look.float()
         structure = kind if structure is None else structure.float()
         known = labels >= 0
-        kind, structure, labels, structures, places_known = kind[known], structure[known], labels[known], structures[known], places[known]
+        kind, structure, labels, structures, places_known = (
+            kind[known],
+            structure[known],
+            labels[known],
+            structures[known],
+            places[known],
+        )
         within = same(labels)
-        told = within & same(torch.where(structures >= 0, 0, -1))      # pairs of which both structures are known
+        told = within & same(
+            torch.where(structures >= 0, 0, -1)
+        )  # pairs of which both structures are known
         parts = {
             'class': contrast(kind, within, temperature=c.temperature),
             'structure': contrast(structure, same(structures), told, c.temperature),
             'instance': contrast(structure, same(places_known), within, c.temperature),
-            'look': contrast(look, same(places), temperature=c.look_temperature)}
-        weights = {'class': 1., 'structure': c.structure, 'instance': c.instance, 'look': c.look}
-        return {'loss': sum(weights[k]*v for k, v in parts.items())} | {f'{k}_loss': v.detach() for k, v in parts.items()}
+            'look': contrast(look, same(places), temperature=c.look_temperature),
+        }
+        weights = {'class': 1.0, 'structure': c.structure, 'instance': c.instance, 'look': c.look}
+        return {'loss': sum(weights[k] * v for k, v in parts.items())} | {
+            f'{k}_loss': v.detach() for k, v in parts.items()
+        }
 
 # %% ../nbs/06c_two_parts.ipynb #9e60e819
 def teach_two_parts(
-    encoder:Encoder, # of two parts; its weights are changed in place
-    x:torch.Tensor, # (N, 1, H, W) synthetic windows, scaled, a sixth larger than the views; float16 halves the memory
-    frame, # table of N windows: label, structure
-    config:TwoPartsConfig=TwoPartsConfig(),
-    labelled=None, # (windows (M, 1, H, W), M class names) of real sections
-    sections:SectionWindows=None, # windows without labels
-    valid:torch.Tensor=None, # (V, 1, H, W) validation windows, scaled by the encoder's recipe
-    score=None, # callable: (V, D) embeddings -> {'macro_map': float, …}; needed with `valid`
-    folder=None, # checkpoints go here; a run that was cut off goes on from there
-    report_to=(), # e.g. ('wandb',)
-    callbacks=(), # further transformers callbacks
-)->list: # log history: dicts with 'step' and what was logged
+    encoder: Encoder,  # of two parts; its weights are changed in place
+    x: torch.Tensor,  # (N, 1, H, W) synthetic windows, scaled, a sixth larger than the views; float16 halves the memory
+    frame,  # table of N windows: label, structure
+    config: TwoPartsConfig = TwoPartsConfig(),
+    labelled=None,  # (windows (M, 1, H, W), M class names) of real sections
+    sections: SectionWindows = None,  # windows without labels
+    valid: torch.Tensor = None,  # (V, 1, H, W) validation windows, scaled by the encoder's recipe
+    score=None,  # callable: (V, D) embeddings -> {'macro_map': float, …}; needed with `valid`
+    folder=None,  # checkpoints go here; a run that was cut off goes on from there
+    report_to=(),  # e.g. ('wandb',)
+    callbacks=(),  # further transformers callbacks
+) -> list:  # log history: dicts with 'step' and what was logged
     "Teach an encoder kind and look. Raises `TrainError` for what cannot be trained on."
-    if folder is None: raise TrainError("teach_two_parts needs a folder for its checkpoints")
-    if (valid is None) != (score is None): raise TrainError("valid and score belong together")
+    if folder is None:
+        raise TrainError("teach_two_parts needs a folder for its checkpoints")
+    if (valid is None) != (score is None):
+        raise TrainError("valid and score belong together")
     data = TwoPartsData(x, frame, config, labelled, sections, world_size())
     model = TwoPartsModel(encoder.module, config, encoder.recipe.scaling, encoder.recipe.clip)
-    checks = dict(eval_strategy='no') if valid is None else dict(eval_strategy='steps', load_best_model_at_end=True, metric_for_best_model='eval_macro_map', greater_is_better=True)
-    args = arguments(folder, config.steps, config.lr, config.eval_every, config.warmup, config.precision, report_to, per_device_train_batch_size=1,
-        weight_decay=config.weight_decay, seed=config.seed, ddp_find_unused_parameters=True, **checks)
+    checks = (
+        dict(eval_strategy='no')
+        if valid is None
+        else dict(
+            eval_strategy='steps',
+            load_best_model_at_end=True,
+            metric_for_best_model='eval_macro_map',
+            greater_is_better=True,
+        )
+    )
+    args = arguments(
+        folder,
+        config.steps,
+        config.lr,
+        config.eval_every,
+        config.warmup,
+        config.precision,
+        report_to,
+        per_device_train_batch_size=1,
+        weight_decay=config.weight_decay,
+        seed=config.seed,
+        ddp_find_unused_parameters=True,
+        **checks,
+    )
     history, _ = learn(encoder, model, data, args, valid, score, callbacks)
-    facts = {'windows': len(x), 'labelled': 0 if labelled is None else len(labelled[1]), 'sections': 0 if sections is None else len(sections.sections), 'classes': list(map(str, data.names))}
+    facts = {
+        'windows': len(x),
+        'labelled': 0 if labelled is None else len(labelled[1]),
+        'sections': 0 if sections is None else len(sections.sections),
+        'classes': list(map(str, data.names)),
+    }
     encoder.provenance = encoder.provenance | {'trained': True, 'two_parts': asdict(config) | facts}
     return history

@@ -15,7 +15,16 @@ import torch
 import torch.nn.functional as F
 from .pictures import IMAGE_TYPES, read_image, read_picture, tell
 from .synthetic import labelled_windows
-from .tables import TABLE_TYPES, WindowError, class_name, class_names, is_table, read_rows, row_at, whole_numbers
+from reflection_connection.tables import (
+    TABLE_TYPES,
+    WindowError,
+    class_name,
+    class_names,
+    is_table,
+    read_rows,
+    row_at,
+    whole_numbers,
+)
 from .volume import Volume, as_openings, say
 from .volume.errors import spoken
 
@@ -28,562 +37,1049 @@ __all__ = ['COLUMNS', 'FOOT', 'UNITS', 'CHALLENGE', 'SPLIT_NAMES', 'LABEL_FIELDS
            'load_windows', 'split_labelled', 'say_split', 'load_labelled', 'synthetic_pool']
 
 # %% ../nbs/02_windows.ipynb #2fd2a02e
-COLUMNS = ('id', 'source', 'survey', 'domain', 'line_kind', 'line', 'top', 'left', 'height', 'width',
-           'il0', 'il1', 'xl0', 'xl1', 'cdp0', 'cdp1', 'time_ms', 'depth_m', 'x', 'y', 'live', 'label', 'split')
+COLUMNS = (
+    'id',
+    'source',
+    'survey',
+    'domain',
+    'line_kind',
+    'line',
+    'top',
+    'left',
+    'height',
+    'width',
+    'il0',
+    'il1',
+    'xl0',
+    'xl1',
+    'cdp0',
+    'cdp1',
+    'time_ms',
+    'depth_m',
+    'x',
+    'y',
+    'live',
+    'label',
+    'split',
+)
 _TEXT = ('id', 'source', 'survey', 'domain', 'line_kind', 'label', 'split')
 _WHOLE = ('line', 'top', 'left', 'height', 'width', 'il0', 'il1', 'xl0', 'xl1', 'cdp0', 'cdp1')
 
+
 def window_table(
-    rows, # list of dicts or a DataFrame; columns that are missing are filled with NA
-)->pd.DataFrame: # one row a window, columns `COLUMNS`, unique `id`
+    rows,  # list of dicts or a DataFrame; columns that are missing are filled with NA
+) -> pd.DataFrame:  # one row a window, columns `COLUMNS`, unique `id`
     "Put `rows` into the table's columns and types; refuse ids that occur twice."
     frame = pd.DataFrame(rows).reindex(columns=list(COLUMNS)).reset_index(drop=True)
     for c in COLUMNS:
-        try: frame[c] = frame[c].astype('string' if c in _TEXT else 'Int64' if c in _WHOLE else 'float64')
-        except (TypeError, ValueError, OverflowError) as e: raise WindowError(f"column {c}: expected {'text' if c in _TEXT else 'whole numbers' if c in _WHOLE else 'numbers'} ({str(e).splitlines()[0][:80]})") from e
+        try:
+            frame[c] = frame[c].astype(
+                'string' if c in _TEXT else 'Int64' if c in _WHOLE else 'float64'
+            )
+        except (TypeError, ValueError, OverflowError) as e:
+            raise WindowError(
+                f"column {c}: expected {'text' if c in _TEXT else 'whole numbers' if c in _WHOLE else 'numbers'} ({str(e).splitlines()[0][:80]})"
+            ) from e
     twice = frame.id[frame.id.duplicated()]
-    if len(twice): raise WindowError(f"window id {twice.iloc[0]!r} occurs more than once: give every window its own id")
+    if len(twice):
+        raise WindowError(
+            f"window id {twice.iloc[0]!r} occurs more than once: give every window its own id"
+        )
     return frame
 
 # %% ../nbs/02_windows.ipynb #6b38859b
 def _starts(n, size, step):
     "First positions of windows of `size` every `step`, the last one flush with the end."
-    if n < size: return np.empty(0, int)
+    if n < size:
+        return np.empty(0, int)
     s = np.arange(0, n - size + 1, step)
     return s if s[-1] == n - size else np.append(s, n - size)
 
+
 def _box_live(live, tops, lefts, h, w):
     "Share of live samples of every box, by a summed-area table. live: (n_samples, n_traces) bool"
-    if not live.any(): return np.zeros((len(tops), len(lefts)))
-    if live.all(): return np.ones((len(tops), len(lefts)))
-    area = np.zeros((live.shape[0] + 1, live.shape[1] + 1), np.int64); np.cumsum(np.cumsum(live, 0, dtype=np.int32), 1, dtype=np.int64, out=area[1:, 1:])
+    if not live.any():
+        return np.zeros((len(tops), len(lefts)))
+    if live.all():
+        return np.ones((len(tops), len(lefts)))
+    area = np.zeros((live.shape[0] + 1, live.shape[1] + 1), np.int64)
+    np.cumsum(np.cumsum(live, 0, dtype=np.int32), 1, dtype=np.int64, out=area[1:, 1:])
     t, l = np.ix_(tops, lefts)
     return (area[t + h, l + w] - area[t, l + w] - area[t + h, l] + area[t, l]) / (h * w)
 
-FOOT = .3048 # metres
+
+FOOT = 0.3048  # metres
+
 
 def _spanned(numbers, left, last):
     "The smaller and the larger of the numbers at both ends of boxes; NA without numbers."
-    if numbers is None: return (pd.array([pd.NA]*len(left), dtype='Int64'),)*2
+    if numbers is None:
+        return (pd.array([pd.NA] * len(left), dtype='Int64'),) * 2
     return np.minimum(numbers[left], numbers[last]), np.maximum(numbers[left], numbers[last])
+
 
 def _cdp_numbers(volume, kind, number, left, last):
     "cdp0 and cdp1 of boxes on a line; NA where the file has none, or no trace at an end."
     numbers = volume.cdp(kind, number)
-    if numbers is None: return _spanned(None, left, last)
+    if numbers is None:
+        return _spanned(None, left, last)
     gap = (numbers[left] == -1) | (numbers[last] == -1)
-    return tuple(pd.arrays.IntegerArray(end.astype(np.int64), gap) for end in _spanned(numbers, left, last))
+    return tuple(
+        pd.arrays.IntegerArray(end.astype(np.int64), gap) for end in _spanned(numbers, left, last)
+    )
+
 
 def _line_numbers(volume, kind, number, left, last):
     "il0, il1, xl0, xl1 and cdp0, cdp1 of boxes on a line."
     numbers = None if kind == 'line' else volume.across(kind, number)
     across = _spanned(numbers, left, last)
-    along = _spanned(None, left, last) if kind == 'line' else (np.full(len(left), number),)*2
+    along = _spanned(None, left, last) if kind == 'line' else (np.full(len(left), number),) * 2
     box = (*across, *along) if kind == 'crossline' else (*along, *across)
-    return dict(zip(('il0', 'il1', 'xl0', 'xl1', 'cdp0', 'cdp1'), (*box, *_cdp_numbers(volume, kind, number, left, last))))
+    return dict(
+        zip(
+            ('il0', 'il1', 'xl0', 'xl1', 'cdp0', 'cdp1'),
+            (*box, *_cdp_numbers(volume, kind, number, left, last)),
+        )
+    )
+
 
 def locate(
-    volume:Volume, # the volume that the boxes lie on
-    kind:str, # 'inline', 'crossline' or 'line'
-    number:int, # line number
-    top, left, height, width, # equal-length integer arrays: sample and trace positions
-)->pd.DataFrame: # columns il0, il1, xl0, xl1, cdp0, cdp1, time_ms, depth_m, x, y, domain
+    volume: Volume,  # the volume that the boxes lie on
+    kind: str,  # 'inline', 'crossline' or 'line'
+    number: int,  # line number
+    top,
+    left,
+    height,
+    width,  # equal-length integer arrays: sample and trace positions
+) -> pd.DataFrame:  # columns il0, il1, xl0, xl1, cdp0, cdp1, time_ms, depth_m, x, y, domain
     "Line numbers that boxes span and the coordinates of their centres: depth in metres, x and y in the file's unit."
     top, left, height, width = (np.asarray(v, int) for v in (top, left, height, width))
     z = volume.axis[top + height // 2]
     xy = volume.xy(kind, number)[left + width // 2]
     nan = np.full(len(top), np.nan)
     numbers = _line_numbers(volume, kind, number, left, left + width - 1)
-    return pd.DataFrame(numbers | {'x': xy[:, 0], 'y': xy[:, 1], 'domain': volume.domain,
-        'time_ms': z if volume.unit == 'ms' else nan, 'depth_m': in_metres(z, volume.unit) if volume.unit != 'ms' else nan})
+    return pd.DataFrame(
+        numbers
+        | {
+            'x': xy[:, 0],
+            'y': xy[:, 1],
+            'domain': volume.domain,
+            'time_ms': z if volume.unit == 'ms' else nan,
+            'depth_m': in_metres(z, volume.unit) if volume.unit != 'ms' else nan,
+        }
+    )
+
 
 def in_metres(
-    length, # a number or an array
-    unit:str, # 'm' or 'ft'; None: taken as metres
+    length,  # a number or an array
+    unit: str,  # 'm' or 'ft'; None: taken as metres
 ):
     "A length in metres."
-    return length*(FOOT if unit == 'ft' else 1.)
+    return length * (FOOT if unit == 'ft' else 1.0)
 
 # %% ../nbs/02_windows.ipynb #36ed5f99
 def _line_kinds(volume, lines):
-    if lines not in ('inline', 'crossline', 'both'): raise WindowError(f"lines is {lines!r}: expected 'inline', 'crossline' or 'both'")
-    if not volume.has_geometry: return ['line']
+    if lines not in ('inline', 'crossline', 'both'):
+        raise WindowError(f"lines is {lines!r}: expected 'inline', 'crossline' or 'both'")
+    if not volume.has_geometry:
+        return ['line']
     return ['inline', 'crossline'] if lines == 'both' else [lines]
+
 
 UNITS = ('samples', 'metric')
 
+
 def trace_spacing(
-    volume:Volume, # an open volume
-    kind:str, # 'inline', 'crossline' or 'line'
-)->float: # in the coordinates' unit; NaN without coordinates
+    volume: Volume,  # an open volume
+    kind: str,  # 'inline', 'crossline' or 'line'
+) -> float:  # in the coordinates' unit; NaN without coordinates
     "The median distance of neighbouring traces along the middle line of a kind."
     numbers = volume.lines(kind)
-    xy = volume.xy(kind, int(numbers[len(numbers)//2]))
+    xy = volume.xy(kind, int(numbers[len(numbers) // 2]))
     step = np.linalg.norm(np.diff(xy, axis=0), axis=1)
     step = step[np.isfinite(step)]
     return float(np.median(step)) if len(step) and np.median(step) > 0 else np.nan
 
+
 def in_samples(
-    volume:Volume, # an open volume
-    kind:str, # 'inline', 'crossline' or 'line'
-    size, # (down, along) in ms or metres, and metres
-)->tuple: # (samples, traces), each at least 1
+    volume: Volume,  # an open volume
+    kind: str,  # 'inline', 'crossline' or 'line'
+    size,  # (down, along) in ms or metres, and metres
+) -> tuple:  # (samples, traces), each at least 1
     "A window's size or stride in metres and milliseconds, in samples and traces of one kind of line."
     unit, spacing = volume.xy_unit, trace_spacing(volume, kind)
     instead = 'give sizes in samples and traces'
-    if unit == 'degrees': raise WindowError(f"{volume.path.name}: coordinates are degrees, and metres cannot be counted in degrees: {instead}")
-    if not spacing > 0: raise WindowError(f"{volume.name}: no coordinates along its {kind}s, so metres cannot be counted: {instead}")
-    return max(1, round(size[0]/in_metres(volume.dt, volume.unit))), max(1, round(size[1]/in_metres(spacing, unit)))
+    if unit == 'degrees':
+        raise WindowError(
+            f"{volume.path.name}: coordinates are degrees, and metres cannot be counted in degrees: {instead}"
+        )
+    if not spacing > 0:
+        raise WindowError(
+            f"{volume.name}: no coordinates along its {kind}s, so metres cannot be counted: {instead}"
+        )
+    return max(1, round(size[0] / in_metres(volume.dt, volume.unit))), max(
+        1, round(size[1] / in_metres(spacing, unit))
+    )
+
 
 def crosses_join(
-    volume:Volume, # an open volume
-    kind:str, # 'inline', 'crossline' or 'line'
-    left, width, # (n,) or one: trace positions
-)->np.ndarray: # (n,) bool
+    volume: Volume,  # an open volume
+    kind: str,  # 'inline', 'crossline' or 'line'
+    left,
+    width,  # (n,) or one: trace positions
+) -> np.ndarray:  # (n,) bool
     "Boxes that run over the join of two lines of a file that is read in trace order."
     left = np.atleast_1d(np.asarray(left, int))
-    if kind != 'line': return np.zeros(len(left), bool)
+    if kind != 'line':
+        return np.zeros(len(left), bool)
     inside = [(first <= left) & (left + width <= stop) for first, stop in volume.segments]
     return ~np.logical_or.reduce(inside)
+
 
 def _lefts(volume, kind, n_traces, width, step):
     "First traces of windows along a line, none over a join."
     parts = volume.segments if kind == 'line' else [(0, n_traces)]
     return np.concatenate([first + _starts(stop - first, width, step) for first, stop in parts])
 
+
 def line_windows(
-    volume:Volume, # an open volume
-    kind:str, number:int, # of the line
-    window:tuple, stride:tuple, # samples and traces
-    min_live:float=.9, # leave out windows with a smaller share of live samples
-    survey:str=None, # name of the survey; the file's name when not given
-)->pd.DataFrame: # table of windows; empty where none is live enough
+    volume: Volume,  # an open volume
+    kind: str,
+    number: int,  # of the line
+    window: tuple,
+    stride: tuple,  # samples and traces
+    min_live: float = 0.9,  # leave out windows with a smaller share of live samples
+    survey: str = None,  # name of the survey; the file's name when not given
+) -> pd.DataFrame:  # table of windows; empty where none is live enough
     "The windows of a regular grid over one line."
-    (h, w), (dh, dw) = window, stride; tops, lefts = _starts(volume.n_samples, h, dh), _lefts(volume, kind, len(volume.across(kind, number)), w, dw)
-    if not len(tops) or not len(lefts): return window_table([])
-    share = _box_live(volume.live(kind, number), tops, lefts, h, w); r, c = np.nonzero(share >= min_live)
-    if not len(r): return window_table([])
-    t, l = tops[r], lefts[c]; hs, ws = np.full(len(t), h), np.full(len(t), w)
-    return window_table(locate(volume, kind, number, t, l, hs, ws).assign(line_kind=kind, line=number, top=t, left=l, height=h, width=w, live=share[r, c],
-        source=str(volume.path), survey=survey or volume.name, id=[f"{volume.name}:{kind}{number}:{a}:{b}" for a, b in zip(t, l)]))
+    (h, w), (dh, dw) = window, stride
+    tops, lefts = (
+        _starts(volume.n_samples, h, dh),
+        _lefts(volume, kind, len(volume.across(kind, number)), w, dw),
+    )
+    if not len(tops) or not len(lefts):
+        return window_table([])
+    share = _box_live(volume.live(kind, number), tops, lefts, h, w)
+    r, c = np.nonzero(share >= min_live)
+    if not len(r):
+        return window_table([])
+    t, l = tops[r], lefts[c]
+    hs, ws = np.full(len(t), h), np.full(len(t), w)
+    return window_table(
+        locate(volume, kind, number, t, l, hs, ws).assign(
+            line_kind=kind,
+            line=number,
+            top=t,
+            left=l,
+            height=h,
+            width=w,
+            live=share[r, c],
+            source=str(volume.path),
+            survey=survey or volume.name,
+            id=[f"{volume.name}:{kind}{number}:{a}:{b}" for a, b in zip(t, l)],
+        )
+    )
 
 # %% ../nbs/02_windows.ipynb #338b5e7a
 @dataclass(frozen=True)
 class Grid:
     "A regular grid of windows over the lines of volumes."
-    window:tuple=(96, 96) # (height, width): samples and traces, or ms (metres of depth) and metres
-    stride:tuple=(48, 48) # (down, along), from one window to the next, in the same unit
-    lines:str='both' # 'inline', 'crossline' or 'both'; ignored for a 2-D line
-    every:int=1 # take every Nth line
-    min_live:float=.9 # leave out windows with a smaller share of live samples
-    unit:str='samples' # 'samples' (and traces), or 'metric' (ms or metres of depth, and metres)
+
+    window: tuple = (
+        96,
+        96,
+    )  # (height, width): samples and traces, or ms (metres of depth) and metres
+    stride: tuple = (48, 48)  # (down, along), from one window to the next, in the same unit
+    lines: str = 'both'  # 'inline', 'crossline' or 'both'; ignored for a 2-D line
+    every: int = 1  # take every Nth line
+    min_live: float = 0.9  # leave out windows with a smaller share of live samples
+    unit: str = 'samples'  # 'samples' (and traces), or 'metric' (ms or metres of depth, and metres)
 
     def __post_init__(self):
-        for n in ('window', 'stride'): object.__setattr__(self, n, tuple(getattr(self, n)))
-        if self.unit not in UNITS: raise WindowError(f"unit is {self.unit!r}: expected one of {', '.join(UNITS)}")
-        if min(*self.window, *self.stride, self.every) < (1 if self.unit == 'samples' else 1e-9): raise WindowError(f"window {self.window}, stride {self.stride} and every {self.every} must all be at least 1")
+        for n in ('window', 'stride'):
+            object.__setattr__(self, n, tuple(getattr(self, n)))
+        if self.unit not in UNITS:
+            raise WindowError(f"unit is {self.unit!r}: expected one of {', '.join(UNITS)}")
+        if min(*self.window, *self.stride, self.every) < (1 if self.unit == 'samples' else 1e-9):
+            raise WindowError(
+                f"window {self.window}, stride {self.stride} and every {self.every} must all be at least 1"
+            )
 
-    def sizes(self, volume:Volume, kind:str)->tuple: # (window, stride) in samples and traces
-        return (self.window, self.stride) if self.unit == 'samples' else tuple(in_samples(volume, kind, s) for s in (self.window, self.stride))
+    def sizes(self, volume: Volume, kind: str) -> tuple:  # (window, stride) in samples and traces
+        return (
+            (self.window, self.stride)
+            if self.unit == 'samples'
+            else tuple(in_samples(volume, kind, s) for s in (self.window, self.stride))
+        )
 
-    def over(self, volume:Volume)->list: # of (kind, number, most windows there can be)
+    def over(self, volume: Volume) -> list:  # of (kind, number, most windows there can be)
         "The lines of a volume that the grid takes."
         out = []
         if self.unit == 'metric' and volume.xy_unit is None:
-            say(volume.path, [f"the unit of the coordinates is not said; metres are assumed; {spoken('pass units=')} if that is wrong"])
+            say(
+                volume.path,
+                [
+                    f"the unit of the coordinates is not said; metres are assumed; {spoken('pass units=')} if that is wrong"
+                ],
+            )
         for kind in _line_kinds(volume, self.lines):
-            (h, w), (dh, dw) = self.sizes(volume, kind); numbers = volume.lines(kind)[::self.every]
-            if len(numbers): n = len(_starts(volume.n_samples, h, dh))*len(_lefts(volume, kind, len(volume.across(kind, int(numbers[0]))), w, dw)); out += [(kind, int(k), n) for k in numbers]
+            (h, w), (dh, dw) = self.sizes(volume, kind)
+            numbers = volume.lines(kind)[:: self.every]
+            if len(numbers):
+                n = len(_starts(volume.n_samples, h, dh)) * len(
+                    _lefts(volume, kind, len(volume.across(kind, int(numbers[0]))), w, dw)
+                )
+                out += [(kind, int(k), n) for k in numbers]
         return out
 
+
 def volume_windows(
-    volume:Volume, # an open volume
-    window:tuple=(96, 96), stride:tuple=(48, 48), lines:str='both', every:int=1, min_live:float=.9, # see `Grid`
-    survey:str=None, # name of the survey; the file's name when not given
-    unit:str='samples', # see `Grid`
-)->pd.DataFrame: # table of windows
+    volume: Volume,  # an open volume
+    window: tuple = (96, 96),
+    stride: tuple = (48, 48),
+    lines: str = 'both',
+    every: int = 1,
+    min_live: float = 0.9,  # see `Grid`
+    survey: str = None,  # name of the survey; the file's name when not given
+    unit: str = 'samples',  # see `Grid`
+) -> pd.DataFrame:  # table of windows
     "All windows of a regular grid over the lines of `volume` that are live enough."
     grid = Grid(window, stride, lines, every, min_live, unit)
-    tables = [t for kind, number, _ in grid.over(volume) if len(t := line_windows(volume, kind, number, *grid.sizes(volume, kind), min_live, survey))]
-    if not tables: raise WindowError(f"{volume.name}: no window of {window[0]} x {window[1]} {'samples and traces' if unit == 'samples' else 'ms and metres' if volume.domain == 'time' else 'metres'} with at least {min_live:.0%} live samples "
-        f"on {lines} lines of up to {volume.n_samples} samples: choose a smaller window, other lines or a lower min_live")
+    tables = [
+        t
+        for kind, number, _ in grid.over(volume)
+        if len(t := line_windows(volume, kind, number, *grid.sizes(volume, kind), min_live, survey))
+    ]
+    if not tables:
+        raise WindowError(
+            f"{volume.name}: no window of {window[0]} x {window[1]} {'samples and traces' if unit == 'samples' else 'ms and metres' if volume.domain == 'time' else 'metres'} with at least {min_live:.0%} live samples "
+            f"on {lines} lines of up to {volume.n_samples} samples: choose a smaller window, other lines or a lower min_live"
+        )
     return window_table(pd.concat(tables, ignore_index=True))
 
 # %% ../nbs/02_windows.ipynb #1f1f1775
 def _image_row(path, label, split):
     "(table row of one image, what was assumed): it is read once to know that it is usable."
-    try: str(path).encode()
-    except UnicodeEncodeError as e: raise WindowError(f"{ascii(path.name)}: a name that is not Unicode text: rename it") from e
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as e:
+        raise WindowError(f"{ascii(path.name)}: a name that is not Unicode text: rename it") from e
     pixels, notes = read_picture(path)
     h, w = pixels.shape
-    return dict(id=path.name, source=str(path), domain='image', line_kind='image', line=0, top=0, left=0, height=h, width=w,
-                live=float(np.isfinite(pixels).mean()), label=label, split=split), notes
+    return dict(
+        id=path.name,
+        source=str(path),
+        domain='image',
+        line_kind='image',
+        line=0,
+        top=0,
+        left=0,
+        height=h,
+        width=w,
+        live=float(np.isfinite(pixels).mean()),
+        label=label,
+        split=split,
+    ), notes
+
 
 def _picture_files(folder, deep=False):
     "Files of a folder that are images by their endings; `deep`: those of the folders in it."
-    inside = [Path(at)/f for at, _, files in os.walk(folder) for f in files] if deep else folder.iterdir()
-    return sorted(p for p in inside if p.suffix.lower() in (*IMAGE_TYPES, '.npy') and not p.name.startswith('.') and (deep or p.is_file()))
+    inside = (
+        [Path(at) / f for at, _, files in os.walk(folder) for f in files]
+        if deep
+        else folder.iterdir()
+    )
+    return sorted(
+        p
+        for p in inside
+        if p.suffix.lower() in (*IMAGE_TYPES, '.npy')
+        and not p.name.startswith('.')
+        and (deep or p.is_file())
+    )
 
-def _folders(folder): return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith('.'))
+
+def _folders(folder):
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith('.'))
+
 
 def _misplaced(folder, classes):
     "Rows of the report: images that lie beside class folders, and in folders inside them."
     out, loose = [], _picture_files(folder) if classes else []
-    if loose: out.append((loose[0].name, (f'with {len(loose) - 1:,} more images ' if len(loose) > 1 else '') + 'beside the class folders: not read; move it into one'))
+    if loose:
+        out.append(
+            (
+                loose[0].name,
+                (f'with {len(loose) - 1:,} more images ' if len(loose) > 1 else '')
+                + 'beside the class folders: not read; move it into one',
+            )
+        )
     for d in classes:
         for deeper in _folders(d):
             n = len(_picture_files(deeper, deep=True))
-            if n: out.append((f'{d.name}/{deeper.name}', f'a folder inside a class folder: its {n:,} images are not read; move them up'))
-        if not any(d.iterdir()): out.append((d.name, 'a class folder without images'))
+            if n:
+                out.append(
+                    (
+                        f'{d.name}/{deeper.name}',
+                        f'a folder inside a class folder: its {n:,} images are not read; move them up',
+                    )
+                )
+        if not any(d.iterdir()):
+            out.append((d.name, 'a class folder without images'))
     return [dict(zip(('file', 'problem'), row)) for row in out]
+
 
 def _images(folder, split, bad):
     "(rows, report) of `image_windows`."
     folder = Path(folder)
-    if bad not in ('skip', 'refuse'): raise WindowError(f"bad is {bad!r}: expected 'skip' or 'refuse'")
-    if not folder.is_dir(): raise WindowError(f"{folder}: no such folder")
+    if bad not in ('skip', 'refuse'):
+        raise WindowError(f"bad is {bad!r}: expected 'skip' or 'refuse'")
+    if not folder.is_dir():
+        raise WindowError(f"{folder}: no such folder")
     classes = _folders(folder)
-    files = [(p, class_name(d.name)) for d in classes for p in sorted(d.iterdir())] if classes else [(p, None) for p in sorted(folder.iterdir())]
+    files = (
+        [(p, class_name(d.name)) for d in classes for p in sorted(d.iterdir())]
+        if classes
+        else [(p, None) for p in sorted(folder.iterdir())]
+    )
     rows, report, assumed = [], _misplaced(folder, classes), {}
     for path, label in files:
-        if path.name.startswith('.') or path.is_dir(): continue
+        if path.name.startswith('.') or path.is_dir():
+            continue
         try:
             row, notes = _image_row(path, label, split)
             rows.append(row)
-            for note in notes: assumed.setdefault(note, []).append(f'{folder.name}/{path.relative_to(folder)}')
-        except WindowError as e: report.append({'file': str(path.relative_to(folder)), 'problem': str(e)})
-    if report and bad == 'refuse': raise WindowError(f"{folder}: {len(report)} unusable files, first: {report[0]['problem']}; remove them or skip them with bad='skip'")
-    if not rows: raise WindowError(f"{folder}: no usable image" + (f"; first of {len(report)} problems: {report[0]['file']}: {report[0]['problem'].removeprefix(report[0]['file'] + ': ')}" if report else ": expected image files or class folders with image files"))
+            for note in notes:
+                assumed.setdefault(note, []).append(f'{folder.name}/{path.relative_to(folder)}')
+        except WindowError as e:
+            report.append({'file': str(path.relative_to(folder)), 'problem': str(e)})
+    if report and bad == 'refuse':
+        raise WindowError(
+            f"{folder}: {len(report)} unusable files, first: {report[0]['problem']}; remove them or skip them with bad='skip'"
+        )
+    if not rows:
+        raise WindowError(
+            f"{folder}: no usable image"
+            + (
+                f"; first of {len(report)} problems: {report[0]['file']}: {report[0]['problem'].removeprefix(report[0]['file'] + ': ')}"
+                if report
+                else ": expected image files or class folders with image files"
+            )
+        )
     tell(assumed)
     same = {}
-    for d in classes: same.setdefault(class_name(d.name), []).append(d.name)
+    for d in classes:
+        same.setdefault(class_name(d.name), []).append(d.name)
     for name, twins in same.items():
-        if len(twins) > 1: print(f"{folder.name}: {len(twins)} folders are named {name!r} in different Unicode forms: one class", flush=True)
+        if len(twins) > 1:
+            print(
+                f"{folder.name}: {len(twins)} folders are named {name!r} in different Unicode forms: one class",
+                flush=True,
+            )
     return rows, report
+
 
 def _numbered(rows):
     "Rows with ids of their own: files of one name are told apart by their folders."
     names = pd.Series([r['id'] for r in rows])
-    return [r | {'id': f"{Path(r['source']).parent.name}/{r['id']}"} for r in rows] if names.duplicated().any() else rows
+    return (
+        [r | {'id': f"{Path(r['source']).parent.name}/{r['id']}"} for r in rows]
+        if names.duplicated().any()
+        else rows
+    )
+
 
 def _one_form(frame, where, merge_case):
     "The labels that there are in one form."
     some = frame.label.notna()
-    if some.any(): frame.loc[some, 'label'] = class_names(frame.label[some], where, merge_case, 'images')
+    if some.any():
+        frame.loc[some, 'label'] = class_names(frame.label[some], where, merge_case, 'images')
     return frame
 
+
 def image_windows(
-    folder, # a folder of images, or of class folders with images
-    split:str=None, # put into the column `split`
-    bad:str='skip', # what to do with unusable files: 'skip' or 'refuse'
-    merge_case:bool=False, # classes whose names differ only by case or spacing are one
-)->tuple: # (table of windows, report: DataFrame with columns file, problem)
+    folder,  # a folder of images, or of class folders with images
+    split: str = None,  # put into the column `split`
+    bad: str = 'skip',  # what to do with unusable files: 'skip' or 'refuse'
+    merge_case: bool = False,  # classes whose names differ only by case or spacing are one
+) -> tuple:  # (table of windows, report: DataFrame with columns file, problem)
     "Images of `folder`; the names of its sub-folders, if it has any, become labels."
     rows, report = _images(folder, split, bad)
-    return _one_form(window_table(_numbered(rows)), Path(folder).name, merge_case), pd.DataFrame(report, columns=['file', 'problem'])
+    return _one_form(window_table(_numbered(rows)), Path(folder).name, merge_case), pd.DataFrame(
+        report, columns=['file', 'problem']
+    )
 
 # %% ../nbs/02_windows.ipynb #d1e6c1a5
 CHALLENGE = 'thinkonward/reflection-connection'
-SPLIT_NAMES = {'train': 'train', 'training': 'train', 'val': 'valid', 'valid': 'valid', 'validation': 'valid', 'test': 'test', 'testing': 'test'}
+SPLIT_NAMES = {
+    'train': 'train',
+    'training': 'train',
+    'val': 'valid',
+    'valid': 'valid',
+    'validation': 'valid',
+    'test': 'test',
+    'testing': 'test',
+}
 
-def _parts_of(folder)->dict: # folder -> split
+
+def _parts_of(folder) -> dict:  # folder -> split
     "The folders of the challenge's layout."
     names = SPLIT_NAMES | {'image_corpus': 'corpus', 'query': 'query'}
-    found = {d: names[d.name.casefold()] for d in _folders(Path(folder)) if d.name.casefold() in names}
-    return dict(sorted(found.items(), key=lambda kv: ('train', 'valid', 'test', 'corpus', 'query').index(kv[1])))
+    found = {
+        d: names[d.name.casefold()] for d in _folders(Path(folder)) if d.name.casefold() in names
+    }
+    return dict(
+        sorted(
+            found.items(), key=lambda kv: ('train', 'valid', 'test', 'corpus', 'query').index(kv[1])
+        )
+    )
 
-def is_challenge(folder)->bool:
+
+def is_challenge(folder) -> bool:
     "Whether a folder has the challenge's layout."
     return 'train' in _parts_of(folder).values()
 
+
 def challenge_folder(
-    name=CHALLENGE, # a folder in the challenge's layout, or the data set's name on the Hugging Face hub
-)->Path: # folder with train/, and test/, image_corpus/, query/ where present
+    name=CHALLENGE,  # a folder in the challenge's layout, or the data set's name on the Hugging Face hub
+) -> Path:  # folder with train/, and test/, image_corpus/, query/ where present
     "Find the challenge's images on disk, or fetch them from the hub."
-    if Path(name).is_dir(): folder = Path(name)
+    if Path(name).is_dir():
+        folder = Path(name)
     else:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, RepositoryNotFoundError
+        from huggingface_hub.errors import (
+            GatedRepoError,
+            HfHubHTTPError,
+            HFValidationError,
+            LocalEntryNotFoundError,
+            OfflineModeIsEnabled,
+            RepositoryNotFoundError,
+        )
         from httpx import HTTPError
-        try: folder = Path(snapshot_download(str(name), repo_type='dataset'))
-        except GatedRepoError as e: raise WindowError(f"{name} is gated: accept its terms on its hub page, then run `hf auth login`") from e
-        except RepositoryNotFoundError as e: raise WindowError(f"{name}: no such folder, and no such data set on the hub (or it is private: run `hf auth login`)") from e
-        except HFValidationError as e: raise WindowError(f"{name}: no such folder, and not a data set's name") from e
-        except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, HTTPError, OSError) as e:
-            raise WindowError(f"{name}: no such folder, and the Hugging Face hub cannot be reached: check the network, or give a local folder") from e
-    if 'train' not in _parts_of(folder).values(): raise WindowError(f"{folder}: no folder train/: expected train/<Class>/*.png, and test/, image_corpus/, query/ beside it")
+
+        try:
+            folder = Path(snapshot_download(str(name), repo_type='dataset'))
+        except GatedRepoError as e:
+            raise WindowError(
+                f"{name} is gated: accept its terms on its hub page, then run `hf auth login`"
+            ) from e
+        except RepositoryNotFoundError as e:
+            raise WindowError(
+                f"{name}: no such folder, and no such data set on the hub (or it is private: run `hf auth login`)"
+            ) from e
+        except HFValidationError as e:
+            raise WindowError(f"{name}: no such folder, and not a data set's name") from e
+        except (
+            LocalEntryNotFoundError,
+            OfflineModeIsEnabled,
+            HfHubHTTPError,
+            HTTPError,
+            OSError,
+        ) as e:
+            raise WindowError(
+                f"{name}: no such folder, and the Hugging Face hub cannot be reached: check the network, or give a local folder"
+            ) from e
+    if 'train' not in _parts_of(folder).values():
+        raise WindowError(
+            f"{folder}: no folder train/: expected train/<Class>/*.png, and test/, image_corpus/, query/ beside it"
+        )
     return folder
+
 
 def _unread(folder):
     "Rows of the report: images and folders beside those of the layout."
     out, loose = [], _picture_files(folder)
-    if loose: out.append((loose[0].name, (f'with {len(loose) - 1:,} more images ' if len(loose) > 1 else '') + 'beside train/: not read; move it into a class folder'))
+    if loose:
+        out.append(
+            (
+                loose[0].name,
+                (f'with {len(loose) - 1:,} more images ' if len(loose) > 1 else '')
+                + 'beside train/: not read; move it into a class folder',
+            )
+        )
     for d in _folders(folder):
         n = len(_picture_files(d, deep=True)) if d not in _parts_of(folder) else 0
-        if n: out.append((f'{d.name}/', f'none of train, valid, test, image_corpus, query: its {n:,} images are not read'))
+        if n:
+            out.append(
+                (
+                    f'{d.name}/',
+                    f'none of train, valid, test, image_corpus, query: its {n:,} images are not read',
+                )
+            )
     return pd.DataFrame(out, columns=['file', 'problem'])
 
+
 def challenge_windows(
-    folder, # folder in the challenge's layout
-    bad:str='skip', # unusable files: 'skip' or 'refuse'
-    merge_case:bool=False, # classes whose names differ only by case or spacing are one
-)->tuple: # (table with split train, valid, test, corpus, query; report)
+    folder,  # folder in the challenge's layout
+    bad: str = 'skip',  # unusable files: 'skip' or 'refuse'
+    merge_case: bool = False,  # classes whose names differ only by case or spacing are one
+) -> tuple:  # (table with split train, valid, test, corpus, query; report)
     "The whole challenge as one table."
     folder, tables, reports, seen = Path(folder), [], [_unread(Path(folder))], set()
     for sub, split in _parts_of(folder).items():
         rows, report = _images(sub, split, bad)
-        mark = sub.name if split in seen else split                    # val/ beside validation/
-        tables.append(pd.DataFrame(_numbered(rows)).assign(id=lambda t: f'{mark}/' + t.id)); seen.add(split)
-        reports.append(pd.DataFrame([r | {'file': f"{sub.name}/{r['file']}"} for r in report], columns=['file', 'problem']))
+        mark = sub.name if split in seen else split  # val/ beside validation/
+        tables.append(pd.DataFrame(_numbered(rows)).assign(id=lambda t: f'{mark}/' + t.id))
+        seen.add(split)
+        reports.append(
+            pd.DataFrame(
+                [r | {'file': f"{sub.name}/{r['file']}"} for r in report],
+                columns=['file', 'problem'],
+            )
+        )
     frame = window_table(pd.concat(tables, ignore_index=True))
     return _one_form(frame, folder.name, merge_case), pd.concat(reports, ignore_index=True)
 
 # %% ../nbs/02_windows.ipynb #6861503d
 LABEL_FIELDS = (*COLUMNS, 'section', 'row0', 'row1', 'col0', 'col1')
-_KINDS = {'inline': 'inline', 'iline': 'inline', 'il': 'inline', 'crossline': 'crossline', 'xline': 'crossline', 'xl': 'crossline', 'line': 'line', '2d': 'line', 'image': 'image'}
+_KINDS = {
+    'inline': 'inline',
+    'iline': 'inline',
+    'il': 'inline',
+    'crossline': 'crossline',
+    'xline': 'crossline',
+    'xl': 'crossline',
+    'line': 'line',
+    '2d': 'line',
+    'image': 'image',
+}
 
-def kind_of_line(text)->str:
+
+def kind_of_line(text) -> str:
     "A kind of line however it is written: Inline, In-line, XLINE."
     return _KINDS.get(''.join(c for c in str(text).casefold() if c not in ' _-'), str(text))
+
 
 def _line_number(raw):
     "The column of line numbers, where rows lie on inlines or crosslines."
     kinds = raw.line_kind.map(kind_of_line) if 'line_kind' in raw else pd.Series(dtype=object)
     return ['line'] if kinds.isin(['inline', 'crossline']).any() else []
 
+
 def _rectangles(path, labels, merge_case):
     "Rows of a table with whole numbers for places, kinds of lines as the code calls them and labels in one form; numbered from 0."
     path, raw = Path(path), read_rows(path, LABEL_FIELDS)
-    if raw.columns.duplicated().any(): raise WindowError(f"{path.name}: column {raw.columns[raw.columns.duplicated()][0]!r} occurs twice: leave one out")
+    if raw.columns.duplicated().any():
+        raise WindowError(
+            f"{path.name}: column {raw.columns[raw.columns.duplicated()][0]!r} occurs twice: leave one out"
+        )
     if {'row0', 'row1', 'col0', 'col1'} <= set(raw):
-        row0, row1, col0, col1 = (whole_numbers(raw, c, path) for c in ('row0', 'row1', 'col0', 'col1'))
+        row0, row1, col0, col1 = (
+            whole_numbers(raw, c, path) for c in ('row0', 'row1', 'col0', 'col1')
+        )
         raw = raw.assign(top=row0, left=col0, height=row1 - row0, width=col1 - col0)
-    need = {'top', 'left', 'height', 'width', *(['label'] if labels else []), *_line_number(raw)} - set(raw.columns)
-    if need: raise WindowError(f"{path.name}: columns {sorted(need)} are missing: expected line_kind, line, top, left, height, width, label or section, row0, row1, col0, col1, label; got {', '.join(map(str, raw))[:200]}")
+    need = {
+        'top',
+        'left',
+        'height',
+        'width',
+        *(['label'] if labels else []),
+        *_line_number(raw),
+    } - set(raw.columns)
+    if need:
+        raise WindowError(
+            f"{path.name}: columns {sorted(need)} are missing: expected line_kind, line, top, left, height, width, label or section, row0, row1, col0, col1, label; got {', '.join(map(str, raw))[:200]}"
+        )
     raw = raw.assign(line_kind=raw.get('line_kind', 'line'), line=raw.get('line', 0))
-    raw = raw.assign(**{c: whole_numbers(raw, c, path) for c in ('line', 'top', 'left', 'height', 'width')})
+    raw = raw.assign(
+        **{c: whole_numbers(raw, c, path) for c in ('line', 'top', 'left', 'height', 'width')}
+    )
     for c in ('line_kind', 'id'):
-        if c in raw and raw[c].isna().any(): raise WindowError(f"{path.name}: {row_at(raw, int(raw[c].isna().to_numpy().argmax()))} has no {c}")
+        if c in raw and raw[c].isna().any():
+            raise WindowError(
+                f"{path.name}: {row_at(raw, int(raw[c].isna().to_numpy().argmax()))} has no {c}"
+            )
     raw['line_kind'] = raw.line_kind.map(kind_of_line).astype(str)
-    if 'split' in raw: raw['split'] = [s if pd.isna(s) else SPLIT_NAMES.get(str(s).strip().casefold(), str(s)) for s in raw.split]
-    if 'label' in raw: raw['label'] = class_names(raw.label, path.name, merge_case) if labels else raw.label.map(lambda v: class_name(v), na_action='ignore')
+    if 'split' in raw:
+        raw['split'] = [
+            s if pd.isna(s) else SPLIT_NAMES.get(str(s).strip().casefold(), str(s))
+            for s in raw.split
+        ]
+    if 'label' in raw:
+        raw['label'] = (
+            class_names(raw.label, path.name, merge_case)
+            if labels
+            else raw.label.map(lambda v: class_name(v), na_action='ignore')
+        )
     return raw.reset_index(drop=True)
+
 
 def _listed(groups):
     "The first few of groups of rows, as 'row 1 (Salt) and row 7 (Fault)'."
     some = [' and '.join(f'row {k + 1} ({v})' for k, v in g.items()) for g in groups[:3]]
     return '; '.join(some) + ('; …' if len(groups) > 3 else '')
 
+
 def _said_once(frame, name):
     "Windows without repeated rectangles: one label twice counts once, two labels count as none; both are said."
-    place = frame.groupby(['source', 'line_kind', 'line', 'top', 'left', 'height', 'width'], sort=False, dropna=False).ngroup()
+    place = frame.groupby(
+        ['source', 'line_kind', 'line', 'top', 'left', 'height', 'width'], sort=False, dropna=False
+    ).ngroup()
     labels = frame.label.groupby(place).nunique()
     torn = place.isin(labels.index[labels > 1]) & frame.label.notna()
     if torn.any():
         groups = [g for _, g in frame.label[torn].groupby(place[torn], sort=False)]
-        print(f"{name}: {len(groups):,} rectangles have two labels and are left out: {_listed(groups)}: decide which is right", flush=True)
-    order = frame.label.isna().sort_values(kind='stable').index                   # a row with a label before one without
+        print(
+            f"{name}: {len(groups):,} rectangles have two labels and are left out: {_listed(groups)}: decide which is right",
+            flush=True,
+        )
+    order = (
+        frame.label.isna().sort_values(kind='stable').index
+    )  # a row with a label before one without
     again = place[order].duplicated().reindex(frame.index) & ~place.isin(labels.index[labels > 1])
     if again.any():
         k = frame.index[again][0]
-        print(f"{name}: {int(again.sum()):,} rows repeat a rectangle, which counts once: first row {k + 1}, as row {place.index[place == place[k]][0] + 1}", flush=True)
+        print(
+            f"{name}: {int(again.sum()):,} rows repeat a rectangle, which counts once: first row {k + 1}, as row {place.index[place == place[k]][0] + 1}",
+            flush=True,
+        )
     kept = frame[~place.isin(labels.index[labels > 1]) & ~again]
-    if len(frame) and not len(kept): raise WindowError(f"{name}: every rectangle has two labels: {_listed(groups)}: decide which is right")
+    if len(frame) and not len(kept):
+        raise WindowError(
+            f"{name}: every rectangle has two labels: {_listed(groups)}: decide which is right"
+        )
     return kept
 
+
 def _find_source(name, folder):
-    for p in [Path(name), folder/name, *(folder/f'{name}{s}' for s in ('.npy', '.sgy', '.segy', '.mdio')), folder/'sections'/f'{name}.npy', folder/Path(name).name]:
-        if p.exists(): return p
+    for p in [
+        Path(name),
+        folder / name,
+        *(folder / f'{name}{s}' for s in ('.npy', '.sgy', '.segy', '.mdio')),
+        folder / 'sections' / f'{name}.npy',
+        folder / Path(name).name,
+    ]:
+        if p.exists():
+            return p
     raise WindowError(f"{name}: no such volume or section in {folder}")
 
+
 def labelled_table(
-    path, # a table of text or Parquet, see above
-    source=None, # the volume that rows lie on when they name none, or the folder that holds their sections
-    labels:bool=True, # False: rectangles need no label, and may be there twice
-    merge_case:bool=False, # class names that differ only by case or spacing are one
-    opening=None, # what the volumes' headers leave open, see `volume.as_openings`
-)->pd.DataFrame: # table of windows with labels and coordinates
+    path,  # a table of text or Parquet, see above
+    source=None,  # the volume that rows lie on when they name none, or the folder that holds their sections
+    labels: bool = True,  # False: rectangles need no label, and may be there twice
+    merge_case: bool = False,  # class names that differ only by case or spacing are one
+    opening=None,  # what the volumes' headers leave open, see `volume.as_openings`
+) -> pd.DataFrame:  # table of windows with labels and coordinates
     "Read a table of labelled rectangles and locate every one on its volume."
     path, raw = Path(path), _rectangles(path, labels, merge_case)
     place = Path(source) if source else path.parent
-    name = raw['source'] if 'source' in raw else raw['section'] if 'section' in raw else pd.Series(str(place), index=raw.index)
-    out = [n for n in name.astype(str).unique() if '..' in Path(n).parts and not Path(n).is_absolute()] if {'source', 'section'} & set(raw) else []
-    if out: raise WindowError(f"{path.name}: {out[0]!r} leads out of the folder that it is looked up in: give the volume's whole path, or a name below that folder")
+    name = (
+        raw['source']
+        if 'source' in raw
+        else raw['section']
+        if 'section' in raw
+        else pd.Series(str(place), index=raw.index)
+    )
+    out = (
+        [
+            n
+            for n in name.astype(str).unique()
+            if '..' in Path(n).parts and not Path(n).is_absolute()
+        ]
+        if {'source', 'section'} & set(raw)
+        else []
+    )
+    if out:
+        raise WindowError(
+            f"{path.name}: {out[0]!r} leads out of the folder that it is looked up in: give the volume's whole path, or a name below that folder"
+        )
     raw = raw.assign(source=name.astype(str))
     tables, opening = [], as_openings(opening)
-    for (src, kind, line), rows in raw.groupby(['source', 'line_kind', 'line'], sort=False, observed=True):
+    for (src, kind, line), rows in raw.groupby(
+        ['source', 'line_kind', 'line'], sort=False, observed=True
+    ):
         found = _find_source(src, place if place.is_dir() else place.parent).resolve()
         volume = opening.open(found)
         n_across = len(volume.across(kind, int(line)))
-        bad = rows[(rows.top < 0) | (rows.left < 0) | (rows.height < 2) | (rows.width < 2) | (rows.top + rows.height > volume.n_samples) | (rows.left + rows.width > n_across)]
-        if len(bad): raise WindowError(f"{path.name}: row {bad.index[0] + 1} lies outside {found.name} {kind} {line} ({volume.n_samples} samples x {n_across} traces)")
+        bad = rows[
+            (rows.top < 0)
+            | (rows.left < 0)
+            | (rows.height < 2)
+            | (rows.width < 2)
+            | (rows.top + rows.height > volume.n_samples)
+            | (rows.left + rows.width > n_across)
+        ]
+        if len(bad):
+            raise WindowError(
+                f"{path.name}: row {bad.index[0] + 1} lies outside {found.name} {kind} {line} ({volume.n_samples} samples x {n_across} traces)"
+            )
         over = rows[crosses_join(volume, kind, rows.left, rows.width.to_numpy())]
-        if len(over): raise WindowError(f"{path.name}: row {over.index[0] + 1} runs over the join of two lines of {found.name}, which is read in trace order: " + spoken('name the header bytes of its line numbers (iline_byte=, xline_byte=)'))
+        if len(over):
+            raise WindowError(
+                f"{path.name}: row {over.index[0] + 1} runs over the join of two lines of {found.name}, which is read in trace order: "
+                + spoken('name the header bytes of its line numbers (iline_byte=, xline_byte=)')
+            )
         live = volume.live(kind, int(line))
-        share = [live[t:t+h, l:l+w].mean() for t, l, h, w in zip(rows.top, rows.left, rows.height, rows.width)]
-        place_on = locate(volume, kind, int(line), rows.top, rows.left, rows.height, rows.width).set_index(rows.index)
+        share = [
+            live[t : t + h, l : l + w].mean()
+            for t, l, h, w in zip(rows.top, rows.left, rows.height, rows.width)
+        ]
+        place_on = locate(
+            volume, kind, int(line), rows.top, rows.left, rows.height, rows.width
+        ).set_index(rows.index)
         keep = [c for c in COLUMNS if c in rows and c not in place_on]
-        tables.append(pd.concat([rows[keep], place_on], axis=1).assign(source=str(found), live=share, survey=rows.get('survey', volume.name)))
+        tables.append(
+            pd.concat([rows[keep], place_on], axis=1).assign(
+                source=str(found), live=share, survey=rows.get('survey', volume.name)
+            )
+        )
         volume.close()
-    if not tables: raise WindowError(f"{path.name}: no rows")
+    if not tables:
+        raise WindowError(f"{path.name}: no rows")
     frame = pd.concat(tables).sort_index()
-    if labels: frame = _said_once(frame, path.name)
-    if 'id' not in raw: frame['id'] = [f"{path.stem}:{i}" for i in frame.index]
+    if labels:
+        frame = _said_once(frame, path.name)
+    if 'id' not in raw:
+        frame['id'] = [f"{path.stem}:{i}" for i in frame.index]
     return window_table(frame)
 
 # %% ../nbs/02_windows.ipynb #9b6d3a86
 class WindowReader:
     "Pixels of a table of windows, read on demand; keeps `keep` sections in memory."
-    def __init__(self,
-        frame:pd.DataFrame, # a table of windows
-        keep:int=4, # sections held in memory
-        arrays=None, # list of pixels (height, width), one a row, for windows without a file
-        scale:bool=True, # False: scales are not needed (the recipe scales each window by itself), and 1 is given
-        opening=None, # what the volumes' headers leave open, see `volume.as_openings`
+
+    def __init__(
+        self,
+        frame: pd.DataFrame,  # a table of windows
+        keep: int = 4,  # sections held in memory
+        arrays=None,  # list of pixels (height, width), one a row, for windows without a file
+        scale: bool = True,  # False: scales are not needed (the recipe scales each window by itself), and 1 is given
+        opening=None,  # what the volumes' headers leave open, see `volume.as_openings`
     ):
         self.scale, self.opening = scale, as_openings(opening)
         self.frame, self.keep, self.arrays = frame.reset_index(drop=True), keep, arrays
         self._volumes, self._sections, self._scales, self._places = {}, OrderedDict(), {}, None
-        if arrays is not None and len(arrays) != len(frame): raise WindowError(f"{len(arrays)} arrays for {len(frame)} windows: expected one each")
+        if arrays is not None and len(arrays) != len(frame):
+            raise WindowError(f"{len(arrays)} arrays for {len(frame)} windows: expected one each")
 
-    def __len__(self): return len(self.frame)
+    def __len__(self):
+        return len(self.frame)
 
     def volume(self, source):
         "The open volume of a source (path)."
-        if source not in self._volumes: self._volumes[source] = self.opening.open(source)
+        if source not in self._volumes:
+            self._volumes[source] = self.opening.open(source)
         return self._volumes[source]
 
     def _section(self, source, kind, line):
         key = (source, kind, line)
         if key not in self._sections:
-            v = self.volume(source); self._sections[key] = (v.section(kind, line), v.live(kind, line))
-            while len(self._sections) > self.keep: self._sections.popitem(last=False)
+            v = self.volume(source)
+            self._sections[key] = (v.section(kind, line), v.live(kind, line))
+            while len(self._sections) > self.keep:
+                self._sections.popitem(last=False)
         self._sections.move_to_end(key)
         return self._sections[key]
 
     def _array_scale(self, survey):
         "99th percentile of |amplitude| over a survey's arrays."
         if survey not in self._scales:
-            self._scales[survey] = float(np.percentile(np.abs(np.concatenate([self.arrays[i].ravel() for i in np.flatnonzero(self.frame.survey.isna() if pd.isna(survey) else self.frame.survey == survey)])), 99))
+            self._scales[survey] = float(
+                np.percentile(
+                    np.abs(
+                        np.concatenate(
+                            [
+                                self.arrays[i].ravel()
+                                for i in np.flatnonzero(
+                                    self.frame.survey.isna()
+                                    if pd.isna(survey)
+                                    else self.frame.survey == survey
+                                )
+                            ]
+                        )
+                    ),
+                    99,
+                )
+            )
         return self._scales[survey]
 
-    def __getitem__(self, i:int):
+    def __getitem__(self, i: int):
         "(pixels (height, width) float32 in the source's units, live (height, width) bool, scale float)"
-        if self.arrays is not None: return self.arrays[i], np.isfinite(self.arrays[i]), self._array_scale(self.frame.survey.iloc[i])
-        if self._places is None: self._places = list(zip(*(self.frame[c].tolist() for c in ('source', 'line_kind', 'line', 'top', 'left', 'height', 'width'))))
+        if self.arrays is not None:
+            return (
+                self.arrays[i],
+                np.isfinite(self.arrays[i]),
+                self._array_scale(self.frame.survey.iloc[i]),
+            )
+        if self._places is None:
+            self._places = list(
+                zip(
+                    *(
+                        self.frame[c].tolist()
+                        for c in ('source', 'line_kind', 'line', 'top', 'left', 'height', 'width')
+                    )
+                )
+            )
         source, kind, line, top, left, height, width = self._places[i]
         if kind == 'image':
             pixels = read_image(source)
-            return pixels, np.isfinite(pixels), 1.
-        section, live = self._section(source, kind, line); box = slice(top, top + height), slice(left, left + width)
-        return section[box], live[box], self.volume(source).scale() if self.scale else 1.
+            return pixels, np.isfinite(pixels), 1.0
+        section, live = self._section(source, kind, line)
+        box = slice(top, top + height), slice(left, left + width)
+        return section[box], live[box], self.volume(source).scale() if self.scale else 1.0
 
-    def __iter__(self): return (self[i] for i in range(len(self)))
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
 
 # %% ../nbs/02_windows.ipynb #5518e59d
 from fastcore.basics import patch
 
+
 @patch
-def read(self:WindowReader)->tuple: # (list of pixels, list of live masks, list of scales), in table order
+def read(
+    self: WindowReader,
+) -> tuple:  # (list of pixels, list of live masks, list of scales), in table order
     "All windows. Sections are read one after the other, whatever the order of the table."
     order = self.frame.sort_values(['source', 'line_kind', 'line'], kind='stable').index
     out = dict((i, self[i]) for i in order)
     return tuple(map(list, zip(*(out[i] for i in range(len(self))))))
 
-@patch
-def subset(self:WindowReader, rows)->WindowReader:
-    "A reader of some rows (boolean mask or positions)."
-    rows = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, int)
-    other = WindowReader(self.frame.iloc[rows], self.keep, None if self.arrays is None else [self.arrays[i] for i in rows], self.scale, self.opening)
-    other._volumes = self._volumes
-    if self.arrays is not None: other._scales = {s: self._array_scale(s) for s in other.frame.survey.unique()}
-    return other
 
 @patch
-def part(self:WindowReader, *splits)->WindowReader:
+def subset(self: WindowReader, rows) -> WindowReader:
+    "A reader of some rows (boolean mask or positions)."
+    rows = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, int)
+    other = WindowReader(
+        self.frame.iloc[rows],
+        self.keep,
+        None if self.arrays is None else [self.arrays[i] for i in rows],
+        self.scale,
+        self.opening,
+    )
+    other._volumes = self._volumes
+    if self.arrays is not None:
+        other._scales = {s: self._array_scale(s) for s in other.frame.survey.unique()}
+    return other
+
+
+@patch
+def part(self: WindowReader, *splits) -> WindowReader:
     "A reader of the rows whose split is one of `splits`."
     return self.subset(self.frame.split.isin(splits).to_numpy(bool))
 
 # %% ../nbs/02_windows.ipynb #b9e3b4d2
 def data_fingerprint(
-    frame:pd.DataFrame, # table of windows
-    pixels=(), # their pixels, or some of them
-    opening=None, # `volume.Openings` of their volumes
-)->str: # 16 hexadecimal digits
+    frame: pd.DataFrame,  # table of windows
+    pixels=(),  # their pixels, or some of them
+    opening=None,  # `volume.Openings` of their volumes
+) -> str:  # 16 hexadecimal digits
     "Changes when windows, labels, splits, pixels or options for opening volumes change."
-    h = hashlib.sha256(pd.util.hash_pandas_object(frame[['id', 'label', 'split', 'top', 'left', 'height', 'width']].astype('string'), index=False).to_numpy().tobytes())
-    for p in pixels: h.update(np.ascontiguousarray(p, dtype=np.float32).tobytes())
-    if opening: h.update(json.dumps(opening.to_dict(), sort_keys=True).encode())
+    h = hashlib.sha256(
+        pd.util.hash_pandas_object(
+            frame[['id', 'label', 'split', 'top', 'left', 'height', 'width']].astype('string'),
+            index=False,
+        )
+        .to_numpy()
+        .tobytes()
+    )
+    for p in pixels:
+        h.update(np.ascontiguousarray(p, dtype=np.float32).tobytes())
+    if opening:
+        h.update(json.dumps(opening.to_dict(), sort_keys=True).encode())
     return h.hexdigest()[:16]
 
 # %% ../nbs/02_windows.ipynb #a5496fda
-MAX_SIDE = 4096 # pixels that a network's input may be high or wide
+MAX_SIDE = 4096  # pixels that a network's input may be high or wide
+
 
 @dataclass(frozen=True)
 class Recipe:
     "How pixels become network input. Two recipes are the same if and only if their fingerprints are."
-    scaling:str='window' # 'window': standardise each window; 'source': divide by the source's robust scale
-    size:tuple=(96, 96) # (height, width) of the network's input, pixels
-    clip:float=3. # clip at this many standard deviations ('window') or scales ('source')
+
+    scaling: str = (
+        'window'  # 'window': standardise each window; 'source': divide by the source's robust scale
+    )
+    size: tuple = (96, 96)  # (height, width) of the network's input, pixels
+    clip: float = 3.0  # clip at this many standard deviations ('window') or scales ('source')
 
     def __post_init__(self):
-        if self.scaling not in ('window', 'source'): raise WindowError(f"scaling is {self.scaling!r}: expected 'window' or 'source'")
+        if self.scaling not in ('window', 'source'):
+            raise WindowError(f"scaling is {self.scaling!r}: expected 'window' or 'source'")
         whole = lambda s: isinstance(s, (int, np.integer)) and 8 <= s <= MAX_SIDE
-        if not isinstance(self.size, (tuple, list)) or len(self.size) != 2 or not all(map(whole, self.size)): raise WindowError(f"size is {str(self.size)[:60]}: expected (height, width), each 8 to {MAX_SIDE:,} pixels")
-        if not isinstance(self.clip, (int, float)) or not 0 < self.clip < np.inf: raise WindowError(f"clip is {str(self.clip)[:60]}: expected a positive number")
+        if (
+            not isinstance(self.size, (tuple, list))
+            or len(self.size) != 2
+            or not all(map(whole, self.size))
+        ):
+            raise WindowError(
+                f"size is {str(self.size)[:60]}: expected (height, width), each 8 to {MAX_SIDE:,} pixels"
+            )
+        if not isinstance(self.clip, (int, float)) or not 0 < self.clip < np.inf:
+            raise WindowError(f"clip is {str(self.clip)[:60]}: expected a positive number")
         object.__setattr__(self, 'size', tuple(int(s) for s in self.size))
 
-    def to_dict(self): return asdict(self) | {'size': list(self.size)}
+    def to_dict(self):
+        return asdict(self) | {'size': list(self.size)}
+
     @classmethod
     def from_dict(cls, d):
         names = {'scaling', 'size', 'clip'}
-        if not isinstance(d, dict) or set(d) != names: raise WindowError(f"recipe: expected {', '.join(sorted(names))}, got {str(sorted(d) if isinstance(d, dict) else d)[:80]}")
+        if not isinstance(d, dict) or set(d) != names:
+            raise WindowError(
+                f"recipe: expected {', '.join(sorted(names))}, got {str(sorted(d) if isinstance(d, dict) else d)[:80]}"
+            )
         return cls(**(d | {'size': tuple(d['size']) if isinstance(d['size'], list) else d['size']}))
-    def fingerprint(self): return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
-    def scale(self,
-        window:np.ndarray, # (height, width), any amplitude unit
-        live=None, # (height, width) bool; found from the pixels when not given
-        scale:float=1., # the source's robust amplitude scale
-    )->np.ndarray: # (height, width) float32 in [-clip, clip]; dead samples 0
+    def fingerprint(self):
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def scale(
+        self,
+        window: np.ndarray,  # (height, width), any amplitude unit
+        live=None,  # (height, width) bool; found from the pixels when not given
+        scale: float = 1.0,  # the source's robust amplitude scale
+    ) -> np.ndarray:  # (height, width) float32 in [-clip, clip]; dead samples 0
         "Scale amplitudes; dead and non-finite samples become 0."
         window = np.asarray(window)
-        if window.ndim != 2: raise WindowError(f"expected a window (height, width), got shape {window.shape}")
+        if window.ndim != 2:
+            raise WindowError(f"expected a window (height, width), got shape {window.shape}")
         values = window.astype(np.float32).astype(np.float64)
         good = np.isfinite(values) if live is None else np.asarray(live) & np.isfinite(values)
-        if not good.any(): raise WindowError("window has no live sample: leave it out (min_live)")
+        if not good.any():
+            raise WindowError("window has no live sample: leave it out (min_live)")
         whole = good.all()
         counted = values.ravel() if whole else values[good]
-        middle, spread = (counted.mean(), counted.std()) if self.scaling == 'window' else (0., scale)
-        if not spread > 0: raise WindowError("window has no contrast (zero variance): leave it out")
+        middle, spread = (
+            (counted.mean(), counted.std()) if self.scaling == 'window' else (0.0, scale)
+        )
+        if not spread > 0:
+            raise WindowError("window has no contrast (zero variance): leave it out")
         scaled = (values if whole else np.where(good, values, middle)) - middle
         scaled /= spread
         return np.clip(scaled, -self.clip, self.clip, out=scaled).astype(np.float32)
 
-    def batch(self,
-        windows, # list of (height, width) arrays; shapes may differ
-        live=None, # list of masks or None
-        scales=None, # list of source scales or None
-    )->torch.Tensor: # (N, 1, *size) float32
+    def batch(
+        self,
+        windows,  # list of (height, width) arrays; shapes may differ
+        live=None,  # list of masks or None
+        scales=None,  # list of source scales or None
+    ) -> torch.Tensor:  # (N, 1, *size) float32
         "Scale windows, resize each whole to `size` (antialiased bilinear) and stack them."
-        live, scales = live or [None]*len(windows), scales or [1.]*len(windows)
+        live, scales = live or [None] * len(windows), scales or [1.0] * len(windows)
         out = torch.empty(len(windows), 1, *self.size)
         for i, (w, m, s) in enumerate(zip(windows, live, scales)):
             t = torch.from_numpy(self.scale(w, m, s))[None, None]
-            out[i] = t[0] if t.shape[-2:] == self.size else F.interpolate(t, size=self.size, mode='bilinear', antialias=True, align_corners=False)[0]
+            out[i] = (
+                t[0]
+                if t.shape[-2:] == self.size
+                else F.interpolate(
+                    t, size=self.size, mode='bilinear', antialias=True, align_corners=False
+                )[0]
+            )
         return out
 
 # %% ../nbs/02_windows.ipynb #a17e0d01
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-GUARD = 8 # lines of a 3-D survey, or traces and samples of a 2-D line, that lie at least between windows of different parts
-_MANY = 4000 # windows of one survey or line that are compared pair by pair
+GUARD = 8  # lines of a 3-D survey, or traces and samples of a 2-D line, that lie at least between windows of different parts
+_MANY = 4000  # windows of one survey or line that are compared pair by pair
+
 
 def _joined(
-    n:int, # rows
-    *links, # arrays of n values; rows with the same value are in one group, rows with a missing value are not joined by it
-)->np.ndarray: # (n,) number of the group of each row
+    n: int,  # rows
+    *links,  # arrays of n values; rows with the same value are in one group, rows with a missing value are not joined by it
+) -> np.ndarray:  # (n,) number of the group of each row
     "Groups of rows that agree in a value, directly or through other rows."
     first, last = [], []
     for link in links:
@@ -593,221 +1089,312 @@ def _joined(
         first.append(np.arange(n)[known])
         last.append(head[known])
     edges = np.concatenate(first), np.concatenate(last)
-    return connected_components(coo_matrix((np.ones(len(edges[0]), bool), edges), (n, n)), directed=False)[1]
+    return connected_components(
+        coo_matrix((np.ones(len(edges[0]), bool), edges), (n, n)), directed=False
+    )[1]
+
 
 def _grounds(
-    frame:pd.DataFrame, # table of windows
-)->np.ndarray: # (N,) number of the 3-D survey or 2-D line that each window lies on; -1 for images
+    frame: pd.DataFrame,  # table of windows
+) -> (
+    np.ndarray
+):  # (N,) number of the 3-D survey or 2-D line that each window lies on; -1 for images
     "What a window can share pixels with. Surveys that share a file are one."
     numbered = frame.line_kind.isna() & frame.il0.notna() if 'il0' in frame else False
     cube = (frame.line_kind.isin(('inline', 'crossline')) | numbered).to_numpy(bool)
     line = frame.line_kind.isin(('line',)).to_numpy(bool)
     survey = np.where(cube & frame.survey.notna().to_numpy(bool), frame.survey.astype(object), None)
-    path = frame.source.astype(object).map({s: os.path.realpath(s) for s in frame.source[cube | line].dropna().unique()})
+    path = frame.source.astype(object).map(
+        {s: os.path.realpath(s) for s in frame.source[cube | line].dropna().unique()}
+    )
     file = np.where(cube, path, None)
     section = np.where(line, path.astype(str) + '\n' + frame.line.astype(str), None)
     return np.where(cube | line, _joined(len(frame), survey, file, section), -1)
 
+
 _OTHER = {'inline': 'crossline', 'crossline': 'inline'}
 
+
 def _increments(
-    frame:pd.DataFrame, # windows of one 3-D survey
-    volume=None, # callable source -> open volume
-)->tuple: # increments of the inline and of the crossline numbers
+    frame: pd.DataFrame,  # windows of one 3-D survey
+    volume=None,  # callable source -> open volume
+) -> tuple:  # increments of the inline and of the crossline numbers
     "From windows that run along an axis, else from the volume, else the largest that agrees with the numbers that occur."
     out = []
     for axis, kind in (('il', 'crossline'), ('xl', 'inline')):
         first, last = (frame[f'{axis}{k}'].to_numpy(float) for k in (0, 1))
         along = (frame.line_kind.isin((kind,)) & (frame.width > 1).fillna(False)).to_numpy(bool)
-        if along.any(): step = np.min((last - first)[along]/(frame.width.to_numpy(float) - 1)[along])
-        elif volume is not None: step = np.diff(np.unique(volume(frame.source.iloc[0]).lines(_OTHER[kind])).astype(float)).min(initial=np.inf)
-        else: step = np.gcd.reduce(np.diff(np.unique(np.r_[first, last])).astype(int))
-        out.append(step if 0 < step < np.inf else 1.)
+        if along.any():
+            step = np.min((last - first)[along] / (frame.width.to_numpy(float) - 1)[along])
+        elif volume is not None:
+            step = np.diff(
+                np.unique(volume(frame.source.iloc[0]).lines(_OTHER[kind])).astype(float)
+            ).min(initial=np.inf)
+        else:
+            step = np.gcd.reduce(np.diff(np.unique(np.r_[first, last])).astype(int))
+        out.append(step if 0 < step < np.inf else 1.0)
     return tuple(out)
 
+
 def _boxes(
-    frame:pd.DataFrame, # windows of one 3-D survey or one 2-D line
-    volume=None, # see `_increments`
-    depth:bool=True, # 3-D: samples count too
-)->np.ndarray: # (N, 2 or 3 times 2) first and last position along inlines, crosslines and samples, or along traces and samples
+    frame: pd.DataFrame,  # windows of one 3-D survey or one 2-D line
+    volume=None,  # see `_increments`
+    depth: bool = True,  # 3-D: samples count too
+) -> np.ndarray:  # (N, 2 or 3 times 2) first and last position along inlines, crosslines and samples, or along traces and samples
     "Where windows lie, in positions."
     line = frame.line_kind.isin(('line',)).iloc[0]
     need = ['top', 'left', 'height', 'width'] if line else ['il0', 'il1', 'xl0', 'xl1']
     if frame[need].isna().any(axis=None):
-        raise WindowError(f"survey {frame.survey.iloc[0]}: some windows have no {', '.join(need)}, so what they overlap is not known: fill these columns")
-    top = frame.top.to_numpy(float, na_value=-np.inf)                    # not known: from the first sample to the last
+        raise WindowError(
+            f"survey {frame.survey.iloc[0]}: some windows have no {', '.join(need)}, so what they overlap is not known: fill these columns"
+        )
+    top = frame.top.to_numpy(
+        float, na_value=-np.inf
+    )  # not known: from the first sample to the last
     z = np.stack([top, top + frame.height.to_numpy(float, na_value=np.inf) - 1], 1)
     z[~np.isfinite(z).all(1)] = -np.inf, np.inf
     if line:
         left = frame.left.to_numpy(float)
         return np.column_stack([left, left + frame.width.to_numpy(float) - 1, z])
     il, xl = _increments(frame, volume)
-    lateral = frame[need].to_numpy(float)/np.array([il, il, xl, xl])
+    lateral = frame[need].to_numpy(float) / np.array([il, il, xl, xl])
     return np.column_stack([lateral, z]) if depth else lateral
 
-def _gaps(a, b)->np.ndarray: # (A, B); below 0 where boxes overlap
+
+def _gaps(a, b) -> np.ndarray:  # (A, B); below 0 where boxes overlap
     "Positions between boxes: the largest of the gaps along the axes."
-    along = [np.maximum(b[None, :, k] - a[:, None, k + 1], a[:, None, k] - b[None, :, k + 1]) - 1 for k in range(0, a.shape[1], 2)]
+    along = [
+        np.maximum(b[None, :, k] - a[:, None, k + 1], a[:, None, k] - b[None, :, k + 1]) - 1
+        for k in range(0, a.shape[1], 2)
+    ]
     return np.max(along, axis=0)
 
+
 def near_groups(
-    frame:pd.DataFrame, # table of windows
-    guard:int=GUARD, # positions between windows of different groups, at least
-    volume=None, # callable source -> open volume, for the increments of line numbers
-    whole_lines:bool=False, # windows on the same line are one group
-    depth:bool=True, # 3-D: False: windows above one another are near
-)->np.ndarray: # (N,) number of the group of each window
+    frame: pd.DataFrame,  # table of windows
+    guard: int = GUARD,  # positions between windows of different groups, at least
+    volume=None,  # callable source -> open volume, for the increments of line numbers
+    whole_lines: bool = False,  # windows on the same line are one group
+    depth: bool = True,  # 3-D: False: windows above one another are near
+) -> np.ndarray:  # (N,) number of the group of each window
     "Windows that are near, directly or through others, are one group. An image is a group by itself."
     ground, group = _grounds(frame), np.arange(len(frame))
     for g in np.unique(ground[ground >= 0]):
         rows = np.flatnonzero(ground == g)
-        if len(rows) > _MANY: group[rows] = rows[0]
+        if len(rows) > _MANY:
+            group[rows] = rows[0]
         else:
             box = _boxes(frame.iloc[rows], volume, depth)
             group[rows] = rows[connected_components(_gaps(box, box) < guard, directed=False)[1]]
-    if not whole_lines: return group
-    line = frame.source.astype(str) + '\n' + frame.line_kind.astype(str) + '\n' + frame.line.astype(str)
+    if not whole_lines:
+        return group
+    line = (
+        frame.source.astype(str)
+        + '\n'
+        + frame.line_kind.astype(str)
+        + '\n'
+        + frame.line.astype(str)
+    )
     return _joined(len(frame), group, np.where(ground >= 0, line, None))
 
+
 def near_any(
-    frame:pd.DataFrame, # table of windows
-    other:pd.DataFrame, # another one
-    guard:int=GUARD, volume=None, # see `near_groups`
-)->np.ndarray: # (N,) bool
+    frame: pd.DataFrame,  # table of windows
+    other: pd.DataFrame,  # another one
+    guard: int = GUARD,
+    volume=None,  # see `near_groups`
+) -> np.ndarray:  # (N,) bool
     "Which windows of `frame` are near a window of `other`. Images are near none."
-    if not len(frame) or not len(other): return np.zeros(len(frame), bool)
-    columns = {c: 'Int64' if c in _WHOLE else 'string' for c in ('source', 'survey', 'line_kind', *_WHOLE) if c in frame and c in other}
+    if not len(frame) or not len(other):
+        return np.zeros(len(frame), bool)
+    columns = {
+        c: 'Int64' if c in _WHOLE else 'string'
+        for c in ('source', 'survey', 'line_kind', *_WHOLE)
+        if c in frame and c in other
+    }
     both = pd.DataFrame({c: [*frame[c], *other[c]] for c in columns}).astype(columns)
     ground, out = _grounds(both), np.zeros(len(frame), bool)
-    for g in np.intersect1d(ground[:len(frame)][ground[:len(frame)] >= 0], ground[len(frame):]):
+    for g in np.intersect1d(ground[: len(frame)][ground[: len(frame)] >= 0], ground[len(frame) :]):
         rows = np.flatnonzero(ground == g)
         box, mine = _boxes(both.iloc[rows], volume), rows < len(frame)
-        for some in np.array_split(np.flatnonzero(mine), -(-mine.sum()//_MANY)):
+        for some in np.array_split(np.flatnonzero(mine), -(-mine.sum() // _MANY)):
             out[rows[some]] = (_gaps(box[some], box[~mine]) < guard).any(1)
     return out
 
 # %% ../nbs/02_windows.ipynb #6ce38ed6
 def split_by_survey(
-    frame:pd.DataFrame, # table of windows with surveys
-    valid:float=.2, # share of surveys for validation, at least one
-    test:float=.2, # share of surveys for test, at least one when above 0
-    seed:int=0, # which surveys
-)->pd.DataFrame: # the table with `split` filled
+    frame: pd.DataFrame,  # table of windows with surveys
+    valid: float = 0.2,  # share of surveys for validation, at least one
+    test: float = 0.2,  # share of surveys for test, at least one when above 0
+    seed: int = 0,  # which surveys
+) -> pd.DataFrame:  # the table with `split` filled
     "Give whole surveys to train, valid and test."
-    if frame.survey.isna().any(): raise WindowError("some windows have no survey: fill the column, or split by block")
+    if frame.survey.isna().any():
+        raise WindowError("some windows have no survey: fill the column, or split by block")
     names = np.random.default_rng(seed).permutation(sorted(frame.survey.unique()))
-    n_valid, n_test = max(1, round(valid*len(names))), max(1, round(test*len(names))) if test > 0 else 0
-    if n_valid + n_test >= len(names): raise WindowError(f"{len(names)} surveys do not make a train, a validation{' and a test' if n_test else ''} set: split by block instead")
-    part = dict(zip(names, ['valid']*n_valid + ['test']*n_test + ['train']*(len(names) - n_valid - n_test)))
+    n_valid, n_test = (
+        max(1, round(valid * len(names))),
+        max(1, round(test * len(names))) if test > 0 else 0,
+    )
+    if n_valid + n_test >= len(names):
+        raise WindowError(
+            f"{len(names)} surveys do not make a train, a validation{' and a test' if n_test else ''} set: split by block instead"
+        )
+    part = dict(
+        zip(
+            names,
+            ['valid'] * n_valid + ['test'] * n_test + ['train'] * (len(names) - n_valid - n_test),
+        )
+    )
     return frame.assign(split=frame.survey.map(part).astype('string'))
 
+
 def split_by_block(
-    frame:pd.DataFrame, # table of windows of volumes, with il0..xl1
-    guard:int=GUARD, # lines between two blocks that no window may touch; of a 2-D line, traces or samples
-    valid:float=.2, # share of lines for validation
-    test:float=.2, # share of lines for test
-    axis:str='auto', # cut along 'il' or 'xl' numbers (2-D: traces or samples); 'auto': whichever leaves more windows
-    volume=None, # callable source -> open volume, for the increments of line numbers
-)->pd.DataFrame: # the table with `split` filled; windows in or across a guard band get 'guard'
+    frame: pd.DataFrame,  # table of windows of volumes, with il0..xl1
+    guard: int = GUARD,  # lines between two blocks that no window may touch; of a 2-D line, traces or samples
+    valid: float = 0.2,  # share of lines for validation
+    test: float = 0.2,  # share of lines for test
+    axis: str = 'auto',  # cut along 'il' or 'xl' numbers (2-D: traces or samples); 'auto': whichever leaves more windows
+    volume=None,  # callable source -> open volume, for the increments of line numbers
+) -> pd.DataFrame:  # the table with `split` filled; windows in or across a guard band get 'guard'
     "Cut each survey, or 2-D line, into three blocks, train | guard | valid | guard | test."
-    if axis not in ('auto', 'il', 'xl'): raise WindowError(f"axis is {axis!r}: expected 'auto', 'il' or 'xl'")
+    if axis not in ('auto', 'il', 'xl'):
+        raise WindowError(f"axis is {axis!r}: expected 'auto', 'il' or 'xl'")
     ground, split = _grounds(frame), np.full(len(frame), 'guard', object)
-    if (ground < 0).any(): raise WindowError("some windows have no line numbers (images?): split by survey instead")
-    shares = {part: s for part, s in zip(('train', 'valid', 'test'), (1 - valid - test, valid, test)) if s > 0}
-    axes = {'auto': (0, 2), 'il': (0,), 'xl': (2,)}[axis]              # of a 3-D survey never along depth
+    if (ground < 0).any():
+        raise WindowError("some windows have no line numbers (images?): split by survey instead")
+    shares = {
+        part: s
+        for part, s in zip(('train', 'valid', 'test'), (1 - valid - test, valid, test))
+        if s > 0
+    }
+    axes = {'auto': (0, 2), 'il': (0,), 'xl': (2,)}[axis]  # of a 3-D survey never along depth
     for g in np.unique(ground):
         rows = np.flatnonzero(ground == g)
         box = _boxes(frame.iloc[rows], volume)
-        options = [_cut(box[:, k:k + 2], guard, shares) for k in axes]
+        options = [_cut(box[:, k : k + 2], guard, shares) for k in axes]
         best = max(options, key=lambda o: (set(o) >= {'train', 'valid'}, (o != 'guard').sum()))
         if not set(best) >= {'train', 'valid'}:
             name = frame.survey.iloc[rows[0]]
-            raise WindowError(f"survey {name}: no split into blocks with a guard of {guard} lines: take a smaller guard or more lines")
+            raise WindowError(
+                f"survey {name}: no split into blocks with a guard of {guard} lines: take a smaller guard or more lines"
+            )
         split[rows] = best
     return frame.assign(split=pd.array(split, dtype='string'))
 
+
 def _cut(
-    ends, # (N, 2) first and last position of each window
-    guard:int, # positions between blocks
-    shares:dict, # part -> its share of the positions, in the order along the axis
-)->np.ndarray: # (N,) part of each window, 'guard' where it is in none
+    ends,  # (N, 2) first and last position of each window
+    guard: int,  # positions between blocks
+    shares: dict,  # part -> its share of the positions, in the order along the axis
+) -> np.ndarray:  # (N,) part of each window, 'guard' where it is in none
     "Cut an axis into blocks."
     first, last = ends[:, 0].min(), ends[:, 1].max() + 1
     at, out = first, np.full(len(ends), 'guard', object)
     for k, (part, share) in enumerate(shares.items()):
-        until = at + share/sum(shares.values())*(last - first)
-        low = at + guard/2 if k else -np.inf
-        high = until - guard/2 if k < len(shares) - 1 else np.inf
+        until = at + share / sum(shares.values()) * (last - first)
+        low = at + guard / 2 if k else -np.inf
+        high = until - guard / 2 if k < len(shares) - 1 else np.inf
         out[(ends[:, 0] >= low) & (ends[:, 1] + 1 <= high)] = part
         at = until
     return out
 
 # %% ../nbs/02_windows.ipynb #596e1d91
 def split_gap(
-    frame:pd.DataFrame, # table of windows with `split`
-    volume=None, # callable source -> open volume, for the increments of line numbers
-)->float: # lines, or traces and samples of a 2-D line, between windows of different splits; inf when they share no survey and no line
+    frame: pd.DataFrame,  # table of windows with `split`
+    volume=None,  # callable source -> open volume, for the increments of line numbers
+) -> float:  # lines, or traces and samples of a 2-D line, between windows of different splits; inf when they share no survey and no line
     "Smallest gap between splits: the largest of the gaps along inlines, crosslines and samples, or along traces and samples, minimised over pairs. Below 0: windows overlap."
     used = frame[frame.split.notna() & (frame.split != 'guard')].reset_index(drop=True)
     ground, split, gap = _grounds(used), used.split.to_numpy(str), np.inf
     image = used[ground < 0]
-    if image.survey.isna().any(): raise WindowError("some windows have no survey: disjointness cannot be shown")
+    if image.survey.isna().any():
+        raise WindowError("some windows have no survey: disjointness cannot be shown")
     parts = used.groupby('survey').split.nunique()
     for name in image.survey.unique():
-        if parts[name] > 1: raise WindowError(f"survey {name} is in several splits and its windows have no line numbers: disjointness cannot be shown")
+        if parts[name] > 1:
+            raise WindowError(
+                f"survey {name} is in several splits and its windows have no line numbers: disjointness cannot be shown"
+            )
     for g in np.unique(ground[ground >= 0]):
         rows = np.flatnonzero(ground == g)
-        if len(set(split[rows])) < 2: continue
+        if len(set(split[rows])) < 2:
+            continue
         box = _boxes(used.iloc[rows], volume)
         for name in np.unique(split[rows]):
             mine = split[rows] == name
-            for some in np.array_split(np.flatnonzero(mine), -(-mine.sum()//_MANY)):
-                if not mine.all(): gap = min(gap, _gaps(box[some], box[~mine]).min())
+            for some in np.array_split(np.flatnonzero(mine), -(-mine.sum() // _MANY)):
+                if not mine.all():
+                    gap = min(gap, _gaps(box[some], box[~mine]).min())
     return float(gap)
 
+
 def prove_disjoint(
-    frame:pd.DataFrame, # table of windows with `split`
-    guard:int=0, # smallest gap that is accepted
-    volume=None, # see `split_gap`
-)->float: # the gap
+    frame: pd.DataFrame,  # table of windows with `split`
+    guard: int = 0,  # smallest gap that is accepted
+    volume=None,  # see `split_gap`
+) -> float:  # the gap
     "Raise `WindowError` unless windows of different splits are at least `guard` positions apart, or in different surveys or on different 2-D lines."
     gap = split_gap(frame, volume)
-    if gap < guard: raise WindowError(f"splits are {gap:g} lines (of a 2-D line: traces or samples) apart, {guard} wanted: split again with a wider guard band")
+    if gap < guard:
+        raise WindowError(
+            f"splits are {gap:g} lines (of a 2-D line: traces or samples) apart, {guard} wanted: split again with a wider guard band"
+        )
     return gap
 
 # %% ../nbs/02_windows.ipynb #1043c5ab
 import itertools
 
 PARTS = ('train', 'valid', 'test')
-_DRAWS = 600 # ways to share units out that are looked at
+_DRAWS = 600  # ways to share units out that are looked at
 
-def split_by_window(frame:pd.DataFrame, valid:float=.2, test:float=.2, seed:int=0)->pd.DataFrame:
+
+def split_by_window(
+    frame: pd.DataFrame, valid: float = 0.2, test: float = 0.2, seed: int = 0
+) -> pd.DataFrame:
     "Split each class at random, window by window. Near duplicates may fall into different parts. Validation needs four windows of a class, test six."
     rng, split = np.random.default_rng(seed), pd.Series('train', index=frame.index, dtype='string')
     for _, g in frame.groupby('label'):
         rows = rng.permutation(g.index)
-        n_valid = max(2, round(valid*len(g))) if len(g) >= 4 else 0              # a query needs another of its class to find
-        n_test = max(2, round(test*len(g))) if test > 0 and len(g) >= 6 else 0
-        split[rows[:n_valid]] = 'valid'; split[rows[n_valid:n_valid + n_test]] = 'test'
+        n_valid = (
+            max(2, round(valid * len(g))) if len(g) >= 4 else 0
+        )  # a query needs another of its class to find
+        n_test = max(2, round(test * len(g))) if test > 0 and len(g) >= 6 else 0
+        split[rows[:n_valid]] = 'valid'
+        split[rows[n_valid : n_valid + n_test]] = 'test'
     return frame.assign(split=split)
 
-def _apart(box)->int:
+
+def _apart(box) -> int:
     "How many boxes share no pixel with one another, taken one after the other."
     free, n = np.ones(len(box), bool), 0
     for i in range(len(box)):
-        if not free[i]: continue
+        if not free[i]:
+            continue
         n += 1
-        free &= _gaps(box[i:i + 1], box)[0] >= 0
+        free &= _gaps(box[i : i + 1], box)[0] >= 0
     return n
 
-def _sections(frame)->np.ndarray: # (N,) number of the section that each window lies on; -1 for images
-    name = frame.source.astype(str) + '\n' + frame.line_kind.astype(str) + '\n' + frame.line.astype(str)
+
+def _sections(
+    frame,
+) -> np.ndarray:  # (N,) number of the section that each window lies on; -1 for images
+    name = (
+        frame.source.astype(str)
+        + '\n'
+        + frame.line_kind.astype(str)
+        + '\n'
+        + frame.line.astype(str)
+    )
     return np.where(_grounds(frame) >= 0, pd.factorize(name)[0], -1)
 
+
 def _counts(
-    frame:pd.DataFrame, # table of windows with labels
-    unit, # (N,) number of each window's unit
-)->tuple: # (U, C) windows of each unit and class, and how many of them share no pixel with one another
+    frame: pd.DataFrame,  # table of windows with labels
+    unit,  # (N,) number of each window's unit
+) -> (
+    tuple
+):  # (U, C) windows of each unit and class, and how many of them share no pixel with one another
     "What every unit has."
     units, classes = pd.factorize(unit)[0], pd.factorize(frame.label)[0]
     every = np.zeros((units.max() + 1, classes.max() + 1), int)
@@ -815,264 +1402,442 @@ def _counts(
     apart = every.copy()
     section = _sections(frame)
     rows = np.flatnonzero(section >= 0)
-    if len(rows) > _MANY: return every, apart
-    left, top, width, height = (frame[c].to_numpy(float, na_value=np.nan)[rows] for c in ('left', 'top', 'width', 'height'))
+    if len(rows) > _MANY:
+        return every, apart
+    left, top, width, height = (
+        frame[c].to_numpy(float, na_value=np.nan)[rows] for c in ('left', 'top', 'width', 'height')
+    )
     box = np.stack([left, left + width - 1, top, top + height - 1], 1)
-    group = (units[rows]*(classes.max() + 1) + classes[rows])*(section.max() + 1) + section[rows]
+    group = (units[rows] * (classes.max() + 1) + classes[rows]) * (section.max() + 1) + section[
+        rows
+    ]
     for g in np.unique(group):
         mine = np.flatnonzero(group == g)
         apart[units[rows[mine[0]]], classes[rows[mine[0]]]] += _apart(box[mine]) - len(mine)
     return every, apart
 
+
 def _worth(
-    every, apart, # (D, 3, C) windows of each part and class in each of D ways, and those that share no pixel
-    wanted, # share of each part
-)->np.ndarray: # (D, 5): usable; half of the windows train; classes to train on; classes to validate and to test on; minus how far the parts are from what is wanted, coarsely
+    every,
+    apart,  # (D, 3, C) windows of each part and class in each of D ways, and those that share no pixel
+    wanted,  # share of each part
+) -> np.ndarray:  # (D, 5): usable; half of the windows train; classes to train on; classes to validate and to test on; minus how far the parts are from what is wanted, coarsely
     "What a way to share out is worth; larger is better, the first column first."
-    known = every[:, :1] >= 2                                                    # classes that are trained; others are left out
+    known = every[:, :1] >= 2  # classes that are trained; others are left out
     trained = known.sum((1, 2))
-    judged = (known & (apart[:, 1:] >= 2)).sum(2)                                # a query needs another of its class to find
+    judged = (known & (apart[:, 1:] >= 2)).sum(2)  # a query needs another of its class to find
     there = (known & (every[:, 1:] >= 1)).sum(2)
     asked = np.array(wanted[1:]) > 0
     usable = (trained >= 2) & (((judged >= 1) & (there >= 2)) | ~asked).all(1)
-    share = every.sum(2)/every.sum((1, 2))[:, None]
+    share = every.sum(2) / every.sum((1, 2))[:, None]
     off = np.abs(share - wanted).max(1)
-    return np.stack([usable, share[:, 0] >= .5, trained, (judged*asked).sum(1), -np.floor(off*5)], 1)
+    return np.stack(
+        [usable, share[:, 0] >= 0.5, trained, (judged * asked).sum(1), -np.floor(off * 5)], 1
+    )
 
-def _best(worth)->int:
+
+def _best(worth) -> int:
     "Position of the best row; of equal ones the first."
     return int(np.lexsort((-np.arange(len(worth)), *worth.T[::-1]))[-1])
 
-def _ways(sizes, wanted, seed)->np.ndarray: # (D, U) part of each unit
+
+def _ways(sizes, wanted, seed) -> np.ndarray:  # (D, U) part of each unit
     "Ways to give U units to the parts: by their number, by their windows, and all where there are few."
     n, rng, out = len(sizes), np.random.default_rng(seed), []
-    few = [max(1, round(s*n)) if s > 0 else 0 for s in wanted[1:]]
+    few = [max(1, round(s * n)) if s > 0 else 0 for s in wanted[1:]]
     for k in range(_DRAWS):
         order, part = rng.permutation(n), np.zeros(n, int)
-        if k % 2 == 0 and sum(few) < n: part[order[:few[0]]], part[order[few[0]:sum(few)]] = 1, 2
+        if k % 2 == 0 and sum(few) < n:
+            part[order[: few[0]]], part[order[few[0] : sum(few)]] = 1, 2
         else:
-            until = np.cumsum(sizes[order])/sizes.sum()
-            part[order] = np.select([until <= wanted[1] + .02, until <= wanted[1] + wanted[2] + .02], [1, 2], 0)
+            until = np.cumsum(sizes[order]) / sizes.sum()
+            part[order] = np.select(
+                [until <= wanted[1] + 0.02, until <= wanted[1] + wanted[2] + 0.02], [1, 2], 0
+            )
         out.append(part)
     kinds = [k for k, s in enumerate(wanted) if s > 0]
-    if len(kinds)**n <= 3**7: out += [np.array(p) for p in itertools.product(kinds, repeat=n)]
+    if len(kinds) ** n <= 3**7:
+        out += [np.array(p) for p in itertools.product(kinds, repeat=n)]
     return np.array(out)
 
-def _deal(frame, unit, wanted, seed)->tuple: # (N,) parts as numbers, worth
+
+def _deal(frame, unit, wanted, seed) -> tuple:  # (N,) parts as numbers, worth
     "Share units out to train, valid and test so that as many classes as possible can be trained and judged."
     every, apart = _counts(frame, unit)
     ways = _ways(every.sum(1), wanted, seed)
-    parts = np.stack([ways == k for k in range(3)], 1).astype(int)               # (D, 3, U)
+    parts = np.stack([ways == k for k in range(3)], 1).astype(int)  # (D, 3, U)
     worth = _worth(parts @ every, parts @ apart, wanted)
     best = _best(worth)
     return ways[best][pd.factorize(unit)[0]], worth[best]
 
-def _cut_all(frame, guard, wanted, volume, depth)->tuple: # (N,) parts as numbers, -1 in a guard band; worth, and how many windows are kept
+
+def _cut_all(
+    frame, guard, wanted, volume, depth
+) -> tuple:  # (N,) parts as numbers, -1 in a guard band; worth, and how many windows are kept
     "Cut surveys and 2-D lines into blocks, the largest first, each as is best for all."
     number = dict(train=0, valid=1, test=2, guard=-1)
     ground, parts = _grounds(frame), np.zeros(len(frame), int)
+
     def worth(p):
-        if not (p >= 0).any(): return (0.,)
+        if not (p >= 0).any():
+            return (0.0,)
         return (*_worth(*_shared(frame[p >= 0], p[p >= 0]), wanted)[0], (p >= 0).sum())
+
     best = worth(parts)
     shares = {p: s for p, s in zip(PARTS, wanted) if s > 0}
     orders = [o for n in range(1, len(shares) + 1) for o in itertools.permutations(shares, n)]
     grounds, sizes = np.unique(ground[ground >= 0], return_counts=True)
-    for g in [*grounds[np.argsort(-sizes, kind='stable')]]*2:
+    for g in [*grounds[np.argsort(-sizes, kind='stable')]] * 2:
         rows, box = np.flatnonzero(ground == g), _boxes(frame.iloc[ground == g], volume, depth)
-        for axis, order, even in itertools.product(range(0, box.shape[1], 2), orders, (0., .5, 1.)):
-            tried, cut = parts.copy(), _cut(box[:, axis:axis + 2], guard, {p: (1 - even)*shares[p] + even/3 for p in order})       # from what is wanted to equal blocks
+        for axis, order, even in itertools.product(
+            range(0, box.shape[1], 2), orders, (0.0, 0.5, 1.0)
+        ):
+            tried, cut = (
+                parts.copy(),
+                _cut(
+                    box[:, axis : axis + 2],
+                    guard,
+                    {p: (1 - even) * shares[p] + even / 3 for p in order},
+                ),
+            )  # from what is wanted to equal blocks
             tried[rows] = [number[p] for p in cut]
-            if (found := worth(tried)) > best: best, parts = found, tried
+            if (found := worth(tried)) > best:
+                best, parts = found, tried
     return parts, best
 
-def _shared(frame, parts)->tuple: # (1, 3, C) windows of each part and class; those that share no pixel
+
+def _shared(
+    frame, parts
+) -> tuple:  # (1, 3, C) windows of each part and class; those that share no pixel
     "What the parts have."
     out = []
     for found in _counts(frame, parts):
         full = np.zeros((1, 3, found.shape[1]), int)
-        full[0, parts[np.sort(np.unique(parts, return_index=True)[1])]] = found   # units are numbered as they occur
+        full[0, parts[np.sort(np.unique(parts, return_index=True)[1])]] = (
+            found  # units are numbered as they occur
+        )
         out.append(full)
     return tuple(out)
 
+
 def split_windows(
-    frame:pd.DataFrame, # table of windows with labels
-    valid:float=.2, test:float=.2, # shares of windows
-    seed:int=0,
-    guard:int=GUARD, # see `near_groups`
-    volume=None, # callable source -> open volume, for the increments of line numbers
-)->tuple: # (table with `split`, how it was split: 'survey', 'line', 'block' or 'window')
+    frame: pd.DataFrame,  # table of windows with labels
+    valid: float = 0.2,
+    test: float = 0.2,  # shares of windows
+    seed: int = 0,
+    guard: int = GUARD,  # see `near_groups`
+    volume=None,  # callable source -> open volume, for the increments of line numbers
+) -> tuple:  # (table with `split`, how it was split: 'survey', 'line', 'block' or 'window')
     """The strictest split that leaves every part enough: survey, then line, then block. Windows that are near never stand on two sides.
 
     Images whose survey is not known, or is the only one, are split window by window: what they share cannot be known."""
     frame = frame.reset_index(drop=True)
     wanted = (1 - valid - test, valid, test)
-    for shares in dict.fromkeys((wanted, (1 - valid, valid, 0.))):
-        if found := _honest(frame, shares, seed, guard, volume): return found
-    if (_grounds(frame) < 0).all(): return split_by_window(frame, valid, test, seed), 'window'
-    raise WindowError(f"{len(frame)} labelled windows leave none to validate on: windows that overlap, or lie within {guard} lines of each other (on a 2-D line: traces "
-        "and samples), must not be in two parts; label some on another survey or line, or farther apart, at least two of each of two classes on either side")
+    for shares in dict.fromkeys((wanted, (1 - valid, valid, 0.0))):
+        if found := _honest(frame, shares, seed, guard, volume):
+            return found
+    if (_grounds(frame) < 0).all():
+        return split_by_window(frame, valid, test, seed), 'window'
+    raise WindowError(
+        f"{len(frame)} labelled windows leave none to validate on: windows that overlap, or lie within {guard} lines of each other (on a 2-D line: traces "
+        "and samples), must not be in two parts; label some on another survey or line, or farther apart, at least two of each of two classes on either side"
+    )
+
 
 def _honest(frame, wanted, seed, guard, volume):
     "The first of the splits by survey, line and block that leaves every part enough; None when there is none."
     ground, parts = _grounds(frame), sum(s > 0 for s in wanted)
+
     def dealt(how, unit):
-        if len(np.unique(unit)) < parts: return None
+        if len(np.unique(unit)) < parts:
+            return None
         part, worth = _deal(frame, unit, wanted, seed)
         return (_named(frame, part), how, (*worth, len(frame))) if worth[0] else None
-    if frame.survey.notna().all() and (found := dealt('survey', _joined(len(frame), frame.survey, np.where(ground >= 0, ground, None)))): return found[:2]
-    if (ground < 0).all(): return None
-    if found := dealt('line', near_groups(frame, guard, volume, whole_lines=True, depth=False)): return found[:2]
-    for depth in (False, True):                                                 # above one another only where nothing else is left
-        part, worth = _cut_all(frame, guard, wanted, volume, depth)
-        options = [dealt('block', near_groups(frame, guard, volume, depth=depth)), (_named(frame, part), 'block', worth) if worth[0] else None]
-        if options := [o for o in options if o]: return max(options, key=lambda o: o[2])[:2]
 
-def _named(frame, part): return frame.assign(split=pd.array(np.array([*PARTS, 'guard'], object)[part], dtype='string'))
+    if frame.survey.notna().all() and (
+        found := dealt(
+            'survey', _joined(len(frame), frame.survey, np.where(ground >= 0, ground, None))
+        )
+    ):
+        return found[:2]
+    if (ground < 0).all():
+        return None
+    if found := dealt('line', near_groups(frame, guard, volume, whole_lines=True, depth=False)):
+        return found[:2]
+    for depth in (False, True):  # above one another only where nothing else is left
+        part, worth = _cut_all(frame, guard, wanted, volume, depth)
+        options = [
+            dealt('block', near_groups(frame, guard, volume, depth=depth)),
+            (_named(frame, part), 'block', worth) if worth[0] else None,
+        ]
+        if options := [o for o in options if o]:
+            return max(options, key=lambda o: o[2])[:2]
+
+
+def _named(frame, part):
+    return frame.assign(split=pd.array(np.array([*PARTS, 'guard'], object)[part], dtype='string'))
 
 # %% ../nbs/02_windows.ipynb #2bd2ca6d
 def _called(id, source):
     "What a table may call an image: its id, its file with or without class folder and ending."
-    file = Path(source); inside = f'{file.parent.name}/'
-    return [class_name(n) for n in (id, inside + file.name, inside + file.stem, file.name, file.stem)]
+    file = Path(source)
+    inside = f'{file.parent.name}/'
+    return [
+        class_name(n) for n in (id, inside + file.name, inside + file.stem, file.name, file.stem)
+    ]
+
 
 def _surveys(ids, sources, table):
     "Surveys of images from a table with columns id and survey."
-    known = read_rows(table, ('id', 'survey')); name = Path(table).name
-    if not {'id', 'survey'} <= set(known): raise WindowError(f"{table}: expected columns id and survey, got {', '.join(map(str, known))}")
-    known = known[known.id.notna() & known.survey.notna()].assign(id=lambda t: t.id.map(class_name), survey=lambda t: t.survey.map(class_name)).drop_duplicates(['id', 'survey'])
+    known = read_rows(table, ('id', 'survey'))
+    name = Path(table).name
+    if not {'id', 'survey'} <= set(known):
+        raise WindowError(
+            f"{table}: expected columns id and survey, got {', '.join(map(str, known))}"
+        )
+    known = (
+        known[known.id.notna() & known.survey.notna()]
+        .assign(id=lambda t: t.id.map(class_name), survey=lambda t: t.survey.map(class_name))
+        .drop_duplicates(['id', 'survey'])
+    )
     twice = known.id[known.id.duplicated()]
-    if len(twice): raise WindowError(f"{name}: {twice.iloc[0]!r} is given two surveys, {' and '.join(known.survey[known.id == twice.iloc[0]])}: leave one out")
+    if len(twice):
+        raise WindowError(
+            f"{name}: {twice.iloc[0]!r} is given two surveys, {' and '.join(known.survey[known.id == twice.iloc[0]])}: leave one out"
+        )
     of = known.set_index('id').survey
     of = of.to_dict()
     found = [next((of[n] for n in _called(i, s) if n in of), None) for i, s in zip(ids, sources)]
     missing = [i for i, s in zip(ids, found) if s is None]
-    if missing and len(missing) == len(found): raise WindowError(f"{name}: none of its ids ({', '.join([*of][:3])}, …) is an image's name ({', '.join(ids[:3])}, …)")
-    if missing: print(f"{name}: no survey for {len(missing):,} of {len(found):,} images: {', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}", flush=True)
+    if missing and len(missing) == len(found):
+        raise WindowError(
+            f"{name}: none of its ids ({', '.join([*of][:3])}, …) is an image's name ({', '.join(ids[:3])}, …)"
+        )
+    if missing:
+        print(
+            f"{name}: no survey for {len(missing):,} of {len(found):,} images: {', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}",
+            flush=True,
+        )
     return pd.array(found, dtype='string')
+
 
 def _folder_windows(folder, table, merge_case=False):
     "Windows of a folder in the challenge's layout or of class folders; `table` adds surveys by id."
     read = challenge_windows if is_challenge(folder) else image_windows
     frame, report = read(folder, merge_case=merge_case)
-    for r in report.itertuples(): print(f'left out {r.file}: {r.problem}', flush=True)
-    if table: frame['survey'] = _surveys(frame.id.tolist(), frame.source, table)
+    for r in report.itertuples():
+        print(f'left out {r.file}: {r.problem}', flush=True)
+    if table:
+        frame['survey'] = _surveys(frame.id.tolist(), frame.source, table)
     return frame
 
+
 def synthetic_reader(
-    per_class:int=80, # windows a class
-    seed:int=0,
-    shape=(96, 96), # samples, traces: about as large as people's windows
-    surveys:int=60, # from so many surveys
-    **options, # of `synthetic.labelled_windows`
-)->WindowReader:
+    per_class: int = 80,  # windows a class
+    seed: int = 0,
+    shape=(96, 96),  # samples, traces: about as large as people's windows
+    surveys: int = 60,  # from so many surveys
+    **options,  # of `synthetic.labelled_windows`
+) -> WindowReader:
     "Labelled windows of the synthetic earth in memory."
     arrays, frame = labelled_windows(per_class, seed, shape, surveys=surveys, **options)
-    return WindowReader(window_table(frame.assign(source='synthetic', domain='time', line_kind='image', line=0, top=0, left=0, height=shape[0], width=shape[1], live=1.)), arrays=list(arrays))
+    return WindowReader(
+        window_table(
+            frame.assign(
+                source='synthetic',
+                domain='time',
+                line_kind='image',
+                line=0,
+                top=0,
+                left=0,
+                height=shape[0],
+                width=shape[1],
+                live=1.0,
+            )
+        ),
+        arrays=list(arrays),
+    )
+
 
 _EXPECTED = f"expected 'synthetic', a folder of images, or a table ({', '.join(TABLE_TYPES)})"
+
 
 def _no_such(data):
     "What is said of data that are neither a folder nor a table; None where they may be a data set on the hub."
     path = Path(data)
-    if path.suffix.lower() in IMAGE_TYPES and path.exists(): return f"{data}: a single image: expected a folder of images"
-    if path.exists(): return f"{data}: neither a folder nor a table by its ending: {_EXPECTED}"
+    if path.suffix.lower() in IMAGE_TYPES and path.exists():
+        return f"{data}: a single image: expected a folder of images"
+    if path.exists():
+        return f"{data}: neither a folder nor a table by its ending: {_EXPECTED}"
     owner, _, name = str(data).partition('/')
-    hub = re.fullmatch(r'\w[\w.\-]*/\w[\w.\-]*', str(data)) and not re.search(r'\.[A-Za-z]{2,7}$', name) and not Path(owner).exists()
+    hub = (
+        re.fullmatch(r'\w[\w.\-]*/\w[\w.\-]*', str(data))
+        and not re.search(r'\.[A-Za-z]{2,7}$', name)
+        and not Path(owner).exists()
+    )
     return None if hub else f"{data}: no such file or folder: {_EXPECTED}"
 
+
 def load_windows(
-    data, # 'synthetic', a folder of images, or a table of rectangles (text or Parquet)
-    volume=None, # for a table: the volume that its rectangles lie on, or the folder with their sections
-    table=None, # for a folder of images: a table with columns id and survey
-    seed:int=0, # of synthetic windows
-    per_class:int=80, # synthetic windows a class
-    merge_case:bool=False, # class names that differ only by case or spacing are one
-    opening=None, # of a table: what the volumes' headers leave open, see `volume.as_openings`
-)->WindowReader:
+    data,  # 'synthetic', a folder of images, or a table of rectangles (text or Parquet)
+    volume=None,  # for a table: the volume that its rectangles lie on, or the folder with their sections
+    table=None,  # for a folder of images: a table with columns id and survey
+    seed: int = 0,  # of synthetic windows
+    per_class: int = 80,  # synthetic windows a class
+    merge_case: bool = False,  # class names that differ only by case or spacing are one
+    opening=None,  # of a table: what the volumes' headers leave open, see `volume.as_openings`
+) -> WindowReader:
     "Windows with labels, wherever they come from; `split` is filled only where the folders say it."
-    if str(data) == 'synthetic': return synthetic_reader(per_class, seed)
+    if str(data) == 'synthetic':
+        return synthetic_reader(per_class, seed)
     path = Path(data)
-    if path.is_dir(): return WindowReader(_folder_windows(path, table, merge_case))
-    if is_table(path): return WindowReader(labelled_table(path, volume, merge_case=merge_case, opening=opening), opening=opening)
-    if said := _no_such(data): raise WindowError(said)
+    if path.is_dir():
+        return WindowReader(_folder_windows(path, table, merge_case))
+    if is_table(path):
+        return WindowReader(
+            labelled_table(path, volume, merge_case=merge_case, opening=opening), opening=opening
+        )
+    if said := _no_such(data):
+        raise WindowError(said)
     return WindowReader(_folder_windows(challenge_folder(data), table, merge_case))
 
-_SPLIT = {'survey': 'no survey is in two parts', 'line': 'no line is in two parts, and lines in different parts are at least {guard} apart',
+
+_SPLIT = {
+    'survey': 'no survey is in two parts',
+    'line': 'no line is in two parts, and lines in different parts are at least {guard} apart',
     'block': 'windows in different parts are at least {guard} lines, traces or samples apart',
-    'window': 'nobody knows where images were cut, so near duplicates may be in two parts'}
+    'window': 'nobody knows where images were cut, so near duplicates may be in two parts',
+}
+
 
 def split_labelled(
-    reader:WindowReader, # its column `split` is filled
-    seed:int=0, # of the split
-    name:str='', # of the data, for error messages
-    test:float=.2, # share of windows for test, where the data has no test part; 0: none is wanted
-)->tuple: # (WindowReader, how it was split)
+    reader: WindowReader,  # its column `split` is filled
+    seed: int = 0,  # of the split
+    name: str = '',  # of the data, for error messages
+    test: float = 0.2,  # share of windows for test, where the data has no test part; 0: none is wanted
+) -> tuple:  # (WindowReader, how it was split)
     "Split labelled windows into train, valid and test; a test part that is there stays. Classes with fewer than two windows to train on are left out, and named."
     frame, volume = reader.frame, reader.volume if reader.arrays is None else None
     free = frame.label.notna() & ~frame.split.isin(['test'])
-    if not free.any(): raise WindowError(f"{name}: no labelled windows: expected class folders or a table with labels")
+    if not free.any():
+        raise WindowError(
+            f"{name}: no labelled windows: expected class folders or a table with labels"
+        )
     given = frame[frame.split == 'test']
     near = free.copy()
     near[free] = near_any(frame[free], given, GUARD, volume)
-    if near.any(): print(f'left out of training and validation: {near.sum()} windows within {GUARD} lines, traces or samples of the test windows that were given', flush=True)
+    if near.any():
+        print(
+            f'left out of training and validation: {near.sum()} windows within {GUARD} lines, traces or samples of the test windows that were given',
+            flush=True,
+        )
     reader.frame.loc[near, 'split'] = 'guard'
     free &= ~near
-    try: parts, how = split_windows(frame[free], test=0. if len(given) else test, seed=seed, volume=volume)
-    except WindowError as e: raise WindowError(f"{name}: {e}") from e
+    try:
+        parts, how = split_windows(
+            frame[free], test=0.0 if len(given) else test, seed=seed, volume=volume
+        )
+    except WindowError as e:
+        raise WindowError(f"{name}: {e}") from e
     reader.frame.loc[free, 'split'] = parts.split.to_numpy()
     say_split(reader.frame[free], how, volume)
     n = reader.frame[reader.frame.split == 'train'].label.value_counts()
-    if not (reader.frame.split == 'valid').any(): raise WindowError(f"{name}: too few windows to keep some for validation: at least four of a class are needed")
+    if not (reader.frame.split == 'valid').any():
+        raise WindowError(
+            f"{name}: too few windows to keep some for validation: at least four of a class are needed"
+        )
     few = sorted(set(frame.label.dropna()) - set(n.index[n >= 2]))
-    if few: print(f"left out, too few training windows: {', '.join(few)}", flush=True)
+    if few:
+        print(f"left out, too few training windows: {', '.join(few)}", flush=True)
     return reader.subset(~reader.frame.label.isin(few).to_numpy(bool)), how
 
+
 def say_split(
-    frame:pd.DataFrame, # labelled windows with `split`
-    how:str, # from `split_windows`
-    volume=None, # callable source -> open volume
+    frame: pd.DataFrame,  # labelled windows with `split`
+    how: str,  # from `split_windows`
+    volume=None,  # callable source -> open volume
 ):
     "Prove the split where places are known, and print which it is."
-    if how != 'window': prove_disjoint(frame, GUARD, volume)
+    if how != 'window':
+        prove_disjoint(frame, GUARD, volume)
     n = frame.split.value_counts()
-    print(f"split by {how}: {_SPLIT[how].format(guard=GUARD)}; " + ', '.join(f'{n.get(p, 0)} {p}' for p in (*PARTS, 'guard') if p in n), flush=True)
-    lost = sorted(set(frame.label[frame.split == 'train']) - set(frame.label[frame.split == 'valid']))
-    if lost: print(f"no validation windows: {', '.join(lost)}", flush=True)
+    print(
+        f"split by {how}: {_SPLIT[how].format(guard=GUARD)}; "
+        + ', '.join(f'{n.get(p, 0)} {p}' for p in (*PARTS, 'guard') if p in n),
+        flush=True,
+    )
+    lost = sorted(
+        set(frame.label[frame.split == 'train']) - set(frame.label[frame.split == 'valid'])
+    )
+    if lost:
+        print(f"no validation windows: {', '.join(lost)}", flush=True)
 
-def load_labelled(data, volume=None, table=None, seed:int=0, per_class:int=80, merge_case:bool=False, opening=None)->tuple: # (WindowReader with split filled, how it was split)
+
+def load_labelled(
+    data,
+    volume=None,
+    table=None,
+    seed: int = 0,
+    per_class: int = 80,
+    merge_case: bool = False,
+    opening=None,
+) -> tuple:  # (WindowReader with split filled, how it was split)
     "`load_windows` and `split_labelled`."
-    return split_labelled(load_windows(data, volume, table, seed, per_class, merge_case, opening), seed, data)
+    return split_labelled(
+        load_windows(data, volume, table, seed, per_class, merge_case, opening), seed, data
+    )
 
 # %% ../nbs/02_windows.ipynb #a985e530
 def _pool_chunk(
-    file, # .npy to write; the table goes beside it
-    per_class:int, seed:int, recipe:Recipe, surveys:int,
+    file,  # .npy to write; the table goes beside it
+    per_class: int,
+    seed: int,
+    recipe: Recipe,
+    surveys: int,
 ):
     "One chunk of a pool: one window shape, a few surveys."
-    torch.set_num_threads(1); rng = np.random.default_rng([seed, 20])
-    arrays, frame = labelled_windows(per_class, seed, (int(rng.integers(48, 133)), int(rng.integers(56, 137))), surveys=surveys)
+    torch.set_num_threads(1)
+    rng = np.random.default_rng([seed, 20])
+    arrays, frame = labelled_windows(
+        per_class, seed, (int(rng.integers(48, 133)), int(rng.integers(56, 137))), surveys=surveys
+    )
     new = Path(file).with_name('.' + Path(file).name)
     frame.to_parquet(Path(file).with_suffix('.parquet'), index=False)
-    np.save(new, recipe.batch(list(arrays)).numpy().astype(np.float16)); os.replace(new, file)
+    np.save(new, recipe.batch(list(arrays)).numpy().astype(np.float16))
+    os.replace(new, file)
+
 
 def synthetic_pool(
-    folder, # where the chunks are kept
-    per_class:int, # windows of each class, rounded up to whole chunks
-    seed:int=0, # chunk k has the seed seed*100000 + k
-    recipe:Recipe=Recipe(), # scaling and input size
-    processes:int=0, # processes that make chunks; 0: this one
-    chunk:int=20, # windows of each class in a chunk
-    surveys:int=4, # in a chunk
-)->tuple: # x (N, 1, H, W) float16, table: id, label, survey, structure, wavelet, noise
+    folder,  # where the chunks are kept
+    per_class: int,  # windows of each class, rounded up to whole chunks
+    seed: int = 0,  # chunk k has the seed seed*100000 + k
+    recipe: Recipe = Recipe(),  # scaling and input size
+    processes: int = 0,  # processes that make chunks; 0: this one
+    chunk: int = 20,  # windows of each class in a chunk
+    surveys: int = 4,  # in a chunk
+) -> tuple:  # x (N, 1, H, W) float16, table: id, label, survey, structure, wavelet, noise
     "Synthetic windows of many shapes and surveys as network input, from files where they are already made."
-    if recipe.scaling != 'window': raise WindowError("a synthetic pool holds windows scaled one by one: expected a recipe with scaling 'window'")
-    folder = Path(folder)/f'{recipe.fingerprint()}-{seed}-{chunk}-{surveys}'; folder.mkdir(parents=True, exist_ok=True)
-    files = [folder/f'{k:05d}.npy' for k in range(-(-per_class//chunk))]
-    jobs = [(f, chunk, seed*100_000 + k, recipe, surveys) for k, f in enumerate(files) if not f.is_file()]
+    if recipe.scaling != 'window':
+        raise WindowError(
+            "a synthetic pool holds windows scaled one by one: expected a recipe with scaling 'window'"
+        )
+    folder = Path(folder) / f'{recipe.fingerprint()}-{seed}-{chunk}-{surveys}'
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f'{k:05d}.npy' for k in range(-(-per_class // chunk))]
+    jobs = [
+        (f, chunk, seed * 100_000 + k, recipe, surveys)
+        for k, f in enumerate(files)
+        if not f.is_file()
+    ]
     if processes and len(jobs) > 1:
-        with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context('spawn')) as pool:
-            for done in [pool.submit(_pool_chunk, *j) for j in jobs]: done.result()
+        with ProcessPoolExecutor(
+            processes, mp_context=multiprocessing.get_context('spawn')
+        ) as pool:
+            for done in [pool.submit(_pool_chunk, *j) for j in jobs]:
+                done.result()
     else:
-        for j in jobs: _pool_chunk(*j)
-    return torch.cat([torch.from_numpy(np.load(f)) for f in files]), pd.concat([pd.read_parquet(f.with_suffix('.parquet')) for f in files], ignore_index=True)
+        for j in jobs:
+            _pool_chunk(*j)
+    return torch.cat([torch.from_numpy(np.load(f)) for f in files]), pd.concat(
+        [pd.read_parquet(f.with_suffix('.parquet')) for f in files], ignore_index=True
+    )

@@ -1,4 +1,5 @@
 "Shared fixtures. Real data is optional: tests that want it are skipped, visibly, where it is not."
+
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -14,72 +15,142 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault('MPLBACKEND', 'Agg')
-os.environ['REFCON_PRECISION'] = 'fp32'        # results are the same on every machine; tests/test_precision.py asks for others
-if 'PYTEST_XDIST_WORKER' in os.environ: os.environ.setdefault('OMP_NUM_THREADS', '1')      # as many workers as cores
+os.environ['REFCON_PRECISION'] = (
+    'fp32'  # results are the same on every machine; tests/test_precision.py asks for others
+)
+if 'PYTEST_XDIST_WORKER' in os.environ:
+    os.environ.setdefault('OMP_NUM_THREADS', '1')  # as many workers as cores
 
 
 @pytest.fixture(scope='session')
 def shared():
     "Folder with real sections and SEG-Y files."
-    folder = ROOT.parent/'shared'/'data'
-    if not folder.is_dir(): pytest.skip('no real data beside the repository')
+    folder = ROOT.parent / 'shared' / 'data'
+    if not folder.is_dir():
+        pytest.skip('no real data beside the repository')
     return folder
 
 
 _warm = None
+
+
 def warm():
     "Context of processes that begin with everything imported, which otherwise takes most of the time of a small command."
     global _warm
     if _warm is None:
-        os.environ['OMP_NUM_THREADS'] = '1'; _warm = multiprocessing.get_context('forkserver')
-        _warm.set_forkserver_preload(['matplotlib.pyplot', 'sklearn.linear_model', 'sklearn.model_selection', 'transformers.trainer', 'transformers.models.resnet.modeling_resnet', *(f'reflection_connection.{m}' for m in ('cli', 'run', 'siamese', 'pretrain', 'explore', 'search'))])
+        os.environ['OMP_NUM_THREADS'] = '1'
+        _warm = multiprocessing.get_context('forkserver')
+        _warm.set_forkserver_preload(
+            [
+                'matplotlib.pyplot',
+                'sklearn.linear_model',
+                'sklearn.model_selection',
+                'transformers.trainer',
+                'transformers.models.resnet.modeling_resnet',
+                *(
+                    f'reflection_connection.{m}'
+                    for m in ('cli', 'run', 'siamese', 'pretrain', 'explore', 'search')
+                ),
+            ]
+        )
     return _warm
 
 
 def _child(do, said, room, given):
-    os.dup2(said.fileno(), 1); os.dup2(said.fileno(), 2); said.close(); sys.stdout, sys.stderr = os.fdopen(1, 'w', closefd=False), os.fdopen(2, 'w', closefd=False)
-    if room is not None: signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+    os.dup2(said.fileno(), 1)
+    os.dup2(said.fileno(), 2)
+    said.close()
+    sys.stdout, sys.stderr = os.fdopen(1, 'w', closefd=False), os.fdopen(2, 'w', closefd=False)
+    if room is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
     do(*given)
 
 
 class Process:
     "Calls do(*given) in a process that has imported everything already, where files may not grow beyond `room` bytes; what it says is in `.said`."
+
     def __init__(self, do, *given, room=None):
-        mine, its = multiprocessing.Pipe(duplex=False); self.said = ''
-        self.process = warm().Process(target=_child, args=(do, its, room, given)); self.process.start(); its.close(); self.pid = self.process.pid
-        self._reader = threading.Thread(target=self._read, args=(mine,), daemon=True); self._reader.start()
+        mine, its = multiprocessing.Pipe(duplex=False)
+        self.said = ''
+        self.process = warm().Process(target=_child, args=(do, its, room, given))
+        self.process.start()
+        its.close()
+        self.pid = self.process.pid
+        self._reader = threading.Thread(target=self._read, args=(mine,), daemon=True)
+        self._reader.start()
+
     def _read(self, pipe):
-        while part := os.read(pipe.fileno(), 65536): self.said += part.decode(errors='replace')
+        while part := os.read(pipe.fileno(), 65536):
+            self.said += part.decode(errors='replace')
         pipe.close()
+
     def wait(self, timeout=300):
-        self.process.join(timeout); assert self.process.exitcode is not None, f'it hangs; it said {self.said[-2000:]}'
-        self._reader.join(30); return self.process.exitcode
-    def kill(self): self.process.kill(); self.process.join(); self._reader.join(1); return self.process.exitcode          # its own processes may hold the pipe open
-    def __enter__(self): return self
+        self.process.join(timeout)
+        assert self.process.exitcode is not None, f'it hangs; it said {self.said[-2000:]}'
+        self._reader.join(30)
+        return self.process.exitcode
+
+    def kill(self):
+        self.process.kill()
+        self.process.join()
+        self._reader.join(1)
+        return self.process.exitcode  # its own processes may hold the pipe open
+
+    def __enter__(self):
+        return self
+
     def __exit__(self, *_):
-        if self.process.exitcode is None: self.process.kill(); self.process.join()
+        if self.process.exitcode is None:
+            self.process.kill()
+            self.process.join()
 
 
 def _refcon(argv, environment, *streams):
     for number, name in enumerate(streams, 1):
-        file = os.open(name, os.O_WRONLY | os.O_CREAT); os.dup2(file, number); os.close(file)
+        file = os.open(name, os.O_WRONLY | os.O_CREAT)
+        os.dup2(file, number)
+        os.close(file)
     sys.stdout, sys.stderr = os.fdopen(1, 'w', closefd=False), os.fdopen(2, 'w', closefd=False)
-    os.chdir(ROOT); os.environ.clear(); os.environ.update(environment)
+    os.chdir(ROOT)
+    os.environ.clear()
+    os.environ.update(environment)
     from reflection_connection.cli import main
+
     sys.exit(main(argv))
 
 
 @pytest.fixture(scope='session')
 def refcon():
     "Run the command: refcon(*arguments) -> CompletedProcess. With `installed`, or an environment of its own, as a shell would start it; else in a process that has imported everything."
+
     def call(*argv, timeout=300, installed=False, **env):
         argv = [str(a) for a in argv]
-        if installed or env: return subprocess.run([str(Path(sys.executable).with_name('refcon')), *argv], capture_output=True, text=True, timeout=timeout, cwd=ROOT, env=os.environ | env)
+        if installed or env:
+            return subprocess.run(
+                [str(Path(sys.executable).with_name('refcon')), *argv],
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                cwd=ROOT,
+                env=os.environ | env,
+            )
         with tempfile.TemporaryDirectory() as said:
-            streams = [Path(said)/n for n in ('stdout', 'stderr')]; p = warm().Process(target=_refcon, args=(argv, dict(os.environ), *streams)); p.start(); p.join(timeout)
-            try: assert p.exitcode is not None, f"refcon {' '.join(argv)}: not done after {timeout} s: {streams[1].read_text(errors='replace')[-2000:]}"
-            finally: p.kill(); p.join()
-            return subprocess.CompletedProcess(['refcon', *argv], p.exitcode, *(f.read_text() for f in streams))
+            streams = [Path(said) / n for n in ('stdout', 'stderr')]
+            p = warm().Process(target=_refcon, args=(argv, dict(os.environ), *streams))
+            p.start()
+            p.join(timeout)
+            try:
+                assert p.exitcode is not None, (
+                    f"refcon {' '.join(argv)}: not done after {timeout} s: {streams[1].read_text(errors='replace')[-2000:]}"
+                )
+            finally:
+                p.kill()
+                p.join()
+            return subprocess.CompletedProcess(
+                ['refcon', *argv], p.exitcode, *(f.read_text() for f in streams)
+            )
+
     return call
 
 
@@ -89,12 +160,35 @@ def encoder_folder(tmp_path_factory):
     from reflection_connection.confidence import fit_probability
     from reflection_connection.encoder import Encoder
     from reflection_connection.windows import Recipe
-    encoder = Encoder.create('resnet-tiny', Recipe(size=(48, 48)), head_dim=32, embedding_size=8, hidden_sizes=[8, 16, 32, 64], depths=[1, 1, 1, 1])
-    encoder.calibration = fit_probability([.01, .02, .03, .2, .3], [True, True, False, False, False])
-    return encoder.save(tmp_path_factory.mktemp('encoder')/'small')
+
+    encoder = Encoder.create(
+        'resnet-tiny',
+        Recipe(size=(48, 48)),
+        head_dim=32,
+        embedding_size=8,
+        hidden_sizes=[8, 16, 32, 64],
+        depths=[1, 1, 1, 1],
+    )
+    encoder.calibration = fit_probability(
+        [0.01, 0.02, 0.03, 0.2, 0.3], [True, True, False, False, False]
+    )
+    return encoder.save(tmp_path_factory.mktemp('encoder') / 'small')
 
 
-SLOW = ('test_runs', 'test_pretrain', 'test_iterate', 'test_interruption', 'test_cli', 'test_security', 'test_processes', 'test_explore', 'test_faults', 'test_reproducible', 'test_cluster', 'test_memory')     # files that take longest begin first, so that no worker is left alone with one
+SLOW = (
+    'test_runs',
+    'test_pretrain',
+    'test_iterate',
+    'test_interruption',
+    'test_cli',
+    'test_security',
+    'test_processes',
+    'test_explore',
+    'test_faults',
+    'test_reproducible',
+    'test_cluster',
+    'test_memory',
+)  # files that take longest begin first, so that no worker is left alone with one
 
 
 def pytest_collection_modifyitems(items):

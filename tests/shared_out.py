@@ -1,4 +1,5 @@
 "`refcon` with weights shared out over processes on CPUs. Accelerate does that (FSDP2) on GPUs only: here it is told that a CPU is one. To be started by torchrun."
+
 import sys
 
 from accelerate.state import AcceleratorState, PartialState
@@ -9,15 +10,24 @@ from reflection_connection.train import LoopTrainer
 
 class Shared(LoopTrainer):
     def create_accelerator_and_postprocess(self):
-        super().create_accelerator_and_postprocess(); self.is_fsdp_enabled = True; AcceleratorState._shared_state['fsdp_plugin'] = FullyShardedDataParallelPlugin(fsdp_version=2)
-        for state in (PartialState, AcceleratorState): state._shared_state['distributed_type'] = DistributedType.FSDP
+        super().create_accelerator_and_postprocess()
+        self.is_fsdp_enabled = True
+        AcceleratorState._shared_state['fsdp_plugin'] = FullyShardedDataParallelPlugin(
+            fsdp_version=2
+        )
+        for state in (PartialState, AcceleratorState):
+            state._shared_state['distributed_type'] = DistributedType.FSDP
 
 
 def share_out():
     from reflection_connection import pretrain, siamese
-    for module, trainer in ((siamese, 'SiameseTrainer'), (pretrain, 'PretrainTrainer')): setattr(module, trainer, type(trainer, (getattr(module, trainer), Shared), {}))
+
+    for module, trainer in ((siamese, 'SiameseTrainer'), (pretrain, 'PretrainTrainer')):
+        setattr(module, trainer, type(trainer, (getattr(module, trainer), Shared), {}))
 
 
 if __name__ == '__main__':
     from reflection_connection.cli import main
-    share_out(); sys.exit(main(sys.argv[1:]))
+
+    share_out()
+    sys.exit(main(sys.argv[1:]))

@@ -1,18 +1,35 @@
 "Indexing a file of three times the size takes no more memory (the whole curve, to 20 GB: benchmarks/memory.py)."
+
 import sys
 
 import pytest
 
 from conftest import ROOT
 
-sys.path.insert(0, str(ROOT/'benchmarks'))
+sys.path.insert(0, str(ROOT / 'benchmarks'))
 
 
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='peak memory is read from /proc')
 def test_memory_does_not_grow_with_the_file(tmp_path):
     import memory
-    encoder, peaks = memory.small_encoder(tmp_path/'encoder'), []
-    for gigabytes in (.5, 1.5):
-        path, n = memory.sparse_segy(tmp_path/'survey.sgy', gigabytes, live=3); peak, _, found = memory.index(path, encoder, tmp_path/'index', '--window', 128, 128, '--stride', 64, 64, '--lines', 'inline')
-        assert found == 3*46*15, 'windows of the live inlines, and of no others'; peaks.append(peak); path.unlink()
-    assert peaks[1] < 1.15*peaks[0] and peaks[1] < 2000, peaks
+
+    encoder, peaks = memory.small_encoder(tmp_path / 'encoder'), []
+    for gigabytes in (0.5, 1.5):
+        path, n = memory.sparse_segy(tmp_path / 'survey.sgy', gigabytes, live=3)
+        peak, _, found = memory.index(
+            path,
+            encoder,
+            tmp_path / 'index',
+            '--window',
+            128,
+            128,
+            '--stride',
+            64,
+            64,
+            '--lines',
+            'inline',
+        )
+        assert found == 3 * 46 * 15, 'windows of the live inlines, and of no others'
+        peaks.append(peak)
+        path.unlink()
+    assert peaks[1] < 1.15 * peaks[0] and peaks[1] < 2000, peaks

@@ -1,4 +1,5 @@
 "Fine-tuning in several processes: the step of one, shared; taken up by another number of them."
+
 import json
 import os
 import subprocess
@@ -41,18 +42,37 @@ SCRIPT = textwrap.dedent('''
 
 
 def run(out, processes, how='whole', **settings):
-    launch = [str(BIN/'torchrun'), '--standalone', '--nproc-per-node', str(processes)] if processes > 1 else [sys.executable]
-    script = out.with_name('finetune.py'); script.write_text(SCRIPT)
-    return subprocess.run([*launch, str(script), str(out), how, json.dumps(settings)], capture_output=True, text=True, timeout=600, env=os.environ | {'OMP_NUM_THREADS': '1', 'PYTHONPATH': os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get('PYTHONPATH')])])})
+    launch = (
+        [str(BIN / 'torchrun'), '--standalone', '--nproc-per-node', str(processes)]
+        if processes > 1
+        else [sys.executable]
+    )
+    script = out.with_name('finetune.py')
+    script.write_text(SCRIPT)
+    return subprocess.run(
+        [*launch, str(script), str(out), how, json.dumps(settings)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env=os.environ
+        | {
+            'OMP_NUM_THREADS': '1',
+            'PYTHONPATH': os.pathsep.join(
+                [str(Path(__file__).parent), *filter(None, [os.environ.get('PYTHONPATH')])]
+            ),
+        },
+    )
 
 
 def weights(out):
     import torch
     from reflection_connection.encoder import Encoder
+
     return torch.cat([v.flatten() for v in Encoder.load(out).module.state_dict().values()]).numpy()
 
 
-def losses(out): return [r['loss'] for r in json.loads(out.with_suffix('.json').read_text()) if 'loss' in r]
+def losses(out):
+    return [r['loss'] for r in json.loads(out.with_suffix('.json').read_text()) if 'loss' in r]
 
 
 @pytest.fixture(scope='module')
@@ -60,57 +80,148 @@ def start():
     import torch
     from reflection_connection.encoder import Encoder
     from reflection_connection.windows import Recipe
-    return torch.cat([v.flatten() for v in Encoder.create('vitc-pico', Recipe(size=(32, 32)), 'mean', 16, seed=0).module.state_dict().values()]).numpy()
+
+    return torch.cat(
+        [
+            v.flatten()
+            for v in Encoder.create('vitc-pico', Recipe(size=(32, 32)), 'mean', 16, seed=0)
+            .module.state_dict()
+            .values()
+        ]
+    ).numpy()
 
 
 @pytest.fixture(scope='module')
 def one(tmp_path_factory):
     "A single process, left alone."
-    out = tmp_path_factory.mktemp('one')/'one'; done = run(out, 1, loss='supcon'); assert done.returncode == 0, done.stderr[-3000:]
+    out = tmp_path_factory.mktemp('one') / 'one'
+    done = run(out, 1, loss='supcon')
+    assert done.returncode == 0, done.stderr[-3000:]
     return out
 
 
 def test_two_processes_take_the_step_of_one(tmp_path, start, one):
     "Gathered, the loss and the weights are those of a single process; apart, they are others, and training still works."
-    for name, gather in (('two', True), ('apart', False)): done = run(tmp_path/name, 2, loss='supcon', gather=gather); assert done.returncode == 0, done.stderr[-3000:]
-    moved = np.linalg.norm(weights(one) - start); near, far = (np.linalg.norm(weights(one) - weights(tmp_path/n)) for n in ('two', 'apart'))
-    assert losses(one) == pytest.approx(losses(tmp_path/'two'), rel=1e-3) and near < .1*moved < far, (near, far, moved)
-    assert np.isfinite(losses(tmp_path/'apart')).all()
+    for name, gather in (('two', True), ('apart', False)):
+        done = run(tmp_path / name, 2, loss='supcon', gather=gather)
+        assert done.returncode == 0, done.stderr[-3000:]
+    moved = np.linalg.norm(weights(one) - start)
+    near, far = (np.linalg.norm(weights(one) - weights(tmp_path / n)) for n in ('two', 'apart'))
+    assert (
+        losses(one) == pytest.approx(losses(tmp_path / 'two'), rel=1e-3)
+        and near < 0.1 * moved < far
+    ), (near, far, moved)
+    assert np.isfinite(losses(tmp_path / 'apart')).all()
 
 
 def test_taken_up_by_another_number_of_processes(tmp_path, start, one):
     "Two processes, cut off after step 5; one goes on from the checkpoint of step 4 and ends where a single process that was left alone ends."
-    cut = run(tmp_path/'cut', 2, 'cut', loss='supcon', gather=True)
-    assert cut.returncode != 0 and not (tmp_path/'cut').exists() and (tmp_path/'cut-checkpoints'/'checkpoint-4'/'trainer_state.json').is_file()
-    again = run(tmp_path/'cut', 1, loss='supcon', gather=True); assert again.returncode == 0 and 'going on from checkpoint-4' in again.stdout, again.stderr[-3000:]
-    assert np.linalg.norm(weights(one) - weights(tmp_path/'cut')) < .1*np.linalg.norm(weights(one) - start)
+    cut = run(tmp_path / 'cut', 2, 'cut', loss='supcon', gather=True)
+    assert (
+        cut.returncode != 0
+        and not (tmp_path / 'cut').exists()
+        and (tmp_path / 'cut-checkpoints' / 'checkpoint-4' / 'trainer_state.json').is_file()
+    )
+    again = run(tmp_path / 'cut', 1, loss='supcon', gather=True)
+    assert again.returncode == 0 and 'going on from checkpoint-4' in again.stdout, again.stderr[
+        -3000:
+    ]
+    assert np.linalg.norm(weights(one) - weights(tmp_path / 'cut')) < 0.1 * np.linalg.norm(
+        weights(one) - start
+    )
 
 
 def test_weights_shared_out(tmp_path, start):
     "FSDP: every process holds half of the weights; cut off and taken up by four, validation and weights are those of a single process. Without, its checkpoint is refused."
-    settings = dict(loss='supcon', average=.5); cut = run(tmp_path/'cut', 2, 'shared cut', gather=True, **settings)
-    assert cut.returncode != 0 and 'holds 0.5' in cut.stdout and (tmp_path/'cut-checkpoints'/'checkpoint-4'/'pytorch_model_fsdp.bin').is_file(), cut.stderr[-3000:]
-    bare = run(tmp_path/'cut', 1, **settings); assert bare.returncode != 0 and 'go on with --use_fsdp' in bare.stderr
-    done = run(tmp_path/'cut', 4, 'shared', gather=True, **settings); assert done.returncode == 0 and 'going on from checkpoint-4' in done.stdout and 'holds 0.2' in done.stdout, done.stderr[-3000:]
-    done = run(tmp_path/'one', 1, **settings); assert done.returncode == 0 and 'holds 1.0' in done.stdout, done.stderr[-3000:]
-    assert np.linalg.norm(weights(tmp_path/'one') - weights(tmp_path/'cut')) < .1*np.linalg.norm(weights(tmp_path/'one') - start)
-    one, two = ([r[k] for r in json.loads((tmp_path/f'{n}.json').read_text()) for k in ('loss', 'eval_macro_map') if k in r] for n in ('one', 'cut'))
+    settings = dict(loss='supcon', average=0.5)
+    cut = run(tmp_path / 'cut', 2, 'shared cut', gather=True, **settings)
+    assert (
+        cut.returncode != 0
+        and 'holds 0.5' in cut.stdout
+        and (tmp_path / 'cut-checkpoints' / 'checkpoint-4' / 'pytorch_model_fsdp.bin').is_file()
+    ), cut.stderr[-3000:]
+    bare = run(tmp_path / 'cut', 1, **settings)
+    assert bare.returncode != 0 and 'go on with --use_fsdp' in bare.stderr
+    done = run(tmp_path / 'cut', 4, 'shared', gather=True, **settings)
+    assert (
+        done.returncode == 0
+        and 'going on from checkpoint-4' in done.stdout
+        and 'holds 0.2' in done.stdout
+    ), done.stderr[-3000:]
+    done = run(tmp_path / 'one', 1, **settings)
+    assert done.returncode == 0 and 'holds 1.0' in done.stdout, done.stderr[-3000:]
+    assert np.linalg.norm(
+        weights(tmp_path / 'one') - weights(tmp_path / 'cut')
+    ) < 0.1 * np.linalg.norm(weights(tmp_path / 'one') - start)
+    one, two = (
+        [
+            r[k]
+            for r in json.loads((tmp_path / f'{n}.json').read_text())
+            for k in ('loss', 'eval_macro_map')
+            if k in r
+        ]
+        for n in ('one', 'cut')
+    )
     assert len(one) == 4 and one == pytest.approx(two, rel=1e-3)
 
 
 def test_accumulated_gradients(tmp_path, one):
     "Two batches a step: as many steps, other gradients."
-    done = run(tmp_path/'accumulated', 1, loss='supcon', accumulate=2); assert done.returncode == 0, done.stderr[-3000:]
-    assert [json.loads(o.with_suffix('.json').read_text())[-1]['step'] for o in (one, tmp_path/'accumulated')] == [8, 8] and not np.allclose(weights(one), weights(tmp_path/'accumulated'))
+    done = run(tmp_path / 'accumulated', 1, loss='supcon', accumulate=2)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert [
+        json.loads(o.with_suffix('.json').read_text())[-1]['step']
+        for o in (one, tmp_path / 'accumulated')
+    ] == [8, 8] and not np.allclose(weights(one), weights(tmp_path / 'accumulated'))
 
 
 def test_command_line(tmp_path):
     "torchrun starts the command twice; one encoder is written, one answer printed; a number of processes that does not fit is one line."
-    def go(n, *more, **env): return subprocess.run([str(BIN/'torchrun'), '--standalone', '--nproc-per-node', str(n), '--no-python', str(BIN/'refcon'), 'train', str(data), '--encoder', 'resnet-tiny', '--out', str(tmp_path/'encoder'), '--steps', '4', '--json', *more],
-                                            capture_output=True, text=True, timeout=600, env=os.environ | {'OMP_NUM_THREADS': '1'} | env)
+
+    def go(n, *more, **env):
+        return subprocess.run(
+            [
+                str(BIN / 'torchrun'),
+                '--standalone',
+                '--nproc-per-node',
+                str(n),
+                '--no-python',
+                str(BIN / 'refcon'),
+                'train',
+                str(data),
+                '--encoder',
+                'resnet-tiny',
+                '--out',
+                str(tmp_path / 'encoder'),
+                '--steps',
+                '4',
+                '--json',
+                *more,
+            ],
+            capture_output=True,
+            text=True,
+            timeout=600,
+            env=os.environ | {'OMP_NUM_THREADS': '1'} | env,
+        )
+
     from reflection_connection.synthetic import write_challenge
-    data = write_challenge(tmp_path/'data', 8, 0)/'train'; done = go(2, '--gather')
+
+    data = write_challenge(tmp_path / 'data', 8, 0) / 'train'
+    done = go(2, '--gather')
     assert done.returncode == 0, done.stderr[-3000:]
-    assert json.loads(done.stdout)['what'] == 'all' and (tmp_path/'encoder'/'refcon.json').is_file()
-    done = go(2, ACCELERATE_USE_FSDP='true'); assert done.returncode != 0 and 'over GPUs only: leave it out' in done.stderr and 'reflection_connection/' not in done.stderr, done.stderr
-    bad = go(3); assert bad.returncode != 0 and 'cannot be dealt out to 3 processes' in bad.stderr and 'reflection_connection/' not in bad.stderr, bad.stderr
+    assert (
+        json.loads(done.stdout)['what'] == 'all'
+        and (tmp_path / 'encoder' / 'refcon.json').is_file()
+    )
+    done = go(2, ACCELERATE_USE_FSDP='true')
+    assert (
+        done.returncode != 0
+        and 'over GPUs only: leave it out' in done.stderr
+        and 'reflection_connection/' not in done.stderr
+    ), done.stderr
+    bad = go(3)
+    assert (
+        bad.returncode != 0
+        and 'cannot be dealt out to 3 processes' in bad.stderr
+        and 'reflection_connection/' not in bad.stderr
+    ), bad.stderr

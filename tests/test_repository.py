@@ -1,4 +1,5 @@
 "The repository keeps its promises: modules equal notebooks, notebooks are clean, README equals its notebook, no secrets."
+
 import json
 import re
 import shutil
@@ -12,70 +13,119 @@ import pytest
 from conftest import ROOT
 
 BIN = Path(sys.executable).parent
-NOTEBOOKS = sorted((ROOT/'nbs').rglob('*.ipynb'))
-WINGS = {'volume': '01'}          # folder of notebooks -> its place among the numbered notebooks
+NOTEBOOKS = sorted((ROOT / 'nbs').rglob('*.ipynb'))
+WINGS = {'volume': '01'}  # folder of notebooks -> its place among the numbered notebooks
 
 
 @pytest.fixture()
 def copy(tmp_path):
     "A copy of what nbdev looks at."
-    for name in ('nbs', 'reflection_connection'): shutil.copytree(ROOT/name, tmp_path/name, ignore=shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints', 'runs'))
-    for name in ('settings.ini', 'pyproject.toml', 'setup.py'): shutil.copy(ROOT/name, tmp_path/name)
+    for name in ('nbs', 'reflection_connection'):
+        shutil.copytree(
+            ROOT / name,
+            tmp_path / name,
+            ignore=shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints', 'runs'),
+        )
+    for name in ('settings.ini', 'pyproject.toml', 'setup.py'):
+        shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
 
 def nbdev(command, folder, *arguments):
-    done = subprocess.run([str(BIN/f'nbdev_{command}'), *arguments], cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(
+        [str(BIN / f'nbdev_{command}'), *arguments], cwd=folder, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 
 def test_exported_modules_equal_the_notebooks(copy):
-    shutil.rmtree(copy/'reflection_connection'/'__pycache__', ignore_errors=True)
-    for p in (copy/'reflection_connection').rglob('*.py'):
-        if p.parent.name != 'reflection_connection' or p.name != '__init__.py': p.unlink()
+    shutil.rmtree(copy / 'reflection_connection' / '__pycache__', ignore_errors=True)
+    for p in (copy / 'reflection_connection').rglob('*.py'):
+        if p.parent.name != 'reflection_connection' or p.name != '__init__.py':
+            p.unlink()
     nbdev('export', copy)
-    modules = lambda package: {p.relative_to(package).as_posix(): p.read_text() for p in package.rglob('*.py')}
-    assert modules(copy/'reflection_connection') == modules(ROOT/'reflection_connection')
+    modules = lambda package: {
+        p.relative_to(package).as_posix(): p.read_text() for p in package.rglob('*.py')
+    }
+    assert modules(copy / 'reflection_connection') == modules(ROOT / 'reflection_connection')
 
 
 def test_notebooks_are_clean(copy):
     nbdev('clean', copy, '--fname', 'nbs')
-    for p in NOTEBOOKS: assert (copy/p.relative_to(ROOT)).read_text() == p.read_text(), f'{p.name}: run make notebooks'
+    for p in NOTEBOOKS:
+        assert (copy / p.relative_to(ROOT)).read_text() == p.read_text(), (
+            f'{p.name}: run make notebooks'
+        )
 
 
 def test_parameters_tag_survives_cleaning(copy):
-    runs = sorted((copy/'nbs').glob('run_*.ipynb'))
+    runs = sorted((copy / 'nbs').glob('run_*.ipynb'))
     assert runs
     nbdev('clean', copy, '--fname', 'nbs')
-    for p in runs: assert sum('parameters' in c.metadata.get('tags', []) for c in nbformat.read(p, 4).cells) == 1, p.name
+    for p in runs:
+        assert (
+            sum('parameters' in c.metadata.get('tags', []) for c in nbformat.read(p, 4).cells) == 1
+        ), p.name
     # without the setting the tag would go: the test can fail
-    settings = copy/'settings.ini'; settings.write_text(settings.read_text().replace('allowed_cell_metadata_keys = tags', 'allowed_cell_metadata_keys ='))
+    settings = copy / 'settings.ini'
+    settings.write_text(
+        settings.read_text().replace(
+            'allowed_cell_metadata_keys = tags', 'allowed_cell_metadata_keys ='
+        )
+    )
     nbdev('clean', copy, '--fname', 'nbs')
-    assert not any('parameters' in c.metadata.get('tags', []) for p in runs for c in nbformat.read(p, 4).cells)
+    assert not any(
+        'parameters' in c.metadata.get('tags', []) for p in runs for c in nbformat.read(p, 4).cells
+    )
 
 
 def test_readme_equals_its_notebook():
-    made = subprocess.run([str(BIN/'jupyter'), 'nbconvert', '--to', 'markdown', '--log-level', 'ERROR', '--stdout', 'nbs/index.ipynb'], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert made.replace('](images/', '](nbs/images/') == (ROOT/'README.md').read_text(), 'run make readme'
+    made = subprocess.run(
+        [
+            str(BIN / 'jupyter'),
+            'nbconvert',
+            '--to',
+            'markdown',
+            '--log-level',
+            'ERROR',
+            '--stdout',
+            'nbs/index.ipynb',
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert made.replace('](images/', '](nbs/images/') == (ROOT / 'README.md').read_text(), (
+        'run make readme'
+    )
 
 
 def test_readme_pictures_exist():
-    for path in re.findall(r'\]\(([^)]+\.png)\)', (ROOT/'README.md').read_text()): assert (ROOT/path).is_file(), path
+    for path in re.findall(r'\]\(([^)]+\.png)\)', (ROOT / 'README.md').read_text()):
+        assert (ROOT / path).is_file(), path
 
 
-@pytest.mark.parametrize('notebook', NOTEBOOKS, ids=lambda p: p.relative_to(ROOT/'nbs').as_posix())
+@pytest.mark.parametrize(
+    'notebook', NOTEBOOKS, ids=lambda p: p.relative_to(ROOT / 'nbs').as_posix()
+)
 def test_notebook_tells_a_story(notebook):
     cells = nbformat.read(notebook, 4).cells
     markdown = [c.source for c in cells if c.cell_type == 'markdown']
-    assert markdown and markdown[0].startswith('# ') and '\n> ' in markdown[0] + '\n', 'a title and a one-line promise'
+    assert markdown and markdown[0].startswith('# ') and '\n> ' in markdown[0] + '\n', (
+        'a title and a one-line promise'
+    )
     hidden = [c.source for c in cells if c.source.startswith('#| hide')]
     assert not any('test_eq(' in s or 'test_close(' in s for s in hidden), 'tests are worth showing'
     text = json.dumps([c.source for c in cells])
-    assert not re.search(r'WANDB_API_KEY\s*=\s*.{0,3}[0-9a-f]{16}|hf_[A-Za-z0-9]{20}', text), 'a key in a notebook'
+    assert not re.search(r'WANDB_API_KEY\s*=\s*.{0,3}[0-9a-f]{16}|hf_[A-Za-z0-9]{20}', text), (
+        'a key in a notebook'
+    )
 
 
 def test_modules_say_where_they_come_from():
-    for p in (ROOT/'reflection_connection').rglob('[a-z]*.py'): assert '# AUTOGENERATED! DO NOT EDIT' in p.read_text()[:300], p.name
+    for p in (ROOT / 'reflection_connection').rglob('[a-z]*.py'):
+        assert '# AUTOGENERATED! DO NOT EDIT' in p.read_text()[:300], p.name
 
 
 def place(notebook):
@@ -89,9 +139,11 @@ def test_modules_import_only_modules_above():
     exports = [re.search(r'#\| *default_exp +([\w.]+)', p.read_text())[1] for p in numbered]
     order = [name.removesuffix('.__init__') for name in exports]
     for i, name in enumerate(exports):
-        path = ROOT/'reflection_connection'/f"{name.replace('.', '/')}.py"
+        path = ROOT / 'reflection_connection' / f"{name.replace('.', '/')}.py"
         package = [p for p in name.split('.')[:-1]]
-        for dots, module in re.findall(r'^ *from (\.+|reflection_connection\.)([\w.]*) import', path.read_text(), re.M):
-            base = package[:len(package) + 1 - len(dots)] if dots.startswith('.') else []
+        for dots, module in re.findall(
+            r'^ *from (\.+|reflection_connection\.)([\w.]*) import', path.read_text(), re.M
+        ):
+            base = package[: len(package) + 1 - len(dots)] if dots.startswith('.') else []
             other = '.'.join([*base, module])
             assert order.index(other) < i, f'{name} imports {other}, which is below it'

@@ -1,4 +1,5 @@
 "One seed rules everything: the same command twice, in processes of their own, gives the same; how the work is cut up does not matter."
+
 import json
 import os
 import subprocess
@@ -23,7 +24,15 @@ def twice(tmp_path_factory):
     "A small session from synthetic data to labels found, done twice with different hash seeds, and once with another seed."
     out = []
     for name, hash_seed, seed in (('a', '1', '3'), ('b', '2', '3'), ('c', '1', '4')):
-        o = tmp_path_factory.mktemp(name); out.append(o); done = subprocess.run([sys.executable, '-c', SESSION, str(o), seed], capture_output=True, text=True, timeout=1200, env=os.environ | {'PYTHONHASHSEED': hash_seed, 'OMP_NUM_THREADS': '1'})
+        o = tmp_path_factory.mktemp(name)
+        out.append(o)
+        done = subprocess.run(
+            [sys.executable, '-c', SESSION, str(o), seed],
+            capture_output=True,
+            text=True,
+            timeout=1200,
+            env=os.environ | {'PYTHONHASHSEED': hash_seed, 'OMP_NUM_THREADS': '1'},
+        )
         assert done.returncode == 0, done.stderr[-2000:]
     return out
 
@@ -31,38 +40,96 @@ def twice(tmp_path_factory):
 def everything(o):
     "name -> what is to be the same; bytes where nothing else than the result is in the file."
     from reflection_connection.index import Index
-    index, files = Index.load(o/'index'), [p for f in ('data', 'enc', 'pre') for p in sorted((o/f).rglob('*')) if p.is_file() and p.name not in ('refcon.json', 'labels.csv') and not p.name.startswith('.')]
-    about = json.loads((o/'enc'/'refcon.json').read_text()); labels = pd.read_csv(o/'data'/'survey'/'labels.csv').drop(columns='source', errors='ignore')
-    return {str(p.relative_to(o)): p.read_bytes() for p in files} | {'calibration': json.dumps(about['calibration']), 'labels': labels.to_csv(), 'windows': index.items.drop(columns='source').to_csv(), 'index': index.embeddings().tobytes(),
-        'embeddings': np.load(o/'e.npz')['embeddings'].tobytes(), 'ids': np.load(o/'e.npz')['ids'].tolist(), 'loop': (o/'loop'/'loop.json').read_text(), 'proposals': (o/'loop'/'review'/'round1.csv').read_text()}
+
+    index, files = (
+        Index.load(o / 'index'),
+        [
+            p
+            for f in ('data', 'enc', 'pre')
+            for p in sorted((o / f).rglob('*'))
+            if p.is_file()
+            and p.name not in ('refcon.json', 'labels.csv')
+            and not p.name.startswith('.')
+        ],
+    )
+    about = json.loads((o / 'enc' / 'refcon.json').read_text())
+    labels = pd.read_csv(o / 'data' / 'survey' / 'labels.csv').drop(
+        columns='source', errors='ignore'
+    )
+    return {str(p.relative_to(o)): p.read_bytes() for p in files} | {
+        'calibration': json.dumps(about['calibration']),
+        'labels': labels.to_csv(),
+        'windows': index.items.drop(columns='source').to_csv(),
+        'index': index.embeddings().tobytes(),
+        'embeddings': np.load(o / 'e.npz')['embeddings'].tobytes(),
+        'ids': np.load(o / 'e.npz')['ids'].tolist(),
+        'loop': (o / 'loop' / 'loop.json').read_text(),
+        'proposals': (o / 'loop' / 'review' / 'round1.csv').read_text(),
+    }
 
 
 def test_the_same_command_twice_gives_the_same_bytes(twice):
-    a, b = map(everything, twice[:2]); assert a.keys() == b.keys() and len(a) > 60
+    a, b = map(everything, twice[:2])
+    assert a.keys() == b.keys() and len(a) > 60
     assert [k for k in a if a[k] != b[k]] == []
 
 
 def test_another_seed_gives_something_else(twice):
     "The comparison can fail."
     a, c = everything(twice[0]), everything(twice[2])
-    assert all(a[k] != c[k] for k in ('enc/model.safetensors', 'pre/model.safetensors', 'data/survey/survey.sgy', 'index', 'embeddings', 'loop', 'proposals'))
+    assert all(
+        a[k] != c[k]
+        for k in (
+            'enc/model.safetensors',
+            'pre/model.safetensors',
+            'data/survey/survey.sgy',
+            'index',
+            'embeddings',
+            'loop',
+            'proposals',
+        )
+    )
 
 
 def test_batches_shards_and_order_do_not_matter(twice, tmp_path):
     from reflection_connection.embed import embed_sources, embed_table
     from reflection_connection.encoder import Encoder
     from reflection_connection.windows import Grid, image_windows
-    encoder, survey = Encoder.load('refcon-tiny'), twice[0]/'data'/'survey'/'survey.sgy'
-    grid = Grid((64, 64), (64, 64), 'both', every=16); whole = embed_sources(encoder, survey, tmp_path/'a', grid); z = np.concatenate(list(whole.embeddings()))
-    parts = embed_sources(encoder, survey, tmp_path/'b', grid, chunk=7); assert len(parts.files) > 3 and parts.items().id.tolist() == whole.items().id.tolist()
+
+    encoder, survey = Encoder.load('refcon-tiny'), twice[0] / 'data' / 'survey' / 'survey.sgy'
+    grid = Grid((64, 64), (64, 64), 'both', every=16)
+    whole = embed_sources(encoder, survey, tmp_path / 'a', grid)
+    z = np.concatenate(list(whole.embeddings()))
+    parts = embed_sources(encoder, survey, tmp_path / 'b', grid, chunk=7)
+    assert len(parts.files) > 3 and parts.items().id.tolist() == whole.items().id.tolist()
     np.testing.assert_allclose(np.concatenate(list(parts.embeddings())), z, atol=1e-5)
-    images, _ = image_windows(twice[0]/'data'/'train'); a, ia, _ = embed_table(encoder, images); b, ib, _ = embed_table(encoder, images.iloc[::-1]); np.testing.assert_allclose(b[pd.Index(ib.id).get_indexer(ia.id)], a, atol=1e-5)
-    pixels = list(images.source); some = encoder.embed(pixels, batch_size=64)
-    for size in (1, 5): np.testing.assert_allclose(encoder.embed(pixels, batch_size=size), some, atol=1e-5)
+    images, _ = image_windows(twice[0] / 'data' / 'train')
+    a, ia, _ = embed_table(encoder, images)
+    b, ib, _ = embed_table(encoder, images.iloc[::-1])
+    np.testing.assert_allclose(b[pd.Index(ib.id).get_indexer(ia.id)], a, atol=1e-5)
+    pixels = list(images.source)
+    some = encoder.embed(pixels, batch_size=64)
+    for size in (1, 5):
+        np.testing.assert_allclose(encoder.embed(pixels, batch_size=size), some, atol=1e-5)
 
 
 @pytest.mark.parametrize('objective', ['mae', 'dinov2'])
 def test_workers_do_not_matter(objective, tmp_path):
     from reflection_connection.run import pretrain_encoder
-    prints = {pretrain_encoder('synthetic', 'vitmae-pico' if objective == 'mae' else 'vitc-pico', tmp_path/f'{objective}{w}', size=32, sections=8, steps=2, batch=8, n_valid=8, objective=objective, workers=w)[0].fingerprint() for w in (0, 2)}
+
+    prints = {
+        pretrain_encoder(
+            'synthetic',
+            'vitmae-pico' if objective == 'mae' else 'vitc-pico',
+            tmp_path / f'{objective}{w}',
+            size=32,
+            sections=8,
+            steps=2,
+            batch=8,
+            n_valid=8,
+            objective=objective,
+            workers=w,
+        )[0].fingerprint()
+        for w in (0, 2)
+    }
     assert len(prints) == 1

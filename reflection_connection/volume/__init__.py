@@ -11,8 +11,27 @@ from .core import Volume, open_volume
 from .errors import VolumeError
 from .export import write_segy_like
 from .live import live_mask
-from .opening import Openings, as_openings, in_words, say, sentences, tell
+from reflection_connection.volume.opening import (
+    Openings,
+    as_openings,
+    in_words,
+    say,
+    sentences,
+    tell,
+)
 from .qc import preflight
 
-_all_ = ['Openings', 'Volume', 'VolumeError', 'as_openings', 'in_words', 'live_mask', 'open_volume', 'preflight', 'say', 'sentences', 'tell',
-         'write_segy_like']
+_all_ = [
+    'Openings',
+    'Volume',
+    'VolumeError',
+    'as_openings',
+    'in_words',
+    'live_mask',
+    'open_volume',
+    'preflight',
+    'say',
+    'sentences',
+    'tell',
+    'write_segy_like',
+]

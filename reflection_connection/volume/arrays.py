@@ -14,48 +14,88 @@ from .errors import OPENING, failure, problem, spoken
 
 # %% ../../nbs/volume/07_arrays.ipynb #17f840ef
 def for_segy_alone(
-    asked:dict, # options of `open_volume` that were given
-)->list: # of notes
+    asked: dict,  # options of `open_volume` that were given
+) -> list:  # of notes
     "Say which options have no meaning for volumes without SEG-Y headers."
-    names = [f'{name}={asked[name]}' for name in OPENING if name in asked and (name.endswith('_byte') or name == 'sample_format')]
-    return [spoken(f'ignored, because this is not a SEG-Y file: {", ".join(names)}')] if names else []
+    names = [
+        f'{name}={asked[name]}'
+        for name in OPENING
+        if name in asked and (name.endswith('_byte') or name == 'sample_format')
+    ]
+    return (
+        [spoken(f'ignored, because this is not a SEG-Y file: {", ".join(names)}')] if names else []
+    )
 
 # %% ../../nbs/volume/07_arrays.ipynb #a9b14c7e
-_UNREADABLE = (ValueError, EOFError, SyntaxError, TypeError, KeyError, tokenize.TokenError, RecursionError, MemoryError)
+_UNREADABLE = (
+    ValueError,
+    EOFError,
+    SyntaxError,
+    TypeError,
+    KeyError,
+    tokenize.TokenError,
+    RecursionError,
+    MemoryError,
+)
+
 
 def npy_header(
-    path, # a .npy file
-)->tuple: # shape, whether in Fortran order, dtype, and the byte at which values begin
+    path,  # a .npy file
+) -> tuple:  # shape, whether in Fortran order, dtype, and the byte at which values begin
     "What the file holds. Raises `VolumeError` for what numpy can't read."
     try:
         with open(path, 'rb') as f:
             version = np.lib.format.read_magic(f)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            read = (
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
+            )
             return *read(f), f.tell()
     except _UNREADABLE as e:
         said = str(e).splitlines()[0] if str(e) else type(e).__name__
-        raise failure(path, f'not a readable .npy file ({said})', 'save it again with numpy.save') from e
-    except OSError as e: raise failure(path, f'can not be opened ({e.strerror})', 'check its permissions') from e
+        raise failure(
+            path, f'not a readable .npy file ({said})', 'save it again with numpy.save'
+        ) from e
+    except OSError as e:
+        raise failure(path, f'can not be opened ({e.strerror})', 'check its permissions') from e
+
 
 def refuse_array(
-    path, # the file, for messages
-    size:int, # of its values in bytes
-    shape:tuple,
-    dtype:np.dtype,
+    path,  # the file, for messages
+    size: int,  # of its values in bytes
+    shape: tuple,
+    dtype: np.dtype,
 ):
     "Raise `VolumeError` for an array that is no volume or line."
     if dtype.kind not in 'iuf' or dtype.hasobject:
-        raise failure(path, f'.npy of dtype {dtype}, not numbers', 'save real integers or floats, such as float32')
+        raise failure(
+            path,
+            f'.npy of dtype {dtype}, not numbers',
+            'save real integers or floats, such as float32',
+        )
     if len(shape) not in (2, 3):
-        raise failure(path, f'.npy of shape {shape}', 'save (n_samples, n_traces) or (n_inlines, n_crosslines, n_samples)')
+        raise failure(
+            path,
+            f'.npy of shape {shape}',
+            'save (n_samples, n_traces) or (n_inlines, n_crosslines, n_samples)',
+        )
     if any(not isinstance(n, int) or n < 1 for n in shape):
-        raise failure(path, f'.npy of shape {shape}: nothing in it', 'save an array with at least one sample')
+        raise failure(
+            path, f'.npy of shape {shape}: nothing in it', 'save an array with at least one sample'
+        )
     need = math.prod((dtype.itemsize, *shape))
-    if size < need: raise failure(path, f'truncated: shape {shape} of {dtype} needs {need} bytes, {size} are there', 'copy the file again')
+    if size < need:
+        raise failure(
+            path,
+            f'truncated: shape {shape} of {dtype} needs {need} bytes, {size} are there',
+            'copy the file again',
+        )
 
 # %% ../../nbs/volume/07_arrays.ipynb #b4135b75
 class ArrayReader:
     "A 2-D (n_samples, n_traces) or 3-D (n_inlines, n_crosslines, n_samples) numeric array on disk."
+
     format, evidence, text = 'npy', 'assumed: npy files do not say', []
     xy_unit = None
 
@@ -65,15 +105,16 @@ class ArrayReader:
         refuse_array(path, size - self.first, self.shape_, self.dtype)
         self.order, self.sample_format = 'F' if fortran else 'C', self.dtype.name
 
-    def setup(self,
-        asked:dict, # options of `open_volume` that were given
+    def setup(
+        self,
+        asked: dict,  # options of `open_volume` that were given
     ):
         "Lines, traces and sample axis, from the shape and the options."
         self._number_traces()
         domain = asked.get('domain', 'time')
         unit = 'ms' if domain == 'time' else 'ft' if asked.get('units') == 'ft' else 'm'
         unknown = problem(f'.npy files carry no sample interval; 1 {unit} is assumed', 'pass dt=')
-        self.axis = settle_axis(SampleAxis(0., 1., domain, unit, self.evidence, [unknown]), asked)
+        self.axis = settle_axis(SampleAxis(0.0, 1.0, domain, unit, self.evidence, [unknown]), asked)
         self.problems, self.notes = [], [self._assumed_order(), *for_segy_alone(asked)]
         return self
 
@@ -85,39 +126,58 @@ class ArrayReader:
             self.grid, self.why = None, 'a 2-D array'
             return
         n_inlines, n_crosslines, self.n_samples = self.shape_
-        self.n_traces, self.why = n_inlines*n_crosslines, ''
+        self.n_traces, self.why = n_inlines * n_crosslines, ''
         self.inlines, self.crosslines = np.arange(n_inlines), np.arange(n_crosslines)
         self.grid = np.arange(self.n_traces).reshape(n_inlines, n_crosslines)
 
     def _assumed_order(self):
-        if self.grid is None: return f'axes of the array are taken as {self.n_samples} samples, {self.n_traces} traces'
-        return (f'axes of the array are taken as {len(self.inlines)} inlines, {len(self.crosslines)} crosslines, {self.n_samples} samples; '
-                '.npy files carry no line numbers: they count from 0')
+        if self.grid is None:
+            return (
+                f'axes of the array are taken as {self.n_samples} samples, {self.n_traces} traces'
+            )
+        return (
+            f'axes of the array are taken as {len(self.inlines)} inlines, {len(self.crosslines)} crosslines, {self.n_samples} samples; '
+            '.npy files carry no line numbers: they count from 0'
+        )
 
-    def read(self,
-        ids, # (n,) trace positions; -1 is a trace of zeros
-    )->np.ndarray: # (n, n_samples) float32
+    def read(
+        self,
+        ids,  # (n,) trace positions; -1 is a trace of zeros
+    ) -> np.ndarray:  # (n, n_samples) float32
         "Traces; a map of the file lasts for some of them only, because its pages count as ours."
-        if self.closed: raise failure(self.path, 'the volume is closed', 'open it again with open_volume')
+        if self.closed:
+            raise failure(self.path, 'the volume is closed', 'open it again with open_volume')
         ids = np.asarray(ids, np.int64)
         out = np.zeros((len(ids), self.n_samples), np.float32)
         rows = np.flatnonzero(ids >= 0)
         step = max(1, len(rows)) if self.grid is None else 256
         for start in range(0, len(rows), step):
-            some = rows[start:start + step]
-            with np.errstate(over='ignore'): out[some] = self._traces_of(self._map(), ids[some])
+            some = rows[start : start + step]
+            with np.errstate(over='ignore'):
+                out[some] = self._traces_of(self._map(), ids[some])
         return out
 
     def _map(self):
-        try: return np.memmap(self.path, self.dtype, 'r', self.first, self.shape_, self.order)
-        except (OSError, ValueError) as e: raise failure(self.path, f'can not be read any more ({e})', 'open it again') from e
+        try:
+            return np.memmap(self.path, self.dtype, 'r', self.first, self.shape_, self.order)
+        except (OSError, ValueError) as e:
+            raise failure(self.path, f'can not be read any more ({e})', 'open it again') from e
 
     def _traces_of(self, a, ids):
         "(n, n_samples), from the mapped array."
-        return a[:, ids].T if a.ndim == 2 else a[ids//a.shape[1], ids % a.shape[1]]
+        return a[:, ids].T if a.ndim == 2 else a[ids // a.shape[1], ids % a.shape[1]]
 
-    def depth(self, kind): return 1
-    def close(self): self.closed = True
-    def xy(self, ids): return np.full((len(ids), 2), np.nan)
-    def cdp(self, ids): return None
-    def identity(self): return [str((self.size, self.shape_, self.dtype.str)).encode()]
+    def depth(self, kind):
+        return 1
+
+    def close(self):
+        self.closed = True
+
+    def xy(self, ids):
+        return np.full((len(ids), 2), np.nan)
+
+    def cdp(self, ids):
+        return None
+
+    def identity(self):
+        return [str((self.size, self.shape_, self.dtype.str)).encode()]

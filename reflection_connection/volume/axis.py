@@ -14,16 +14,24 @@ from .geometry import scaled
 from .layout import number
 from .segy import SegyReader
 from .textual import text_lines
-from .vertical import Said, depth_unit_said, domain_of, intervals_said, ranges_said, starts_said
+from reflection_connection.volume.vertical import (
+    Said,
+    depth_unit_said,
+    domain_of,
+    intervals_said,
+    ranges_said,
+    starts_said,
+)
 
 # %% ../../nbs/volume/06_axis.ipynb #5d102fb0
-_MOST_TEXT = 100    # extended textual headers; more is a corrupt header
+_MOST_TEXT = 100  # extended textual headers; more is a corrupt header
+
 
 def all_lines(
-    reader:SegyReader, # an open file
-)->list: # 40 strings, and 40 more for each extended textual header
+    reader: SegyReader,  # an open file
+) -> list:  # 40 strings, and 40 more for each extended textual header
     "The lines of all textual headers."
-    n_extended = min((reader.first - 3600)//3200, _MOST_TEXT)
+    n_extended = min((reader.first - 3600) // 3200, _MOST_TEXT)
     with open(reader.path, 'rb') as f:
         f.seek(3600)
         extended = [f.read(3200) for _ in range(n_extended)]
@@ -31,123 +39,169 @@ def all_lines(
 
 # %% ../../nbs/volume/06_axis.ipynb #e8926024
 def unsigned(
-    us, # sample intervals of 16 bits, signed
-)->np.ndarray: # int64; 0 where there is none
+    us,  # sample intervals of 16 bits, signed
+) -> np.ndarray:  # int64; 0 where there is none
     "Intervals as they are meant: -15536 is 50000; -2 is nothing."
     us = np.asarray(us, np.int64)
     large = us + 65536
     return np.where(us >= 0, us, np.where(large % 500 == 0, large, 0))
 
+
 def counted(
-    values:np.ndarray, # (n,)
-)->list: # of (value, how many), the most frequent first, those that come first in `values` before others
+    values: np.ndarray,  # (n,)
+) -> (
+    list
+):  # of (value, how many), the most frequent first, those that come first in `values` before others
     "The distinct values and how often they occur."
     found, first, counts = np.unique(values, return_index=True, return_counts=True)
     order = np.lexsort((first, -counts))
     return [(found[i].item(), int(counts[i])) for i in order]
 
+
 def shares(
-    found:list, # from `counted`
-    show=lambda value: f'{value:g}', # how to write a value
-)->str: # '4 in 80 of 160 traces, 2 in 80'
+    found: list,  # from `counted`
+    show=lambda value: f'{value:g}',  # how to write a value
+) -> str:  # '4 in 80 of 160 traces, 2 in 80'
     "How many traces have which value."
     total = sum(n for _, n in found)
     named = [f'{show(value)} in {n:,}' for value, n in found[1:4]]
-    if len(found) > 4: named.append(f'{len(found) - 4} other values in {sum(n for _, n in found[4:]):,}')
+    if len(found) > 4:
+        named.append(f'{len(found) - 4} other values in {sum(n for _, n in found[4:]):,}')
     return ', '.join([f'{show(found[0][0])} in {found[0][1]:,} of {total:,} traces', *named])
 
+
 def extended_interval(
-    reader:SegyReader, # an open file
-)->float: # µs; 0 where there is none
+    reader: SegyReader,  # an open file
+) -> float:  # µs; 0 where there is none
     "The interval that revision 2 keeps as a double, if it is a sane number."
-    if number(reader.head, 3500, reader.endian + 'u2') >> 8 != 2: return 0.
+    if number(reader.head, 3500, reader.endian + 'u2') >> 8 != 2:
+        return 0.0
     us = number(reader.head, 3272, reader.endian + 'f8')
-    return us if np.isfinite(us) and 1 <= us < 1e7 else 0.
+    return us if np.isfinite(us) and 1 <= us < 1e7 else 0.0
+
 
 def _binary_interval(
-    reader:SegyReader, # an open file
-)->tuple: # interval in µs, 0 where there is none, and a list of problems
+    reader: SegyReader,  # an open file
+) -> tuple:  # interval in µs, 0 where there is none, and a list of problems
     "The sample interval of the binary header."
-    us, extended = int(unsigned(number(reader.head, 3216, reader.endian + 'i2'))), extended_interval(reader)
-    differ = extended and us and abs(extended - us) > max(1, us/1000)
-    if not differ: return extended or us, []
-    return extended, [problem(f'sample interval {extended/1000:g} in bytes 3273-3280 of the binary header but {us/1000:g} in '
-                              f'bytes 3217-3218; {extended/1000:g} is used, as revision 2 has it', 'pass dt= if that is wrong')]
+    us, extended = (
+        int(unsigned(number(reader.head, 3216, reader.endian + 'i2'))),
+        extended_interval(reader),
+    )
+    differ = extended and us and abs(extended - us) > max(1, us / 1000)
+    if not differ:
+        return extended or us, []
+    return extended, [
+        problem(
+            f'sample interval {extended / 1000:g} in bytes 3273-3280 of the binary header but {us / 1000:g} in '
+            f'bytes 3217-3218; {extended / 1000:g} is used, as revision 2 has it',
+            'pass dt= if that is wrong',
+        )
+    ]
 
 # %% ../../nbs/volume/06_axis.ipynb #546cdd42
 def _agrees(
-    said:Said, # an interval from the textual header
-    us:float, # an interval from the headers
-)->bool: # whether they are the same
+    said: Said,  # an interval from the textual header
+    us: float,  # an interval from the headers
+) -> bool:  # whether they are the same
     "Does the text name this interval? A number without a unit may be in ms, m or thousandths."
-    sizes = [said.size*1000] if said.unit else [said.value*1000, said.value]
-    return any(abs(size - us) <= .01*us for size in sizes)
+    sizes = [said.size * 1000] if said.unit else [said.value * 1000, said.value]
+    return any(abs(size - us) <= 0.01 * us for size in sizes)
+
 
 def _text_intervals(
-    lines:list, # the textual header
-    domain:str, # 'time' or 'depth'
-    n_samples:int, # a trace
-)->list: # of `Said`
+    lines: list,  # the textual header
+    domain: str,  # 'time' or 'depth'
+    n_samples: int,  # a trace
+) -> list:  # of `Said`
     "The intervals that the text gives in this domain."
-    steps = [step for first, last, step in ranges_said(lines)
-             if step and step.value and abs((last.value - first.value)/step.value - (n_samples - 1)) < 1.5]
+    steps = [
+        step
+        for first, last, step in ranges_said(lines)
+        if step
+        and step.value
+        and abs((last.value - first.value) / step.value - (n_samples - 1)) < 1.5
+    ]
     return [said for said in intervals_said(lines) + steps if said.domain in ('', domain)]
 
-def _first_us(said): # the interval in µs of the first statement that isn't about the recording; 0 where there is none
+
+def _first_us(
+    said,
+):  # the interval in µs of the first statement that isn't about the recording; 0 where there is none
     for s in said:
-        if s.recording: continue
-        return s.value if not s.unit and s.value >= 100 else s.size*1000
-    return 0.
+        if s.recording:
+            continue
+        return s.value if not s.unit and s.value >= 100 else s.size * 1000
+    return 0.0
+
 
 def _between_headers(
-    binary:float, # µs, 0 where there is none
-    raw:int, # as it stands in the binary header
-    found:list, # of (µs, number of traces) from the trace headers
-    said:list, # intervals of the textual header
-)->tuple: # interval in µs, 0 where there is none, and a list of problems
+    binary: float,  # µs, 0 where there is none
+    raw: int,  # as it stands in the binary header
+    found: list,  # of (µs, number of traces) from the trace headers
+    said: list,  # intervals of the textual header
+) -> tuple:  # interval in µs, 0 where there is none, and a list of problems
     "One interval from the binary and the trace headers."
     remedy = 'pass dt= if that is wrong'
     usual = [us for us, n in found if n == found[0][1]]
     trace = binary if binary in usual else found[0][0] if found else 0
     if len(found) > 1:
         ranked = sorted(found, key=lambda f: f[0] != trace)
-        stated = f', {binary/1000:g} in the binary header' if binary and binary != trace else ''
-        what = f'sample intervals differ between traces: {shares(ranked, lambda us: f"{us/1000:g}")}{stated}; {trace/1000:g} is used'
+        stated = f', {binary / 1000:g} in the binary header' if binary and binary != trace else ''
+        what = f'sample intervals differ between traces: {shares(ranked, lambda us: f"{us / 1000:g}")}{stated}; {trace / 1000:g} is used'
         return trace, [problem(what, 'bring the traces to one interval, or pass dt=')]
-    if not binary and not trace: return 0., []
-    if not binary: return trace, [problem(f"sample interval {raw} in the binary header; the trace headers' {trace/1000:g} is used", remedy)]
-    if not trace or abs(trace - binary) <= max(1, binary/1000): return binary, []
+    if not binary and not trace:
+        return 0.0, []
+    if not binary:
+        return trace, [
+            problem(
+                f"sample interval {raw} in the binary header; the trace headers' {trace / 1000:g} is used",
+                remedy,
+            )
+        ]
+    if not trace or abs(trace - binary) <= max(1, binary / 1000):
+        return binary, []
     by_text = [us for us in (binary, trace) if any(_agrees(s, us) for s in said)]
     us = by_text[0] if by_text else binary
     why = ', which the textual header confirms' if by_text else ''
-    return us, [problem(f'sample interval {binary/1000:g} in the binary header but {trace/1000:g} in the trace headers; '
-                        f'{us/1000:g} is used{why}', remedy)]
+    return us, [
+        problem(
+            f'sample interval {binary / 1000:g} in the binary header but {trace / 1000:g} in the trace headers; '
+            f'{us / 1000:g} is used{why}',
+            remedy,
+        )
+    ]
 
 # %% ../../nbs/volume/06_axis.ipynb #0becd7b0
 def _doubted(
-    us:float, # interval in µs that the headers give, > 0
-    said:list, # intervals of the textual header
-)->tuple: # interval in µs, and lists of problems and notes
+    us: float,  # interval in µs that the headers give, > 0
+    said: list,  # intervals of the textual header
+) -> tuple:  # interval in µs, and lists of problems and notes
     "The interval after a look at the text and at its size."
-    if us < 100 and any(abs(s.value - us) <= .01*us for s in said if s.unit not in ('us', 's', 'km')):
+    if us < 100 and any(
+        abs(s.value - us) <= 0.01 * us for s in said if s.unit not in ('us', 's', 'km')
+    ):
         note = f'sample interval {us:g}, written without thousandths in the headers: the textual header says so too ("{said[0].quote}")'
-        return us*1000, [], [note]
-    if any(_agrees(s, us) for s in said): return us, [], []
+        return us * 1000, [], [note]
+    if any(_agrees(s, us) for s in said):
+        return us, [], []
     if us < 100:
-        what = f'sample interval {us/1000:g} looks like ms or m written where thousandths belong'
+        what = f'sample interval {us / 1000:g} looks like ms or m written where thousandths belong'
         return us, [problem(what, f'pass dt={us:g}')], []
     other = _first_us(said)
-    if not other: return us, [], []
+    if not other:
+        return us, [], []
     quote = next(s.quote for s in said if not s.recording)
-    what = f'sample interval {us/1000:g} in the headers but {other/1000:g} in the textual header ("{quote}"); {us/1000:g} is used'
-    return us, [problem(what, f'pass dt={other/1000:g} if the text is right')], []
+    what = f'sample interval {us / 1000:g} in the headers but {other / 1000:g} in the textual header ("{quote}"); {us / 1000:g} is used'
+    return us, [problem(what, f'pass dt={other / 1000:g} if the text is right')], []
+
 
 def interval_of(
-    reader:SegyReader, # an open file
-    in_traces:np.ndarray, # (n_traces,) bytes 117-118
-    lines:list, # the textual headers
-    domain:str, # 'time' or 'depth'
-)->tuple: # interval in ms, m or ft, and lists of problems and notes
+    reader: SegyReader,  # an open file
+    in_traces: np.ndarray,  # (n_traces,) bytes 117-118
+    lines: list,  # the textual headers
+    domain: str,  # 'time' or 'depth'
+) -> tuple:  # interval in ms, m or ft, and lists of problems and notes
     "The sample interval from the binary header, else the trace headers, else the text, else 1."
     said = _text_intervals(lines, domain, reader.n_samples)
     binary, problems = _binary_interval(reader)
@@ -156,58 +210,81 @@ def interval_of(
     us, more = _between_headers(binary, raw, counted(us[us > 0]), said)
     if us:
         us, doubts, notes = _doubted(us, said)
-        if raw < 0 and us == raw + 65536: notes = [*notes, f'sample interval {raw} in the binary header is read as unsigned: {us/1000:g}']
-        return us/1000, problems + more + doubts, notes
+        if raw < 0 and us == raw + 65536:
+            notes = [
+                *notes,
+                f'sample interval {raw} in the binary header is read as unsigned: {us / 1000:g}',
+            ]
+        return us / 1000, problems + more + doubts, notes
     if us := _first_us(said):
         quote = next(s.quote for s in said if not s.recording)
-        return us/1000, [], [f'sample interval {us/1000:g} by the textual header ("{quote}"): the other headers have none']
+        return (
+            us / 1000,
+            [],
+            [
+                f'sample interval {us / 1000:g} by the textual header ("{quote}"): the other headers have none'
+            ],
+        )
     what = f'no sample interval: {raw} in the binary header, {int(in_traces[0])} in the first trace header; 1 is assumed'
-    return 1., [problem(what, 'pass dt=')], []
+    return 1.0, [problem(what, 'pass dt=')], []
 
 # %% ../../nbs/volume/06_axis.ipynb #b9fe1cea
-SCALARS = (1, 10, 100, 1000, 10_000)    # of times, either sign; other numbers in bytes 215-216 are noise
+SCALARS = (
+    1,
+    10,
+    100,
+    1000,
+    10_000,
+)  # of times, either sign; other numbers in bytes 215-216 are noise
+
 
 def starts_of(
-    c:dict, # header columns: delay, time_scalar, (n_traces,) each
-)->np.ndarray: # (n_traces,) float64 in ms, m or ft
+    c: dict,  # header columns: delay, time_scalar, (n_traces,) each
+) -> np.ndarray:  # (n_traces,) float64 in ms, m or ft
     "Where each trace starts, by its delay and scalar."
     scalar = np.where(np.isin(np.abs(c['time_scalar']), SCALARS), c['time_scalar'], 0)
-    return c['delay']*scaled(scalar)
+    return c['delay'] * scaled(scalar)
+
 
 def _lag(
-    c:dict, # header columns: lag_a, lag_b
-)->tuple: # the number there and the bytes; (0, '') where there is none
+    c: dict,  # header columns: lag_a, lag_b
+) -> tuple:  # the number there and the bytes; (0, '') where there is none
     "A lag time that all traces share."
     for name, where in (('lag_a', '105-106'), ('lag_b', '107-108')):
         value, n = counted(c[name])[0]
-        if value and n == len(c[name]): return value, where
+        if value and n == len(c[name]):
+            return value, where
     return 0, ''
 
-def _padding(c): # (n_traces,) whether all header columns are 0
+
+def _padding(c):  # (n_traces,) whether all header columns are 0
     return ~np.logical_or.reduce([np.asarray(column) != 0 for column in c.values()])
 
+
 def _start_doubts(
-    t0:float, # first sample by the headers, in ms, m or ft
-    lag:tuple, # from `_lag`, where the delay is 0
-    said:list, # first samples of the textual header
-    dt:float, # interval
-)->list: # problems
+    t0: float,  # first sample by the headers, in ms, m or ft
+    lag: tuple,  # from `_lag`, where the delay is 0
+    said: list,  # first samples of the textual header
+    dt: float,  # interval
+) -> list:  # problems
     "What speaks against the first sample of the headers."
-    agree = [s for s in said if abs(s.size - t0) <= dt/2]
+    agree = [s for s in said if abs(s.size - t0) <= dt / 2]
     other = [s for s in said if not s.recording and s not in agree]
     if other and not agree:
         what = f'the first sample is at {t0:g} by the trace headers but at {other[0].size:g} by the textual header ("{other[0].quote}"); {t0:g} is used'
         return [problem(what, f'pass t0={other[0].size:g} if the text is right')]
-    if not lag[0]: return []
+    if not lag[0]:
+        return []
     what = f'the delay (bytes 109-110) is 0 but the lag time (bytes {lag[1]}) is {lag[0]}, where some programs write the first sample; 0 is used'
     return [problem(what, f'pass t0={lag[0]} if the first sample is there')]
 
+
 def start_of(
-    c:dict, # header columns: delay, time_scalar, lag_a, lag_b and others, (n_traces,) each
-    lines:list, # the textual headers
-    dt:float, # interval
-    domain:str, # 'time' or 'depth'
-)->tuple: # first sample in ms, m or ft, and a list of problems
+    c: dict,  # header columns: delay, time_scalar, lag_a, lag_b and others, (n_traces,) each
+    lines: list,  # the textual headers
+    dt: float,  # interval
+    domain: str,  # 'time' or 'depth'
+) -> tuple:  # first sample in ms, m or ft, and a list of problems
     "The first sample of most traces, and what speaks against it."
     padding = _padding(c)
     starts = starts_of(c)[~padding] if not padding.all() else starts_of(c)
@@ -215,8 +292,10 @@ def start_of(
     t0 = found[0][0]
     problems = []
     if len(found) > 1:
-        what = (f'start times differ between traces ({starts.min():g} … {starts.max():g}): {shares(found)}; the axis starts at {t0:g}, '
-                'so windows on the other traces are shifted')
+        what = (
+            f'start times differ between traces ({starts.min():g} … {starts.max():g}): {shares(found)}; the axis starts at {t0:g}, '
+            'so windows on the other traces are shifted'
+        )
         problems.append(problem(what, 'shift the traces to a common start, or pass t0='))
     said = [s for s in starts_said(lines) if s.domain in ('', domain)]
     lag = (0, '') if starts.any() else _lag(c)
@@ -226,80 +305,110 @@ def start_of(
 @dataclass
 class SampleAxis:
     "Where samples lie in time or depth, and how that is known."
-    t0:float # first sample, in `unit`
-    dt:float # interval, in `unit`
-    domain:str # 'time' or 'depth'
-    unit:str # 'ms', 'm' or 'ft'
-    evidence:str # for the domain
-    problems:list=field(default_factory=list) # of {problem, remedy}
-    notes:list=field(default_factory=list) # what was taken and why, a sentence each
 
-LONG = 8.    # ms; two-way time is seldom sampled more coarsely
+    t0: float  # first sample, in `unit`
+    dt: float  # interval, in `unit`
+    domain: str  # 'time' or 'depth'
+    unit: str  # 'ms', 'm' or 'ft'
+    evidence: str  # for the domain
+    problems: list = field(default_factory=list)  # of {problem, remedy}
+    notes: list = field(default_factory=list)  # what was taken and why, a sentence each
 
-def _settled(problems, asked): # those that nothing that was asked for settles
-    return [p for p in problems if not any(f'{name}=' in p['remedy'] for name, value in asked.items() if value is not None)]
+
+LONG = 8.0  # ms; two-way time is seldom sampled more coarsely
+
+
+def _settled(problems, asked):  # those that nothing that was asked for settles
+    return [
+        p
+        for p in problems
+        if not any(f'{name}=' in p['remedy'] for name, value in asked.items() if value is not None)
+    ]
+
 
 def _assumptions(
-    axis:SampleAxis, # as it is used
-    known:bool, # whether anything says that lengths are in metres or feet
-)->list: # notes
+    axis: SampleAxis,  # as it is used
+    known: bool,  # whether anything says that lengths are in metres or feet
+) -> list:  # notes
     "What was assumed about the domain and the unit."
-    if axis.domain == 'depth': return [] if known else ['depths are taken to be in metres: nothing says so']
-    return ['time in ms is assumed: nothing says whether the samples are in time or depth'] if axis.evidence.startswith('assumed') else []
+    if axis.domain == 'depth':
+        return [] if known else ['depths are taken to be in metres: nothing says so']
+    return (
+        ['time in ms is assumed: nothing says whether the samples are in time or depth']
+        if axis.evidence.startswith('assumed')
+        else []
+    )
+
 
 def settle_axis(
-    axis:SampleAxis, # from the headers
-    asked:dict, # dt, t0, domain, units as given by the caller
-    feet:bool=None, # whether depths are in feet when nothing else is said; None: unknown
-)->SampleAxis:
+    axis: SampleAxis,  # from the headers
+    asked: dict,  # dt, t0, domain, units as given by the caller
+    feet: bool = None,  # whether depths are in feet when nothing else is said; None: unknown
+) -> SampleAxis:
     "The axis with what the caller said in place of what was found, and without the problems that this settles."
-    if asked.get('domain'): axis.domain, axis.evidence = asked['domain'], 'set by the caller'
-    if asked.get('units') in ('m', 'ft'): feet = asked['units'] == 'ft'
+    if asked.get('domain'):
+        axis.domain, axis.evidence = asked['domain'], 'set by the caller'
+    if asked.get('units') in ('m', 'ft'):
+        feet = asked['units'] == 'ft'
     axis.unit = 'ms' if axis.domain == 'time' else 'ft' if feet else 'm'
     for name in ('dt', 't0'):
-        if asked.get(name) is not None: setattr(axis, name, float(asked[name]))
+        if asked.get(name) is not None:
+            setattr(axis, name, float(asked[name]))
     axis.notes = axis.notes + _assumptions(axis, feet is not None)
     if axis.evidence.startswith('assumed') and axis.dt > LONG:
         what = f'an interval of {axis.dt:g} is long for two-way time in ms'
-        axis.problems = axis.problems + [problem(what, "if this is depth, pass domain='depth'; if not, pass domain='time'")]
+        axis.problems = axis.problems + [
+            problem(what, "if this is depth, pass domain='depth'; if not, pass domain='time'")
+        ]
     axis.problems = _settled(axis.problems, asked)
     return axis
 
 # %% ../../nbs/volume/06_axis.ipynb #ba7360e6
-_DEPTH_CODES = {25: 4, 130: 3}    # trace identification code -> weight as evidence for depth
+_DEPTH_CODES = {25: 4, 130: 3}  # trace identification code -> weight as evidence for depth
 
-def _by_code(reader, c): # evidence for the domain from trace headers
+
+def _by_code(reader, c):  # evidence for the domain from trace headers
     code = counted(c['kind'])[0][0]
     revision = number(reader.head, 3500, reader.endian + 'u2') >> 8
-    if code not in _DEPTH_CODES or (code == 25 and revision < 2): return []
+    if code not in _DEPTH_CODES or (code == 25 and revision < 2):
+        return []
     return [(_DEPTH_CODES[code], 'depth', f'trace identification code {code} (bytes 29-30)')]
 
+
 def _domain_problem(
-    doubt:str, # of `Domain`
-    taken:str, # 'time' or 'depth'
-)->list: # problems
+    doubt: str,  # of `Domain`
+    taken: str,  # 'time' or 'depth'
+) -> list:  # problems
     "What speaks against the domain that is taken."
-    if not doubt: return []
+    if not doubt:
+        return []
     verb = 'taken' if doubt.startswith('the headers') else 'assumed'
-    return [problem(f'time or depth? {doubt}; {taken} is {verb}', "pass domain='time' or domain='depth'")]
+    return [
+        problem(
+            f'time or depth? {doubt}; {taken} is {verb}', "pass domain='time' or domain='depth'"
+        )
+    ]
+
 
 def _depth_unit(
-    reader:SegyReader, # an open file
-    lines:list, # the textual headers
-)->tuple: # whether it is feet (None: unknown), and a list of problems
+    reader: SegyReader,  # an open file
+    lines: list,  # the textual headers
+) -> tuple:  # whether it is feet (None: unknown), and a list of problems
     "The unit of depth from the text and the binary header."
     said, quote = depth_unit_said(lines)
     system = {1: 'm', 2: 'ft'}.get(number(reader.head, 3254, reader.endian + 'i2'), '')
     taken = said or system
-    if not (said and system and said != system): return taken == 'ft' if taken else None, []
+    if not (said and system and said != system):
+        return taken == 'ft' if taken else None, []
     what = f'depth is in {said} by the textual header ("{quote}") but in {system} by bytes 3255-3256 of the binary header; {said} is used'
     return said == 'ft', [problem(what, "pass units='m' or units='ft'")]
 
+
 def sample_axis(
-    reader:SegyReader, # an open file
-    c:dict, # header columns of `GEOMETRY_WORDS`, (n_traces,) each
-    asked:dict, # options of `open_volume` that were given: dt, t0, domain, units
-)->SampleAxis:
+    reader: SegyReader,  # an open file
+    c: dict,  # header columns of `GEOMETRY_WORDS`, (n_traces,) each
+    asked: dict,  # options of `open_volume` that were given: dt, t0, domain, units
+) -> SampleAxis:
     "The sample axis of a SEG-Y file, from what was asked for, the headers and the text."
     lines = all_lines(reader)
     found = domain_of(lines, _by_code(reader, c))
@@ -307,6 +416,14 @@ def sample_axis(
     feet, unit_problems = _depth_unit(reader, lines) if domain == 'depth' else (None, [])
     dt, interval_problems, notes = interval_of(reader, c['interval'], lines, domain)
     t0, start_problems = start_of(c, lines, asked.get('dt') or dt, domain)
-    if found.name == 'depth' and not asked.get('domain'): notes = [f'depth, by the {found.evidence}', *notes]
-    problems = _domain_problem(found.doubt, found.name) + interval_problems + start_problems + unit_problems
-    return settle_axis(SampleAxis(t0, dt, found.name, '', found.evidence, problems, notes), asked, feet)
+    if found.name == 'depth' and not asked.get('domain'):
+        notes = [f'depth, by the {found.evidence}', *notes]
+    problems = (
+        _domain_problem(found.doubt, found.name)
+        + interval_problems
+        + start_problems
+        + unit_problems
+    )
+    return settle_axis(
+        SampleAxis(t0, dt, found.name, '', found.evidence, problems, notes), asked, feet
+    )

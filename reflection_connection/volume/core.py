@@ -18,9 +18,35 @@ from .arrays import ArrayReader
 from .axis import sample_axis
 from .errors import failure, problem, spoken
 from .formats import foreign_folder
-from .geometry import COORDINATE_BYTES, Coordinates, are_gathers, bad_traces, candidates, choose_coordinates, constant, coordinate_places
-from .geometry import decided, described, doubtful_map, exchanged, fit_grid, gathers, grid_of, joins
-from .geometry import is_regular, no_grid, restarts, runs, segments_of, settle_unit, sound
+from reflection_connection.volume.geometry import (
+    COORDINATE_BYTES,
+    Coordinates,
+    are_gathers,
+    bad_traces,
+    candidates,
+    choose_coordinates,
+    constant,
+    coordinate_places,
+)
+from reflection_connection.volume.geometry import (
+    decided,
+    described,
+    doubtful_map,
+    exchanged,
+    fit_grid,
+    gathers,
+    grid_of,
+    joins,
+)
+from reflection_connection.volume.geometry import (
+    is_regular,
+    no_grid,
+    restarts,
+    runs,
+    segments_of,
+    settle_unit,
+    sound,
+)
 from .geometry import true_origin, wanted_words, weighed
 from .layout import FORMATS, number
 from .live import live_mask
@@ -32,18 +58,29 @@ from .vertical import map_unit_said
 # %% ../../nbs/volume/09_core.ipynb #b25b09ed
 class _Traces:
     "Traces in file order: `[i]` is (n_samples,), `[i:j]` and `[[i, j]]` are (n, n_samples), float32."
-    def __init__(self, reader): self.reader = reader
-    def __len__(self): return self.reader.n_traces
+
+    def __init__(self, reader):
+        self.reader = reader
+
+    def __len__(self):
+        return self.reader.n_traces
+
     @property
-    def shape(self): return len(self), self.reader.n_samples
+    def shape(self):
+        return len(self), self.reader.n_samples
+
     def __getitem__(self, i):
         n = len(self)
-        if isinstance(i, slice): return self.reader.read(np.arange(*i.indices(n)))
+        if isinstance(i, slice):
+            return self.reader.read(np.arange(*i.indices(n)))
         ids = np.asarray(i)
-        if ids.size and ids.dtype.kind not in 'iu': raise TypeError(f'trace positions are integers, slices or lists of integers, got {i!r}')
-        if ids.size and (ids.min() < -n or ids.max() >= n): raise IndexError(f'trace {i} is outside 0 … {n - 1}')
+        if ids.size and ids.dtype.kind not in 'iu':
+            raise TypeError(f'trace positions are integers, slices or lists of integers, got {i!r}')
+        if ids.size and (ids.min() < -n or ids.max() >= n):
+            raise IndexError(f'trace {i} is outside 0 … {n - 1}')
         got = self.reader.read(np.where(ids < 0, ids + n, ids).astype(np.int64).reshape(-1))
         return got[0] if ids.ndim == 0 else got
+
 
 class Volume:
     """A seismic volume or line, read lazily; made by `open_volume`.
@@ -54,7 +91,16 @@ class Volume:
     `traces` (file order), `problems` (a list of {problem, remedy}), `notes` (what was taken and why, a sentence each), `opening` (the options it was
     opened with), `xy_unit` ('m', 'ft', 'degrees', or None where the headers do not say), `segments` ((first, stop) ranges of traces
     between the joins of lines, for kind 'line'), `left_out` (reason -> positions of traces that have no place on the grid)."""
-    def __init__(self, reader, args): self.reader, self._args, self.traces, self._held, self._ahead = reader, args, _Traces(reader), {}, ()
+
+    def __init__(self, reader, args):
+        self.reader, self._args, self.traces, self._held, self._ahead = (
+            reader,
+            args,
+            _Traces(reader),
+            {},
+            (),
+        )
+
     path = property(lambda self: Path(self.reader.path))
     name = property(lambda self: self.path.stem)
     format = property(lambda self: self.reader.format)
@@ -73,159 +119,263 @@ class Volume:
     inlines = property(lambda self: self.reader.inlines)
     crosslines = property(lambda self: self.reader.crosslines)
     has_geometry = property(lambda self: self.reader.grid is not None)
-    axis = property(lambda self: self.t0 + self.dt*np.arange(self.n_samples, dtype=np.float64))
-    shape = property(lambda self: (*self.reader.grid.shape, self.n_samples) if self.has_geometry else (self.n_traces, self.n_samples))
-    def close(self): self._held, self._ahead = {}, (); self.reader.close()
-    def __enter__(self): return self
-    def __exit__(self, *exc): self.close()
-    def __reduce__(self): return _reopen, (str(self.reader.path), self._args)     # a worker process opens the file itself
+    axis = property(lambda self: self.t0 + self.dt * np.arange(self.n_samples, dtype=np.float64))
+    shape = property(
+        lambda self: (
+            (*self.reader.grid.shape, self.n_samples)
+            if self.has_geometry
+            else (self.n_traces, self.n_samples)
+        )
+    )
 
-def _reopen(path, args): return open_volume(path, **args)
+    def close(self):
+        self._held, self._ahead = {}, ()
+        self.reader.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def __reduce__(self):
+        return _reopen, (
+            str(self.reader.path),
+            self._args,
+        )  # a worker process opens the file itself
+
+
+def _reopen(path, args):
+    return open_volume(path, **args)
 
 # %% ../../nbs/volume/09_core.ipynb #44113e61
 @patch
-def __repr__(self:Volume):
-    kind = {'segy': 'SEG-Y', 'npy': 'npy', 'mdio': 'MDIO'}[self.format] + f' {self.reader.sample_format}'
-    end = self.t0 + self.dt*(self.n_samples - 1)
+def __repr__(self: Volume):
+    kind = {'segy': 'SEG-Y', 'npy': 'npy', 'mdio': 'MDIO'}[
+        self.format
+    ] + f' {self.reader.sample_format}'
+    end = self.t0 + self.dt * (self.n_samples - 1)
     lines = [f'{self.name}: {kind}, {self.n_traces:,} traces × {self.n_samples} samples']
     if self.has_geometry:
         cells = self.reader.grid.size
-        lines += [f'  inlines {described(self.inlines)}, crosslines {described(self.crosslines)}' + (f', {cells - self.n_traces} of {cells} positions empty' if cells > self.n_traces else '')]
-    else: lines += [f'  one line of traces in file order ({self.reader.why})']
+        lines += [
+            f'  inlines {described(self.inlines)}, crosslines {described(self.crosslines)}'
+            + (
+                f', {cells - self.n_traces} of {cells} positions empty'
+                if cells > self.n_traces
+                else ''
+            )
+        ]
+    else:
+        lines += [f'  one line of traces in file order ({self.reader.why})']
     lines += [f'  {self.domain} {self.t0:g} … {end:g} {self.unit}, every {self.dt:g} {self.unit}']
     lines += [f'  {note}' for note in self.notes]
     return '\n'.join(lines + [f'  ! {p["problem"]}: {spoken(p["remedy"])}' for p in self.problems])
 
 # %% ../../nbs/volume/09_core.ipynb #7cdd1c47
-_MAX_LINE = 1 << 31    # bytes; in trace-order mode a "line" is the whole file
+_MAX_LINE = 1 << 31  # bytes; in trace-order mode a "line" is the whole file
+
 
 @patch
-def lines(self:Volume,
-    kind:str, # 'inline', 'crossline' or 'line'
-)->np.ndarray: # sorted int64 line numbers; empty when there are none of this kind
+def lines(
+    self: Volume,
+    kind: str,  # 'inline', 'crossline' or 'line'
+) -> np.ndarray:  # sorted int64 line numbers; empty when there are none of this kind
     "The line numbers available. Raises `VolumeError` for an unknown kind."
-    if kind == 'line': return np.zeros(0 if self.has_geometry else 1, np.int64)
-    if kind not in ('inline', 'crossline'): raise failure(self.path.name, f"unknown line kind {kind!r}", "use 'inline', 'crossline' or 'line'")
+    if kind == 'line':
+        return np.zeros(0 if self.has_geometry else 1, np.int64)
+    if kind not in ('inline', 'crossline'):
+        raise failure(
+            self.path.name, f"unknown line kind {kind!r}", "use 'inline', 'crossline' or 'line'"
+        )
     return self.inlines if kind == 'inline' else self.crosslines
 
+
 @patch
-def trace_ids(self:Volume,
-    kind:str, # 'inline', 'crossline' or 'line'
-    number:int, # the line's number, not its position; 0 for 'line'
-)->np.ndarray: # (n_traces,) int64 positions in the file, -1 where the survey has no trace
+def trace_ids(
+    self: Volume,
+    kind: str,  # 'inline', 'crossline' or 'line'
+    number: int,  # the line's number, not its position; 0 for 'line'
+) -> np.ndarray:  # (n_traces,) int64 positions in the file, -1 where the survey has no trace
     "Which traces lie along a line. Raises `VolumeError` naming what is available."
     have = self.lines(kind)
     if not len(have):
-        if self.has_geometry: raise failure(self.path.name, 'has inlines and crosslines', "ask for kind 'inline' or 'crossline'")
-        raise failure(self.path.name, f'no {kind}s: {self.reader.why}',
-                "read the whole line with kind 'line', number 0, or name the header bytes: iline_byte=, xline_byte=")
+        if self.has_geometry:
+            raise failure(
+                self.path.name, 'has inlines and crosslines', "ask for kind 'inline' or 'crossline'"
+            )
+        raise failure(
+            self.path.name,
+            f'no {kind}s: {self.reader.why}',
+            "read the whole line with kind 'line', number 0, or name the header bytes: iline_byte=, xline_byte=",
+        )
     at = int(np.searchsorted(have, number))
     if at == len(have) or have[at] != number:
-        there = "a 2-D line is asked for with kind 'line', number 0" if kind == 'line' else f'there are {len(have)}: {described(have)}'
+        there = (
+            "a 2-D line is asked for with kind 'line', number 0"
+            if kind == 'line'
+            else f'there are {len(have)}: {described(have)}'
+        )
         raise failure(self.path.name, f'no {kind} {number}', there)
     if kind == 'line':
-        if self.n_traces*self.n_samples*4 > _MAX_LINE: raise failure(self.path.name, f'{self.n_traces:,} traces are too many for one section',
-                'name the header bytes of its lines (iline_byte=, xline_byte=), or read traces[i:j]')
+        if self.n_traces * self.n_samples * 4 > _MAX_LINE:
+            raise failure(
+                self.path.name,
+                f'{self.n_traces:,} traces are too many for one section',
+                'name the header bytes of its lines (iline_byte=, xline_byte=), or read traces[i:j]',
+            )
         return np.arange(self.n_traces)
-    return np.asarray(self.reader.grid[at] if kind == 'inline' else self.reader.grid[:, at], np.int64)
+    return np.asarray(
+        self.reader.grid[at] if kind == 'inline' else self.reader.grid[:, at], np.int64
+    )
+
 
 @patch
-def across(self:Volume,
-    kind:str, # 'inline', 'crossline' or 'line'
-    number:int, # the line's number
-)->np.ndarray: # (n_traces,) int64
+def across(
+    self: Volume,
+    kind: str,  # 'inline', 'crossline' or 'line'
+    number: int,  # the line's number
+) -> np.ndarray:  # (n_traces,) int64
     "The other axis' line numbers along a section: crosslines along an inline, inlines along a crossline, trace positions along a 'line'."
     ids = self.trace_ids(kind, number)
     return ids if kind == 'line' else self.crosslines if kind == 'inline' else self.inlines
 
 # %% ../../nbs/volume/09_core.ipynb #8317a3ba
 @patch
-def section(self:Volume,
-    kind:str, # 'inline', 'crossline' or 'line'
-    number:int, # the line's number
-    left:int=0, # first trace along the line
-    width:int=None, # number of traces; None: to the line's end
-)->np.ndarray: # (n_samples, n_traces) float32; zeros where there is no trace
+def section(
+    self: Volume,
+    kind: str,  # 'inline', 'crossline' or 'line'
+    number: int,  # the line's number
+    left: int = 0,  # first trace along the line
+    width: int = None,  # number of traces; None: to the line's end
+) -> np.ndarray:  # (n_samples, n_traces) float32; zeros where there is no trace
     "One line or a part of it, time or depth downward, traces by rising number of the other axis. Reads no other traces."
-    if kind == 'line' and width is not None and len(self.lines(kind)): ids = np.arange(self.n_traces)[left:left + width]
-    else: ids = self.trace_ids(kind, number)[left:None if width is None else left + width]
-    if left or width is not None: return np.ascontiguousarray(self.reader.read(ids).T)
-    if (kind, int(number)) not in self._held: self._hold(kind, int(number), ids)                # `live` asks for the same line
+    if kind == 'line' and width is not None and len(self.lines(kind)):
+        ids = np.arange(self.n_traces)[left : left + width]
+    else:
+        ids = self.trace_ids(kind, number)[left : None if width is None else left + width]
+    if left or width is not None:
+        return np.ascontiguousarray(self.reader.read(ids).T)
+    if (kind, int(number)) not in self._held:
+        self._hold(kind, int(number), ids)  # `live` asks for the same line
     return self._held[kind, int(number)].copy()
 
+
 @patch
-def plan(self:Volume,
-    lines, # (kind, number) of the lines that will be asked for, in that order
-    memory:int=1 << 28, # bytes that lines read ahead may take
+def plan(
+    self: Volume,
+    lines,  # (kind, number) of the lines that will be asked for, in that order
+    memory: int = 1 << 28,  # bytes that lines read ahead may take
 ):
     "Say which sections come next: `section` then reads several neighbouring lines at once, in the order of the file, and every trace of them once."
     self._ahead, self._ahead_bytes = tuple((k, int(n)) for k, n in lines), memory
 
-@patch
-def _hold(self:Volume, kind, number, ids):
-    "Read a line, and with it those of the plan that follow it and fit."
-    key, wanted = (kind, number), [(kind, number)]; self._held = {}
-    if key in self._ahead:
-        self._ahead = self._ahead[self._ahead.index(key):]; most = max(1, self._ahead_bytes//(2*4*len(ids)*self.n_samples))
-        wanted = list(itertools.takewhile(lambda k: k[0] == kind, self._ahead[:most])); depth, lines = self.reader.depth(kind), self.lines(kind)
-        while len(wanted) > 1 and (np.searchsorted(lines, wanted[-1][1]) + 1) % depth and len(self._ahead) > len(wanted): wanted.pop()     # whole chunks of the store
-    each = [ids] + [self.trace_ids(k, n) for k, n in wanted[1:]]; flat = np.concatenate(each); order = np.argsort(flat, kind='stable')      # as they lie in the file
-    block = self.reader.read(flat[order]); back = np.empty(len(flat), np.int64); back[order] = np.arange(len(flat)); cuts = np.cumsum([len(e) for e in each])[:-1]
-    for k, rows in zip(wanted, np.split(back, cuts)): self._held[k] = np.ascontiguousarray(block[rows].T)
 
 @patch
-def live(self:Volume,
-    kind:str, # 'inline', 'crossline' or 'line'
-    number:int, # the line's number
-)->np.ndarray: # (n_samples, n_traces) bool
+def _hold(self: Volume, kind, number, ids):
+    "Read a line, and with it those of the plan that follow it and fit."
+    key, wanted = (kind, number), [(kind, number)]
+    self._held = {}
+    if key in self._ahead:
+        self._ahead = self._ahead[self._ahead.index(key) :]
+        most = max(1, self._ahead_bytes // (2 * 4 * len(ids) * self.n_samples))
+        wanted = list(itertools.takewhile(lambda k: k[0] == kind, self._ahead[:most]))
+        depth, lines = self.reader.depth(kind), self.lines(kind)
+        while (
+            len(wanted) > 1
+            and (np.searchsorted(lines, wanted[-1][1]) + 1) % depth
+            and len(self._ahead) > len(wanted)
+        ):
+            wanted.pop()  # whole chunks of the store
+    each = [ids] + [self.trace_ids(k, n) for k, n in wanted[1:]]
+    flat = np.concatenate(each)
+    order = np.argsort(flat, kind='stable')  # as they lie in the file
+    block = self.reader.read(flat[order])
+    back = np.empty(len(flat), np.int64)
+    back[order] = np.arange(len(flat))
+    cuts = np.cumsum([len(e) for e in each])[:-1]
+    for k, rows in zip(wanted, np.split(back, cuts)):
+        self._held[k] = np.ascontiguousarray(block[rows].T)
+
+
+@patch
+def live(
+    self: Volume,
+    kind: str,  # 'inline', 'crossline' or 'line'
+    number: int,  # the line's number
+) -> np.ndarray:  # (n_samples, n_traces) bool
     "Where a section is data rather than padding, mute, dead trace or NaN: `live_mask` of it."
     return live_mask(self.section(kind, number))
 
+
 @patch
-def xy(self:Volume,
-    kind:str, # 'inline', 'crossline' or 'line'
-    number:int, # the line's number
-)->np.ndarray: # (n_traces, 2) float64, the file's coordinate unit; NaN where unknown
+def xy(
+    self: Volume,
+    kind: str,  # 'inline', 'crossline' or 'line'
+    number: int,  # the line's number
+) -> np.ndarray:  # (n_traces, 2) float64, the file's coordinate unit; NaN where unknown
     "CDP coordinates along a line, with the coordinate scalar applied."
     ids = self.trace_ids(kind, number)
     out = np.full((len(ids), 2), np.nan)
     out[ids >= 0] = self.reader.xy(ids[ids >= 0])
     return out
 
+
 @patch
-def cdp(self:Volume,
-    kind:str, # 'inline', 'crossline' or 'line'
-    number:int, # the line's number
-)->np.ndarray: # (n_traces,) int64, -1 where there is no trace; None where the file has no CDP numbers
+def cdp(
+    self: Volume,
+    kind: str,  # 'inline', 'crossline' or 'line'
+    number: int,  # the line's number
+) -> (
+    np.ndarray
+):  # (n_traces,) int64, -1 where there is no trace; None where the file has no CDP numbers
     "CDP numbers along a line (SEG-Y trace header bytes 21-24)."
     ids = self.trace_ids(kind, number)
     found = getattr(self.reader, 'cdp', lambda ids: None)(ids)
     return None if found is None else np.where(ids >= 0, found, -1).astype(np.int64)
 
+
 @patch
-def arbitrary(self:Volume,
-    points:list, # at least two (inline, crossline) numbers: the corners of a polyline
-)->tuple: # section (n_samples, n) float32, and numbers (n, 2) int64: the inline and crossline of each trace
+def arbitrary(
+    self: Volume,
+    points: list,  # at least two (inline, crossline) numbers: the corners of a polyline
+) -> tuple:  # section (n_samples, n) float32, and numbers (n, 2) int64: the inline and crossline of each trace
     "The section along a polyline, nearest trace, one trace for each step of one line. Raises `VolumeError` outside the survey."
-    if not self.has_geometry: raise failure(self.path.name, f'no arbitrary line: {self.reader.why}', 'name the header bytes: iline_byte=, xline_byte=')
+    if not self.has_geometry:
+        raise failure(
+            self.path.name,
+            f'no arbitrary line: {self.reader.why}',
+            'name the header bytes: iline_byte=, xline_byte=',
+        )
     p = np.asarray(points, float)
-    if p.ndim != 2 or p.shape[1] != 2 or len(p) < 2: raise failure(self.path.name,
-            f'an arbitrary line needs two or more (inline, crossline) points, got shape {p.shape}')
+    if p.ndim != 2 or p.shape[1] != 2 or len(p) < 2:
+        raise failure(
+            self.path.name,
+            f'an arbitrary line needs two or more (inline, crossline) points, got shape {p.shape}',
+        )
     pos = np.empty(p.shape)
     for k, (kind, have) in enumerate((('inline', self.inlines), ('crossline', self.crosslines))):
         bad = ~((p[:, k] >= have[0]) & (p[:, k] <= have[-1]))
-        if bad.any(): raise failure(self.path.name, f'{kind} {p[bad, k][0]:g} is outside the survey', f'stay within {described(have)}')
+        if bad.any():
+            raise failure(
+                self.path.name,
+                f'{kind} {p[bad, k][0]:g} is outside the survey',
+                f'stay within {described(have)}',
+            )
         pos[:, k] = np.interp(p[:, k], have, np.arange(len(have)))
     legs = [np.linspace(a, b, int(np.ceil(np.abs(b - a).max())) + 1) for a, b in zip(pos, pos[1:])]
     i, j = np.floor(np.concatenate(legs) + 0.5).astype(np.int64).T
     keep = np.r_[True, (np.diff(i) != 0) | (np.diff(j) != 0)]
     i, j = i[keep], j[keep]
-    return np.ascontiguousarray(self.reader.read(self.reader.grid[i, j]).T), np.stack([self.inlines[i], self.crosslines[j]], 1)
+    return np.ascontiguousarray(self.reader.read(self.reader.grid[i, j]).T), np.stack(
+        [self.inlines[i], self.crosslines[j]], 1
+    )
 
 # %% ../../nbs/volume/09_core.ipynb #1e27a1c0
 @patch
-def setup(self:SegyReader,
-    asked:dict, # options of `open_volume` that were given
+def setup(
+    self: SegyReader,
+    asked: dict,  # options of `open_volume` that were given
 ):
     "Scan the trace headers: geometry, coordinates, sample axis."
     self.sample_format, self.text = FORMATS[self.code][0], text_lines(self.head)
@@ -242,12 +392,13 @@ def setup(self:SegyReader,
     self.axis = sample_axis(self, c, asked)
     return self
 
+
 def survey(
-    reader:SegyReader, # an open file
-    c:dict, # header columns that are read anyway, by name and by byte
-    found:list, # of `Candidate`s for the line numbers
-    asked:dict, # options of `open_volume` that were given
-)->dict: # byte -> (n_traces,) int32, for choosing coordinates
+    reader: SegyReader,  # an open file
+    c: dict,  # header columns that are read anyway, by name and by byte
+    found: list,  # of `Candidate`s for the line numbers
+    asked: dict,  # options of `open_volume` that were given
+) -> dict:  # byte -> (n_traces,) int32, for choosing coordinates
     "Find the line numbers and put every trace in its place: sets inlines, crosslines, grid, why, left_out, lines of the reader."
     first = next((f for f in found if f.origin != 'text'), found[0])
     words = {byte: column for byte, column in c.items() if isinstance(byte, int)}
@@ -257,22 +408,39 @@ def survey(
     if not full and first.origin != 'asked' and not sound(standard[1]):
         words |= reader.words(wanted_words(found, {}) - set(words))
         rest = [f for f in found if f is not first]
+
         def believed(f, grid):
-            if not is_regular(grid): return False
-            return f.origin == 'text' or (min(grid.grid.shape) > 3 and _mapped(f, grid, words, c['scalar']))
+            if not is_regular(grid):
+                return False
+            return f.origin == 'text' or (
+                min(grid.grid.shape) > 3 and _mapped(f, grid, words, c['scalar'])
+            )
+
         full = weighed(rest, words, c['offset']) or weighed(rest, words, c['offset'], believed)
-        if why := gathers(c): full = [(f, g) for f, g in full if _mapped(f, g, words, c['scalar'])]
-        if not full and why and standard[1].grid is None: raise _prestack(reader.path, why)
+        if why := gathers(c):
+            full = [(f, g) for f, g in full if _mapped(f, g, words, c['scalar'])]
+        if not full and why and standard[1].grid is None:
+            raise _prestack(reader.path, why)
     taken, grid, notes, problems = decided(reader.path, standard, full)
     reader.lines = taken.iline, taken.xline
     if quote := exchanged(grid, named_ranges(reader.text)):
         grid, reader.lines = _turned(grid), reader.lines[::-1]
-        notes.append(f'inlines and crosslines stand in each other\'s place at {taken.place}, by the textual header ("{quote}"): exchanged back')
-    reader.inlines, reader.crosslines, reader.grid, reader.why = grid.inlines, grid.crosslines, grid.grid, grid.why
+        notes.append(
+            f'inlines and crosslines stand in each other\'s place at {taken.place}, by the textual header ("{quote}"): exchanged back'
+        )
+    reader.inlines, reader.crosslines, reader.grid, reader.why = (
+        grid.inlines,
+        grid.crosslines,
+        grid.grid,
+        grid.why,
+    )
     reader.left_out = grid.left_out
     reader.notes += notes
-    reader.problems += problems + [_left_out(reason, ids, grid, words, reader.lines) for reason, ids in grid.left_out.items()]
+    reader.problems += problems + [
+        _left_out(reason, ids, grid, words, reader.lines) for reason, ids in grid.left_out.items()
+    ]
     return words
+
 
 def _mapped(candidate, grid, words, scalar):
     "Do coordinates lie on this grid? Then it is a survey, although it looks like gathers."
@@ -280,15 +448,25 @@ def _mapped(candidate, grid, words, scalar):
     fits = (fit_grid(grid.grid, Coordinates(words[a], words[b], scalar[:1], '')) for a, b in places)
     return any(fit is not None and fit.good for fit in fits)
 
-def _asked_bytes(asked): return {asked[f'{k}_byte'] for k in ('iline', 'xline', 'x', 'y') if asked.get(f'{k}_byte')}
+
+def _asked_bytes(asked):
+    return {asked[f'{k}_byte'] for k in ('iline', 'xline', 'x', 'y') if asked.get(f'{k}_byte')}
+
 
 def _turned(grid):
     "Inlines and crosslines exchanged."
-    return replace(grid, inlines=grid.crosslines, crosslines=grid.inlines, grid=np.ascontiguousarray(grid.grid.T))
+    return replace(
+        grid,
+        inlines=grid.crosslines,
+        crosslines=grid.inlines,
+        grid=np.ascontiguousarray(grid.grid.T),
+    )
+
 
 def _prestack(path, why):
     remedy = 'stack the data first, or, if it is a stack, name the bytes of its line numbers: iline_byte=, xline_byte='
     return failure(path, f'prestack gathers, not a stack ({why})', remedy)
+
 
 def _grid(path, c, words, columns):
     "The grid of the bytes that are believed first; raises `VolumeError` for gathers."
@@ -301,7 +479,11 @@ def _grid(path, c, words, columns):
     grid = grid_of(inline, crossline, left_out, c.place)
     complete = grid.grid is not None and grid.repeats is None
     n = 0 if complete else are_gathers(inline, crossline, columns['offset'], left_out)
-    if n: raise _prestack(path, f'{len(inline)} traces at {len(inline) - n} inline/crossline positions, with differing offsets')
+    if n:
+        raise _prestack(
+            path,
+            f'{len(inline)} traces at {len(inline) - n} inline/crossline positions, with differing offsets',
+        )
     return grid
 
 # %% ../../nbs/volume/09_core.ipynb #d79bf0c8
@@ -314,151 +496,264 @@ def _left_out(reason, ids, grid, words, lines):
     if reason == 'repeated position':
         kept = int(grid.repeats[0][1])
         what = f'{traces} {repeat} an inline/crossline position that is taken ({number}; {where} keeps trace {kept}): left out'
-    elif reason == 'zero headers': what = f'{traces} with zero trace headers, as padding has them ({number}): left out'
-    else: what = f'{traces} with a line number far off the others ({number}: {where}): left out'
+    elif reason == 'zero headers':
+        what = f'{traces} with zero trace headers, as padding has them ({number}): left out'
+    else:
+        what = f'{traces} with a line number far off the others ({number}: {where}): left out'
     return problem(what, 'repair or remove them if they matter')
 
+
 @patch
-def words(self:SegyReader,
-    bytes_, # 1-based header bytes
-)->dict: # byte -> (n_traces,) integers
+def words(
+    self: SegyReader,
+    bytes_,  # 1-based header bytes
+) -> dict:  # byte -> (n_traces,) integers
     "Some header words of all traces, in one pass; four bytes wide where the standard leaves room for a survey's own numbers."
     return self.columns({byte: byte for byte in sorted(bytes_)}, OWN_NUMBERS) if bytes_ else {}
 
+
 @patch
-def _place(self:SegyReader, c, words, named, asked):
+def _place(self: SegyReader, c, words, named, asked):
     "Choose the coordinates and say what they are."
     places = coordinate_places(asked, named, self.lines)
     lines = words[self.lines[0]], words[self.lines[1]]
-    self.coordinates, notes, problems = choose_coordinates(places, words, c['scalar'], lines, self.grid)
+    self.coordinates, notes, problems = choose_coordinates(
+        places, words, c['scalar'], lines, self.grid
+    )
     self.notes += notes
     self.problems += problems
     self.xy_unit = None
-    if self.coordinates is None: return
+    if self.coordinates is None:
+        return
     units = [u for u in np.unique(c['units']) if u]
     system = number(self.head, 3254, self.endian + 'i2')
-    notes, problems = settle_unit(self.coordinates, units[0] if len(units) == 1 else 0, system, asked.get('units'), map_unit_said(self.text))
+    notes, problems = settle_unit(
+        self.coordinates,
+        units[0] if len(units) == 1 else 0,
+        system,
+        asked.get('units'),
+        map_unit_said(self.text),
+    )
     self.notes += notes
     self.coordinates.origin = true_origin(self.coordinates, self.grid)
     doubts = doubtful_map(self.coordinates, self.grid)
-    if asked.get('units'): doubts = [p for p in doubts if 'units=' not in p['remedy']]
+    if asked.get('units'):
+        doubts = [p for p in doubts if 'units=' not in p['remedy']]
     self.problems += problems + doubts
     self.xy_unit = self.coordinates.unit
 
+
 @patch
-def _segments(self:SegyReader, c, words):
+def _segments(self: SegyReader, c, words):
     "Ranges of traces between the joins of lines; several are a problem when they are a survey whose line numbers were not found."
     ids = np.arange(self.n_traces)
-    xy = self.coordinates.at(ids) if self.coordinates is not None else np.full((self.n_traces, 2), np.nan)
+    xy = (
+        self.coordinates.at(ids)
+        if self.coordinates is not None
+        else np.full((self.n_traces, 2), np.nan)
+    )
     at = [joins(xy, c['cdp']), *(runs(words[byte]) for byte in self.lines)]
-    if constant(c['cdp']) and self.coordinates is None: at.append(restarts(self.words([1])[1]))
+    if constant(c['cdp']) and self.coordinates is None:
+        at.append(restarts(self.words([1])[1]))
     found = segments_of(self.n_traces, np.unique(np.concatenate(at)))
     if len(found) > 1:
         times = 'once' if len(found) == 2 else f'{len(found) - 1} times'
         what = f'no grid of inlines and crosslines ({self.why}), and traces jump {times}: taken as {len(found)} pieces of line'
-        self.problems.append(problem(what + ', no window runs from one into the next', 'if this is a 3-D survey, name the bytes of its line numbers: iline_byte=, xline_byte='))
-    elif 'repeat' in self.why: self.problems.append(problem(f'no grid: {self.why}', 'name other header bytes (iline_byte=, xline_byte=), or read it in trace order'))
+        self.problems.append(
+            problem(
+                what + ', no window runs from one into the next',
+                'if this is a 3-D survey, name the bytes of its line numbers: iline_byte=, xline_byte=',
+            )
+        )
+    elif 'repeat' in self.why:
+        self.problems.append(
+            problem(
+                f'no grid: {self.why}',
+                'name other header bytes (iline_byte=, xline_byte=), or read it in trace order',
+            )
+        )
     return found
 
-@patch
-def depth(self:SegyReader, kind): return 1
 
 @patch
-def cdp(self:SegyReader, ids):
+def depth(self: SegyReader, kind):
+    return 1
+
+
+@patch
+def cdp(self: SegyReader, ids):
     return None if self._cdp is None else self._cdp[ids]
 
-@patch
-def xy(self:SegyReader, ids):
-    return np.full((len(ids), 2), np.nan) if self.coordinates is None else self.coordinates.at(np.asarray(ids))
 
 @patch
-def identity(self:SegyReader):
+def xy(self: SegyReader, ids):
+    return (
+        np.full((len(ids), 2), np.nan)
+        if self.coordinates is None
+        else self.coordinates.at(np.asarray(ids))
+    )
+
+
+@patch
+def identity(self: SegyReader):
     "What the fingerprint is made of, beside amplitudes."
-    place = (b'', b'') if self.coordinates is None else (self.coordinates.x.tobytes(), self.coordinates.y.tobytes())
-    return [str(self.size).encode(), self.head, self.inlines.tobytes(), self.crosslines.tobytes(), *place]
+    place = (
+        (b'', b'')
+        if self.coordinates is None
+        else (self.coordinates.x.tobytes(), self.coordinates.y.tobytes())
+    )
+    return [
+        str(self.size).encode(),
+        self.head,
+        self.inlines.tobytes(),
+        self.crosslines.tobytes(),
+        *place,
+    ]
 
 # %% ../../nbs/volume/09_core.ipynb #1ee7ce33
 def reader_of(
-    path, # a file or a Zarr folder
-    asked:dict, # options of `open_volume` that were given
-): # the reader for it, not yet set up
+    path,  # a file or a Zarr folder
+    asked: dict,  # options of `open_volume` that were given
+):  # the reader for it, not yet set up
     "Choose by what the path is: folder, .npy, else SEG-Y."
-    try: st = os.stat(path)
-    except (OSError, ValueError) as e: raise failure(path, f'can not be opened ({getattr(e, "strerror", None) or e})', 'check the path') from e
+    try:
+        st = os.stat(path)
+    except (OSError, ValueError) as e:
+        raise failure(
+            path, f'can not be opened ({getattr(e, "strerror", None) or e})', 'check the path'
+        ) from e
     if stat.S_ISDIR(st.st_mode):
         p = Path(path)
-        if p.suffix.lower() in ('.mdio', '.zarr') or any((p/n).exists() for n in ('zarr.json', '.zgroup', '.zmetadata', '.zarray')): return ZarrReader(path, 0)
-        if named := foreign_folder(p): raise failure(path, f'a folder of {named[0]}, which cannot be read', named[1])
-        raise failure(path, 'a folder, not a volume', 'name a file in it (.sgy, .segy, .npy) or an .mdio/.zarr store')
-    if not stat.S_ISREG(st.st_mode): raise failure(path, 'not a regular file', 'copy the data to a file first')
-    if not st.st_size: raise failure(path, 'empty file (0 bytes)', 'copy or export it again')
+        if p.suffix.lower() in ('.mdio', '.zarr') or any(
+            (p / n).exists() for n in ('zarr.json', '.zgroup', '.zmetadata', '.zarray')
+        ):
+            return ZarrReader(path, 0)
+        if named := foreign_folder(p):
+            raise failure(path, f'a folder of {named[0]}, which cannot be read', named[1])
+        raise failure(
+            path,
+            'a folder, not a volume',
+            'name a file in it (.sgy, .segy, .npy) or an .mdio/.zarr store',
+        )
+    if not stat.S_ISREG(st.st_mode):
+        raise failure(path, 'not a regular file', 'copy the data to a file first')
+    if not st.st_size:
+        raise failure(path, 'empty file (0 bytes)', 'copy or export it again')
     try:
-        with open(path, 'rb') as f: magic = f.read(6)
-    except OSError as e: raise failure(path, f'can not be opened ({e.strerror})', 'check its permissions') from e
-    if magic == b'\x93NUMPY' or str(path).lower().endswith('.npy'): return ArrayReader(path, st.st_size)
+        with open(path, 'rb') as f:
+            magic = f.read(6)
+    except OSError as e:
+        raise failure(path, f'can not be opened ({e.strerror})', 'check its permissions') from e
+    if magic == b'\x93NUMPY' or str(path).lower().endswith('.npy'):
+        return ArrayReader(path, st.st_size)
     return SegyReader(path, st.st_size, asked.get('sample_format'))
 
 # %% ../../nbs/volume/09_core.ipynb #0fbebc51
 DOMAINS, UNITS = ('time', 'depth'), ('m', 'ft', 'degrees', 'arcsec')
 SAMPLE_FORMATS = ('ibm', 'ieee')
 
+
 def _refuse_option(path, options):
     "Raise `VolumeError` for a value that no file can be opened with."
     for name in ('iline_byte', 'xline_byte', 'x_byte', 'y_byte'):
         byte = options.get(name)
-        if byte is not None and not (isinstance(byte, (int, np.integer)) and 1 <= byte <= 241 - width_at(int(byte), OWN_NUMBERS)):
-            raise failure(path, f'{name}={byte!r} is not in a trace header', 'give a 1-based byte from 1 to 237')
+        if byte is not None and not (
+            isinstance(byte, (int, np.integer))
+            and 1 <= byte <= 241 - width_at(int(byte), OWN_NUMBERS)
+        ):
+            raise failure(
+                path,
+                f'{name}={byte!r} is not in a trace header',
+                'give a 1-based byte from 1 to 237',
+            )
     for name, known in (('domain', DOMAINS), ('units', UNITS), ('sample_format', SAMPLE_FORMATS)):
         if options.get(name) not in (None, *known):
-            raise failure(path, f'unknown {name} {options[name]!r}', f'use {", ".join(map(repr, known))}')
+            raise failure(
+                path, f'unknown {name} {options[name]!r}', f'use {", ".join(map(repr, known))}'
+            )
     for name, lowest in (('dt', 0), ('t0', -np.inf)):
         value = options.get(name)
-        number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and np.isfinite(value)
+        number = (
+            isinstance(value, (int, float, np.number))
+            and not isinstance(value, bool)
+            and np.isfinite(value)
+        )
         if value is not None and not (number and value > lowest):
-            wanted = 'a positive number of ms, m or ft' if name == 'dt' else 'a number of ms, m or ft'
-            raise failure(path, f"{'sample interval' if name == 'dt' else 'first sample'} {name}={value!r}", f'give {wanted}')
+            wanted = (
+                'a positive number of ms, m or ft' if name == 'dt' else 'a number of ms, m or ft'
+            )
+            raise failure(
+                path,
+                f"{'sample interval' if name == 'dt' else 'first sample'} {name}={value!r}",
+                f'give {wanted}',
+            )
+
 
 def open_volume(
-    path, # SEG-Y or .npy file, or an MDIO/Zarr folder
+    path,  # SEG-Y or .npy file, or an MDIO/Zarr folder
     *,
-    iline_byte:int=None, # SEG-Y trace header byte of the inline number, 1-based; None: found by evidence
-    xline_byte:int=None, # of the crossline number
-    x_byte:int=None, # of the x coordinate
-    y_byte:int=None, # of the y coordinate
-    dt:float=None, # sample interval in ms, m or ft, when the header's is wrong or missing
-    t0:float=None, # time or depth of the first sample, in the same unit
-    domain:str=None, # 'time' or 'depth', when the header doesn't say
-    units:str=None, # of lengths: 'm', 'ft'; of coordinates alone: 'degrees', 'arcsec'
-    sample_format:str=None, # 'ibm' or 'ieee', when the header's format code is wrong
-)->Volume:
+    iline_byte: int = None,  # SEG-Y trace header byte of the inline number, 1-based; None: found by evidence
+    xline_byte: int = None,  # of the crossline number
+    x_byte: int = None,  # of the x coordinate
+    y_byte: int = None,  # of the y coordinate
+    dt: float = None,  # sample interval in ms, m or ft, when the header's is wrong or missing
+    t0: float = None,  # time or depth of the first sample, in the same unit
+    domain: str = None,  # 'time' or 'depth', when the header doesn't say
+    units: str = None,  # of lengths: 'm', 'ft'; of coordinates alone: 'degrees', 'arcsec'
+    sample_format: str = None,  # 'ibm' or 'ieee', when the header's format code is wrong
+) -> Volume:
     "Open a volume or a line without reading its amplitudes. Raises `VolumeError`, one line, for any file it can't use."
-    given = dict(iline_byte=iline_byte, xline_byte=xline_byte, x_byte=x_byte, y_byte=y_byte, dt=dt, t0=t0,
-                 domain=domain, units=units, sample_format=sample_format)
+    given = dict(
+        iline_byte=iline_byte,
+        xline_byte=xline_byte,
+        x_byte=x_byte,
+        y_byte=y_byte,
+        dt=dt,
+        t0=t0,
+        domain=domain,
+        units=units,
+        sample_format=sample_format,
+    )
     _refuse_option(path, given)
-    asked = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items() if value is not None}
+    asked = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in given.items()
+        if value is not None
+    }
     return Volume(reader_of(os.fspath(path), asked).setup(asked), asked)
 
 # %% ../../nbs/volume/09_core.ipynb #34453af7
-def spread(n, k): # n traces, k wanted
+def spread(n, k):  # n traces, k wanted
     "At most `k` evenly spread positions among `n`."
     return np.unique(np.linspace(0, n - 1, min(n, max(1, k))).round().astype(np.int64))
 
+
 @patch
-def scale(self:Volume)->float: # amplitude, > 0
+def scale(self: Volume) -> float:  # amplitude, > 0
     "99th percentile of |amplitude| over the live samples of up to 400 evenly spread traces; raises `VolumeError` when none is live."
     if getattr(self, '_scale', None) is None:
-        a = self.reader.read(spread(self.n_traces, min(400, 4_000_000//self.n_samples))).T
+        a = self.reader.read(spread(self.n_traces, min(400, 4_000_000 // self.n_samples))).T
         live = np.abs(a[live_mask(a)])
-        if not live.size: raise failure(self.path.name, 'no live sample in the traces looked at: dead, constant or NaN',
-                'check the file or its sample format')
+        if not live.size:
+            raise failure(
+                self.path.name,
+                'no live sample in the traces looked at: dead, constant or NaN',
+                'check the file or its sample format',
+            )
         self._scale = float(np.percentile(live, 99))
     return self._scale
 
+
 @patch
-def fingerprint(self:Volume)->str: # 16 hexadecimal digits
+def fingerprint(self: Volume) -> str:  # 16 hexadecimal digits
     "A digest of size, headers and 32 evenly spread traces: the same for the same file, in milliseconds for any size."
     h = hashlib.blake2b(digest_size=8)
-    for part in self.reader.identity(): h.update(part)
+    for part in self.reader.identity():
+        h.update(part)
     read = getattr(self.reader, 'read_as_coded', self.reader.read)
-    h.update(np.ascontiguousarray(read(spread(self.n_traces, min(32, 4_000_000//self.n_samples)))).tobytes())
+    h.update(
+        np.ascontiguousarray(
+            read(spread(self.n_traces, min(32, 4_000_000 // self.n_samples)))
+        ).tobytes()
+    )
     return h.hexdigest()

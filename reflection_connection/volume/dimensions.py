@@ -17,37 +17,41 @@ from .units import unit_of
 # %% ../../nbs/volume/07d_dimensions.ipynb #4da2b878
 _NAMES = dict(
     inline='inline iline il inl ilineno ilno ilnum inlineno inlinenum inlinenumber '
-           'inline3d iline3d',
+    'inline3d iline3d',
     crossline='crossline xline xl crl xlineno xlno xlnum crosslineno crosslinenum crosslinenumber '
-              'crossline3d xline3d',
+    'crossline3d xline3d',
     trace='trace tracen traceno tracenumber tracenum tracl cdp cdpno cdpnumber cmp ensemble '
-          'shotpoint sp station',
+    'shotpoint sp station',
     time='time t twt twtt tt twowaytime twowaytraveltime traveltime',
     depth='depth z tvd tvdss tvdmsl zdepth',
     elevation='elevation elev altitude height',
-    sample='sample samp sampleno samplenumber sampleindex vertical vert')
+    sample='sample samp sampleno samplenumber sampleindex vertical vert',
+)
 _ROLES = {name: role for role, names in _NAMES.items() for name in names.split()}
 VERTICAL = ('time', 'depth', 'elevation', 'sample')
 
+
 def name_key(
-    name:str, # of a dimension, a variable or an attribute
-)->str:
+    name: str,  # of a dimension, a variable or an attribute
+) -> str:
     "A name without case and separators."
     return re.sub('[^a-z0-9]', '', str(name).lower())
 
+
 def role_of(
-    name:str, # of a dimension or a coordinate
-)->tuple: # a key of `_NAMES` or None, and the `Unit` in the name or None
+    name: str,  # of a dimension or a coordinate
+) -> tuple:  # a key of `_NAMES` or None, and the `Unit` in the name or None
     "What runs along a dimension of this name."
     stem, _, suffix = re.sub('[^a-z0-9]+', '_', str(name).lower()).strip('_').rpartition('_')
     role, key = _ROLES.get(name_key(stem)), name_key(name)
-    if role in VERTICAL and unit_of(suffix): return role, unit_of(suffix)
+    if role in VERTICAL and unit_of(suffix):
+        return role, unit_of(suffix)
     return _ROLES.get(key) or _ROLES.get(key.rstrip('s')), None
 
 # %% ../../nbs/volume/07d_dimensions.ipynb #a8b6d6b7
 def all_attributes(
-    *holders, # xarray Datasets or DataArrays
-)->dict: # name without case and separators -> value
+    *holders,  # xarray Datasets or DataArrays
+) -> dict:  # name without case and separators -> value
     "Attributes, with those that SEGY-SAK keeps as JSON under seisnc, and MDIO under attributes."
     out = {}
     for holder in holders:
@@ -56,83 +60,114 @@ def all_attributes(
             out.update(known)
     return out
 
-def mapping_of(attrs)->dict:
+
+def mapping_of(attrs) -> dict:
     "A mapping, or what JSON text holds of one; else an empty one."
     if isinstance(attrs, str):
-        try: attrs = json.loads(attrs)
-        except ValueError: return {}
+        try:
+            attrs = json.loads(attrs)
+        except ValueError:
+            return {}
     return attrs if isinstance(attrs, dict) else {}
 
 # %% ../../nbs/volume/07d_dimensions.ipynb #025b2979
 @dataclass
 class Layout:
     "Which dimension of a variable is what."
-    name:str # of the variable
-    across:tuple # names of the inline and the crossline dimension; for a line, of its one
-    vertical:str # name of the vertical dimension
-    dropped:tuple=() # names of dimensions of length one
+
+    name: str  # of the variable
+    across: tuple  # names of the inline and the crossline dimension; for a line, of its one
+    vertical: str  # name of the vertical dimension
+    dropped: tuple = ()  # names of dimensions of length one
 
     @property
-    def dims(self): return (*self.across, self.vertical)
+    def dims(self):
+        return (*self.across, self.vertical)
+
 
 def dimension_role(
-    ds, # xarray Dataset
-    dim:str, # one of its dimensions
-)->str: # a key of the table of names, or None
+    ds,  # xarray Dataset
+    dim: str,  # one of its dimensions
+) -> str:  # a key of the table of names, or None
     "By the dimension's own name, else by that of a coordinate that runs along it alone."
     along = [n for n, v in ds.variables.items() if v.dims == (dim,) and n != dim]
     return next((role for role in (role_of(n)[0] for n in (dim, *along)) if role), None)
 
+
 def layout_of(
-    ds, # xarray Dataset
-    name:str, # of a variable in it
-)->Layout: # None when it is neither a volume nor a line
+    ds,  # xarray Dataset
+    name: str,  # of a variable in it
+) -> Layout:  # None when it is neither a volume nor a line
     "Tell inlines, crosslines and the vertical dimension apart by name."
     v = ds[name]
-    if v.dtype.kind not in 'iuf': return None
+    if v.dtype.kind not in 'iuf':
+        return None
     roles = {dim: dimension_role(ds, dim) for dim in v.dims}
-    dropped = tuple(dim for dim in v.dims if v.ndim > 2 and roles[dim] is None and v.sizes[dim] == 1)
+    dropped = tuple(
+        dim for dim in v.dims if v.ndim > 2 and roles[dim] is None and v.sizes[dim] == 1
+    )
     dims = [dim for dim in v.dims if dim not in dropped]
     vertical = [dim for dim in dims if roles[dim] in VERTICAL]
     others = [dim for dim in dims if dim not in vertical]
-    if len(vertical) != 1 or len(others) not in (1, 2): return None
-    if len(others) == 1: return Layout(name, tuple(others), vertical[0], dropped)
-    if {roles[dim] for dim in others} != {'inline', 'crossline'}: return None
+    if len(vertical) != 1 or len(others) not in (1, 2):
+        return None
+    if len(others) == 1:
+        return Layout(name, tuple(others), vertical[0], dropped)
+    if {roles[dim] for dim in others} != {'inline', 'crossline'}:
+        return None
     across = tuple(sorted(others, key=lambda dim: roles[dim] == 'crossline'))
     return Layout(name, across, vertical[0], dropped)
 
 # %% ../../nbs/volume/07d_dimensions.ipynb #a110cdcc
 USUAL_VARIABLES = ('amplitude', 'data', 'seismic', 'amplitudes', 'amp')
 
+
 def choose_variable(
-    path, # the store, for messages
-    ds, # xarray Dataset
-    wanted:str='', # the variable that the path names
-)->tuple: # Layout, and notes
+    path,  # the store, for messages
+    ds,  # xarray Dataset
+    wanted: str = '',  # the variable that the path names
+) -> tuple:  # Layout, and notes
     "The variable that holds the traces. Raises `VolumeError` when none does, or several might."
     found = [layout_of(ds, name) for name in ([wanted] if wanted else sorted(ds.data_vars))]
     found = [layout for layout in found if layout]
     found = [layout for layout in found if len(layout.across) == 2] or found
-    if not found: raise _no_variable(path, ds, wanted)
-    if len(found) == 1: return found[0], []
+    if not found:
+        raise _no_variable(path, ds, wanted)
+    if len(found) == 1:
+        return found[0], []
     names = [layout.name for layout in found]
-    usual = [name_key(n) for n in (all_attributes(ds).get('defaultvariablename', ''), *USUAL_VARIABLES)]
+    usual = [
+        name_key(n) for n in (all_attributes(ds).get('defaultvariablename', ''), *USUAL_VARIABLES)
+    ]
     best = min(found, key=lambda layout: _rank(layout.name, usual))
     if _rank(best.name, usual) == len(usual):
-        raise failure(path, f'{len(names)} variables that could be the traces: {", ".join(names)}',
-                      f'name one of them in the path: {Path(path).name}/{names[0]}')
+        raise failure(
+            path,
+            f'{len(names)} variables that could be the traces: {", ".join(names)}',
+            f'name one of them in the path: {Path(path).name}/{names[0]}',
+        )
     others = [n for n in names if n != best.name]
-    return best, [f'variable {best.name} is read; {", ".join(others)} can be named in the path '
-                  f'({Path(path).name}/{others[0]})']
+    return best, [
+        f'variable {best.name} is read; {", ".join(others)} can be named in the path '
+        f'({Path(path).name}/{others[0]})'
+    ]
 
-def _rank(name, usual): # position among the usual names
+
+def _rank(name, usual):  # position among the usual names
     return usual.index(name_key(name)) if name_key(name) in usual else len(usual)
+
 
 def _no_variable(path, ds, wanted):
     "Which dimensions there are, and which are expected."
-    have = [f"{n} ({', '.join(map(str, v.dims))}; {v.dtype})" for n, v in ds.data_vars.items()
-            if wanted in ('', n)]
+    have = [
+        f"{n} ({', '.join(map(str, v.dims))}; {v.dtype})"
+        for n, v in ds.data_vars.items()
+        if wanted in ('', n)
+    ]
     more = f' and {len(have) - 6} more' if len(have) > 6 else ''
     held = ', '.join(have[:6]) + more or 'the store has no variables'
-    return failure(path, f'no 2-D or 3-D numeric variable with dimensions that are known by name: {held}',
-                   'name the dimensions inline, crossline and time or depth (of a line: trace and time or depth)')
+    return failure(
+        path,
+        f'no 2-D or 3-D numeric variable with dimensions that are known by name: {held}',
+        'name the dimensions inline, crossline and time or depth (of a line: trace and time or depth)',
+    )

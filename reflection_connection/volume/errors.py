@@ -10,56 +10,83 @@ import os
 import re
 from contextlib import contextmanager
 
+
 class VolumeError(ValueError):
     "What is wrong with a user's file or request, in one line: what, where, remedy."
 
 # %% ../../nbs/volume/00_errors.ipynb #ef845620
-OPENING = ('iline_byte', 'xline_byte', 'x_byte', 'y_byte', 'dt', 't0', 'domain', 'units', 'sample_format')
-_OPTIONS = {name: f"--{name.replace('_', '-')}" for name in OPENING} | {'source': '--volume', 'unit': '--unit'}
+OPENING = (
+    'iline_byte',
+    'xline_byte',
+    'x_byte',
+    'y_byte',
+    'dt',
+    't0',
+    'domain',
+    'units',
+    'sample_format',
+)
+_OPTIONS = {name: f"--{name.replace('_', '-')}" for name in OPENING} | {
+    'source': '--volume',
+    'unit': '--unit',
+}
 _ARGUMENT = re.compile(rf"(?<![\w.-])({'|'.join(_OPTIONS)})=(?:'([^']*)'|([^\s,;()']*))")
 _PHRASES = {
     "kind 'line', number 0": '--line 0',
     "kind 'inline' or 'crossline'": '--inline N or --crossline N',
     ', or read traces[i:j]': '',
 }
-_door = {'options': os.environ.get('REFCON_DOOR') == 'options'}          # a page that a command serves has a process of its own
+_door = {
+    'options': os.environ.get('REFCON_DOOR') == 'options'
+}  # a page that a command serves has a process of its own
+
 
 def as_options(
-    text:str, # a message that names arguments of `open_volume`, such as "pass dt=4"
-)->str: # "pass --dt 4"
+    text: str,  # a message that names arguments of `open_volume`, such as "pass dt=4"
+) -> str:  # "pass --dt 4"
     "The message with command-line options in place of Python's arguments."
+
     def option(found):
         value = found[2] or found[3] or ''
         return f"{_OPTIONS[found[1]]} {value}".strip()
-    for phrase, words in _PHRASES.items(): text = text.replace(phrase, words)
+
+    for phrase, words in _PHRASES.items():
+        text = text.replace(phrase, words)
     return _ARGUMENT.sub(option, text)
 
-def spoken(text:str)->str:
+
+def spoken(text: str) -> str:
     "The message in the words of whoever reads it."
     return as_options(text) if _door['options'] else text
 
-def speaks_options()->bool: return _door['options']
+
+def speaks_options() -> bool:
+    return _door['options']
+
 
 @contextmanager
 def command_line():
     "Within it, remedies name options."
     before, _door['options'] = _door['options'], True
-    try: yield
-    finally: _door['options'] = before
+    try:
+        yield
+    finally:
+        _door['options'] = before
 
 # %% ../../nbs/volume/00_errors.ipynb #3cb13166
 def failure(
-    path, # the file it is about
-    what:str, # what is wrong
-    remedy:str='', # what the user can do, with arguments as Python names them
-)->VolumeError: # to be raised by the caller
+    path,  # the file it is about
+    what: str,  # what is wrong
+    remedy: str = '',  # what the user can do, with arguments as Python names them
+) -> VolumeError:  # to be raised by the caller
     "A one-line `VolumeError` about `path`."
-    told = spoken(f"{what}{'; ' + remedy if remedy else ''}")                # a file may be called 'dt=4.sgy'
+    told = spoken(f"{what}{'; ' + remedy if remedy else ''}")  # a file may be called 'dt=4.sgy'
     return VolumeError(' '.join(f'{path}: {told}'.split()))
 
+
 def problem(
-    what:str, # what is doubtful, and what is assumed
-    remedy:str, # what the user can do, with arguments as Python names them
-)->dict: # problem, remedy
+    what: str,  # what is doubtful, and what is assumed
+    remedy: str,  # what the user can do, with arguments as Python names them
+) -> dict:  # problem, remedy
     "Something doubtful that does not keep a file from opening."
     return dict(problem=' '.join(what.split()), remedy=remedy)

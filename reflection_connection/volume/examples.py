@@ -12,43 +12,67 @@ import segyio
 
 # %% ../../nbs/volume/02_examples.ipynb #1818e811
 def tiny_segy(
-    path, # the file to write
-    inlines=range(10, 15), crosslines=range(200, 208), # line numbers
-    n_samples:int=50, # a trace
-    dt_us:int=4000, # sample interval in microseconds
-    fmt:int=5, # SEG-Y sample format code
-    endian:str='big', # or 'little'
-    keep=None, # callable (inline, crossline); False leaves a trace out
-)->Path:
+    path,  # the file to write
+    inlines=range(10, 15),
+    crosslines=range(200, 208),  # line numbers
+    n_samples: int = 50,  # a trace
+    dt_us: int = 4000,  # sample interval in microseconds
+    fmt: int = 5,  # SEG-Y sample format code
+    endian: str = 'big',  # or 'little'
+    keep=None,  # callable (inline, crossline); False leaves a trace out
+) -> Path:
     "Write a small inline-sorted SEG-Y with amplitude = inline·1000 + crossline + sample/100."
     pairs = [(i, x) for i in inlines for x in crosslines if keep is None or keep(i, x)]
     spec = segyio.spec()
-    spec.format, spec.samples, spec.tracecount, spec.endian = fmt, np.arange(n_samples)*dt_us/1000, len(pairs), endian
+    spec.format, spec.samples, spec.tracecount, spec.endian = (
+        fmt,
+        np.arange(n_samples) * dt_us / 1000,
+        len(pairs),
+        endian,
+    )
     with segyio.create(path, spec) as f:
-        f.text[0] = segyio.tools.create_text_header({1: 'A tiny survey', 2: 'amplitude = inline*1000 + crossline + sample/100'})
+        f.text[0] = segyio.tools.create_text_header(
+            {1: 'A tiny survey', 2: 'amplitude = inline*1000 + crossline + sample/100'}
+        )
         f.bin.update({3217: dt_us, 3221: n_samples, 3225: fmt})
         for k, (i, x) in enumerate(pairs):
-            f.header[k] = {189: i, 193: x, 181: 5000000 + 250*x, 185: 60000000 + 250*i, 71: -10, 117: dt_us, 115: n_samples}
-            a = i*1000 + x + np.arange(n_samples)/100
-            f.trace[k] = (a if fmt in (1, 5) else a.astype(np.int64)).astype(f.dtype)     # small integers wrap round
+            f.header[k] = {
+                189: i,
+                193: x,
+                181: 5000000 + 250 * x,
+                185: 60000000 + 250 * i,
+                71: -10,
+                117: dt_us,
+                115: n_samples,
+            }
+            a = i * 1000 + x + np.arange(n_samples) / 100
+            f.trace[k] = (a if fmt in (1, 5) else a.astype(np.int64)).astype(
+                f.dtype
+            )  # small integers wrap round
     return Path(path)
 
 # %% ../../nbs/volume/02_examples.ipynb #9531985d
 def bumpy_segy(
-    path, # the file to write
-    n_samples:int=120, # a trace
-    dead:tuple=(14, 210), # inline and crossline of a trace of zeros
-    **options, # of `tiny_segy`
-)->Path:
+    path,  # the file to write
+    n_samples: int = 120,  # a trace
+    dead: tuple = (14, 210),  # inline and crossline of a trace of zeros
+    **options,  # of `tiny_segy`
+) -> Path:
     "Write a small survey with a reflector that rises and falls, a mute on top, a corner that was not shot and a lost trace."
-    tiny_segy(path, inlines=range(10, 40), crosslines=range(200, 260, 2), n_samples=n_samples,
-              keep=lambda i, x: i + (x - 200)//2 < 50 and (i, x) != (20, 230), **options)
+    tiny_segy(
+        path,
+        inlines=range(10, 40),
+        crosslines=range(200, 260, 2),
+        n_samples=n_samples,
+        keep=lambda i, x: i + (x - 200) // 2 < 50 and (i, x) != (20, 230),
+        **options,
+    )
     with segyio.open(path, 'r+', ignore_geometry=True) as f:
         il, xl = f.attributes(189)[:], f.attributes(193)[:]
         for k, (i, x) in enumerate(zip(il, xl)):
-            t = np.arange(n_samples) - (50 + 12*np.sin(i/6) + 8*np.cos((x - 200)/9))
-            u = (0.25*t)**2
-            a = (1 - 2*u)*np.exp(-u) + 0.4*np.cos(t/3)*np.exp(-(t/40)**2)
+            t = np.arange(n_samples) - (50 + 12 * np.sin(i / 6) + 8 * np.cos((x - 200) / 9))
+            u = (0.25 * t) ** 2
+            a = (1 - 2 * u) * np.exp(-u) + 0.4 * np.cos(t / 3) * np.exp(-((t / 40) ** 2))
             a[:15] = 0
-            f.trace[k] = (a*(0 if (i, x) == dead else 1)).astype(np.float32)
+            f.trace[k] = (a * (0 if (i, x) == dead else 1)).astype(np.float32)
     return Path(path)

@@ -18,162 +18,237 @@ from .core import Volume, open_volume
 from .errors import VolumeError, failure
 from .segy import STARTS, word
 from .textual import codec, named_bytes, text_lines
-from .vertical import AXIS_WORDS, domain_evidence, intervals_said, starts_said
+from reflection_connection.volume.vertical import (
+    AXIS_WORDS,
+    domain_evidence,
+    intervals_said,
+    starts_said,
+)
 
 # %% ../../nbs/volume/11_export.ipynb #126c723e
 def _spare_line(
-    lines:list, # the textual header
-)->int: # its position
+    lines: list,  # the textual header
+) -> int:  # its position
     "The last empty line; else the last that says nothing of the axis or of header bytes."
     empty = [i for i, line in enumerate(lines) if not re.sub(r'^C\s*\d*', '', line).strip()]
-    if empty: return empty[-1]
+    if empty:
+        return empty[-1]
     telling = (domain_evidence, intervals_said, starts_said, named_bytes)
     mute = [i for i, line in enumerate(lines[:39]) if not any(said([line]) for said in telling)]
     return mute[-1] if mute else 38
 
+
 def _with_line(
-    text:bytes, # 3200 bytes of ASCII
-    words:str, # what to say
-)->bytes: # 3200 bytes
+    text: bytes,  # 3200 bytes of ASCII
+    words: str,  # what to say
+) -> bytes:  # 3200 bytes
     "The textual header with `words` on a line that can be spared."
     i = _spare_line(text_lines(text))
     line = f'C{i + 1:2d} {" ".join(words.split())}'.encode('ascii', 'replace')[:80].ljust(80)
-    return text[:80*i] + line + text[80*i + 80:]
+    return text[: 80 * i] + line + text[80 * i + 80 :]
 
 # %% ../../nbs/volume/11_export.ipynb #b1bb98cc
 def _set_by_hand(
-    v:Volume, # the source
-)->set: # of dt, t0, domain, units
+    v: Volume,  # the source
+) -> set:  # of dt, t0, domain, units
     "What the caller said of the axis that the headers do not say; for other formats than SEG-Y, all of it."
     options = {'dt', 't0', 'domain', 'units'}
-    if v.format != 'segy': return options
-    if not options & set(v.opening): return set()
-    with open_volume(v.path, **{name: value for name, value in v.opening.items() if name not in options}) as plain:
-        same = dict(dt=plain.dt == v.dt, t0=plain.t0 == v.t0, domain=plain.domain == v.domain, units=plain.unit == v.unit)
+    if v.format != 'segy':
+        return options
+    if not options & set(v.opening):
+        return set()
+    with open_volume(
+        v.path, **{name: value for name, value in v.opening.items() if name not in options}
+    ) as plain:
+        same = dict(
+            dt=plain.dt == v.dt,
+            t0=plain.t0 == v.t0,
+            domain=plain.domain == v.domain,
+            units=plain.unit == v.unit,
+        )
     return {name for name in options if not same[name]}
 
+
 def _interval_word(
-    v:Volume, # the source
-)->int: # 16 bits, signed as segyio has them; 0 for an interval that does not fit
+    v: Volume,  # the source
+) -> int:  # 16 bits, signed as segyio has them; 0 for an interval that does not fit
     "The interval in thousandths."
-    us = round(v.dt*1000)
+    us = round(v.dt * 1000)
     return 0 if us > 65535 else us - 65536 if us > 32767 else us
 
+
 def _exact_interval(
-    v:Volume, # the source
-    by_hand:set, # from `_set_by_hand`
-)->float: # µs; 0 where 16 bits hold it
+    v: Volume,  # the source
+    by_hand: set,  # from `_set_by_hand`
+) -> float:  # µs; 0 where 16 bits hold it
     "The interval that only the double of revision 2 can hold."
-    if 'dt' not in by_hand: return extended_interval(v.reader)
-    us = v.dt*1000
-    return 0. if abs(us - round(us)) < 1e-6*us and round(us) < 65536 else us
+    if 'dt' not in by_hand:
+        return extended_interval(v.reader)
+    us = v.dt * 1000
+    return 0.0 if abs(us - round(us)) < 1e-6 * us and round(us) < 65536 else us
+
 
 def _axis_line(
-    v:Volume, # the source
-)->str: # for the textual header; the reader believes it before any other
+    v: Volume,  # the source
+) -> str:  # for the textual header; the reader believes it before any other
     "The axis in words."
     return f'{AXIS_WORDS}: {v.domain}, first sample {v.t0:g} {v.unit}, z interval {v.dt:g} {v.unit}'
 
 # %% ../../nbs/volume/11_export.ipynb #83c59af1
-FEET = 1/.3048 # in a metre
+FEET = 1 / 0.3048  # in a metre
+
 
 def length_unit(
-    v:Volume, # not a SEG-Y
-)->str: # 'm', 'ft' or None when nothing says
+    v: Volume,  # not a SEG-Y
+) -> str:  # 'm', 'ft' or None when nothing says
     "The one unit that a SEG-Y has for lengths: that of depths, else that of coordinates."
-    if v.unit in ('m', 'ft'): return v.unit
+    if v.unit in ('m', 'ft'):
+        return v.unit
     return v.reader.xy_unit if v.reader.xy_unit in ('m', 'ft') else None
 
-def start_words(
-    t0:float, # first sample in ms, m or ft
-    scalar:int=0, # the scalar of times that the source has; kept where it is as good
-)->tuple: # bytes 109-110 and their scalar, bytes 215-216: both within 16 bits
-    "The start as an integer and a SEG-Y scalar: the plain integer where that is exact, else whatever comes nearest."
-    def off(scalar): return abs(round(t0/_times(scalar))*_times(scalar) - t0)
-    scalars = [s for s in (scalar if abs(scalar) in SCALARS else 0, 0, -10, -100, -1000, -10000, 10, 100, 1000, 10000) if abs(round(t0/_times(s))) < 32768]
-    scalar = min(scalars, key=lambda s: round(off(s), 6), default=0)
-    return (round(t0/_times(scalar)), scalar) if scalars else (0, 0)
 
-def _times(scalar): # what a SEG-Y scalar multiplies by
-    return 1/-scalar if scalar < 0 else max(1, scalar)
+def start_words(
+    t0: float,  # first sample in ms, m or ft
+    scalar: int = 0,  # the scalar of times that the source has; kept where it is as good
+) -> tuple:  # bytes 109-110 and their scalar, bytes 215-216: both within 16 bits
+    "The start as an integer and a SEG-Y scalar: the plain integer where that is exact, else whatever comes nearest."
+
+    def off(scalar):
+        return abs(round(t0 / _times(scalar)) * _times(scalar) - t0)
+
+    scalars = [
+        s
+        for s in (
+            scalar if abs(scalar) in SCALARS else 0,
+            0,
+            -10,
+            -100,
+            -1000,
+            -10000,
+            10,
+            100,
+            1000,
+            10000,
+        )
+        if abs(round(t0 / _times(s))) < 32768
+    ]
+    scalar = min(scalars, key=lambda s: round(off(s), 6), default=0)
+    return (round(t0 / _times(scalar)), scalar) if scalars else (0, 0)
+
+
+def _times(scalar):  # what a SEG-Y scalar multiplies by
+    return 1 / -scalar if scalar < 0 else max(1, scalar)
+
 
 def xy_words(
-    xy:np.ndarray, # (n, 2) coordinates of traces in `unit`; NaN where unknown
-    unit:str, # of the coordinates: 'm', 'ft', 'degrees' or None
-    lengths:str, # of the file, from `length_unit`
-)->dict: # bytes 71, 89, 181, 185
+    xy: np.ndarray,  # (n, 2) coordinates of traces in `unit`; NaN where unknown
+    unit: str,  # of the coordinates: 'm', 'ft', 'degrees' or None
+    lengths: str,  # of the file, from `length_unit`
+) -> dict:  # bytes 71, 89, 181, 185
     "Coordinates as integers: lengths in hundredths of the file's unit, degrees in thousandths of a second of arc."
-    if unit in ('m', 'ft') and lengths in ('m', 'ft') and unit != lengths: xy = xy*(FEET if lengths == 'ft' else 1/FEET)
-    if unit == 'degrees': xy = xy*3600
+    if unit in ('m', 'ft') and lengths in ('m', 'ft') and unit != lengths:
+        xy = xy * (FEET if lengths == 'ft' else 1 / FEET)
+    if unit == 'degrees':
+        xy = xy * 3600
     xy = np.nan_to_num(xy)
     largest, finest = np.abs(xy).max(initial=0), 1000 if unit == 'degrees' else 100
-    divisor = next((k for k in (finest, 10, 1) if largest*k < 2**31), 1)
-    x, y = np.round(xy*divisor).astype(np.int64).T
+    divisor = next((k for k in (finest, 10, 1) if largest * k < 2**31), 1)
+    x, y = np.round(xy * divisor).astype(np.int64).T
     return {71: -divisor, 89: {'degrees': 2, 'm': 1, 'ft': 1}.get(unit, 0), 181: x, 185: y}
 
 # %% ../../nbs/volume/11_export.ipynb #a1390fe6
 def own_text(
-    v:Volume, # not a SEG-Y
-)->bytes: # 3200 bytes of ASCII
+    v: Volume,  # not a SEG-Y
+) -> bytes:  # 3200 bytes of ASCII
     "A textual header that says what the words of the headers mean."
     unit = v.reader.xy_unit
     words = {'degrees': 'SECONDS OF ARC', 'm': 'METRES', 'ft': 'FEET'}
-    lines = [v.name[:76], f'DOMAIN: {v.domain.upper()}  INTERVAL: {v.dt:.10g} {v.unit}  FIRST SAMPLE: {v.t0:.10g} {v.unit}',
-             'INLINE: 189  CROSSLINE: 193  CDP X: 181  CDP Y: 185']
-    if unit: lines.append(f"COORDINATES IN {words[unit if unit == 'degrees' else length_unit(v)]}")
+    lines = [
+        v.name[:76],
+        f'DOMAIN: {v.domain.upper()}  INTERVAL: {v.dt:.10g} {v.unit}  FIRST SAMPLE: {v.t0:.10g} {v.unit}',
+        'INLINE: 189  CROSSLINE: 193  CDP X: 181  CDP Y: 185',
+    ]
+    if unit:
+        lines.append(f"COORDINATES IN {words[unit if unit == 'degrees' else length_unit(v)]}")
     return segyio.tools.create_text_header(dict(enumerate(lines, 1))).encode('ascii', 'replace')
 
 # %% ../../nbs/volume/11_export.ipynb #6aa4bda9
 def _file_headers(
-    v:Volume, # the source
-    f:segyio.SegyFile, # the new file
-    note:str, # provenance
-    by_hand:set, # what the caller said of the axis
+    v: Volume,  # the source
+    f: segyio.SegyFile,  # the new file
+    note: str,  # provenance
+    by_hand: set,  # what the caller said of the axis
 ):
     "Write textual, binary and extended headers: the source's, but for IEEE floats in big-endian order and an axis set by hand."
     if v.format == 'segy':
-        with v.reader.file() as src: (text, *extended), head = src.text[:], dict(src.bin)
-        if codec(v.reader.head) != 'cp037': text = v.reader.head[:3200]
+        with v.reader.file() as src:
+            (text, *extended), head = src.text[:], dict(src.bin)
+        if codec(v.reader.head) != 'cp037':
+            text = v.reader.head[:3200]
         f.text[1:], f.bin = extended, head
-        if by_hand: text = _with_line(text, _axis_line(v))
+        if by_hand:
+            text = _with_line(text, _axis_line(v))
     else:
         text = own_text(v)
         f.bin.update({3213: 0, 3215: 0})
     f.text[0] = _with_line(text, f'reflection_connection: {note}')
-    short = v.n_samples < 65536                                                   # else the count goes where revision 2 has it
-    f.bin.update({3221: v.n_samples if short else 0, 3225: 5, 3505: len(f.text) - 1, 3261: 0, 3265: 0, 3269: 0 if short else v.n_samples, 3289: 0, 3293: 0})
-    if not short or _exact_interval(v, by_hand): f.bin.update({3501: 2})
-    if 'dt' in by_hand or not f.bin[3217]: f.bin.update({3217: _interval_word(v)})
+    short = v.n_samples < 65536  # else the count goes where revision 2 has it
+    f.bin.update(
+        {
+            3221: v.n_samples if short else 0,
+            3225: 5,
+            3505: len(f.text) - 1,
+            3261: 0,
+            3265: 0,
+            3269: 0 if short else v.n_samples,
+            3289: 0,
+            3293: 0,
+        }
+    )
+    if not short or _exact_interval(v, by_hand):
+        f.bin.update({3501: 2})
+    if 'dt' in by_hand or not f.bin[3217]:
+        f.bin.update({3217: _interval_word(v)})
     lengths = length_unit(v) if v.format != 'segy' else v.opening.get('units')
-    if lengths in ('m', 'ft'): f.bin.update({3255: 2 if lengths == 'ft' else 1})
+    if lengths in ('m', 'ft'):
+        f.bin.update({3255: 2 if lengths == 'ft' else 1})
 
 # %% ../../nbs/volume/11_export.ipynb #c5d45622
 def _trace_headers(
-    v:Volume, # the source
-    start:int, stop:int, # traces
-    cells:np.ndarray, # (n_traces,) flat grid position of each trace, or None
-    by_hand:set, # what the caller said of the axis
-)->dict: # 1-based byte -> number, or one for each trace
+    v: Volume,  # the source
+    start: int,
+    stop: int,  # traces
+    cells: np.ndarray,  # (n_traces,) flat grid position of each trace, or None
+    by_hand: set,  # what the caller said of the axis
+) -> dict:  # 1-based byte -> number, or one for each trace
     "A SEG-Y's own trace headers; for other volumes, numbers, coordinates in cm. An axis set by hand is written."
     h, scalar = {}, 0
     if v.format == 'segy':
         words = v.reader.headers(start, stop)
         h, scalar = {b: word(words, b) for b in STARTS}, int(word(v.reader.headers(0, 1), 215)[0])
-    if 'dt' in by_hand: h[117] = _interval_word(v)
-    if 't0' in by_hand: h[109], h[215] = start_words(v.t0, scalar)
-    if v.format == 'segy': return h
+    if 'dt' in by_hand:
+        h[117] = _interval_word(v)
+    if 't0' in by_hand:
+        h[109], h[215] = start_words(v.t0, scalar)
+    if v.format == 'segy':
+        return h
     ids = np.arange(start, stop)
     numbers = v.reader.cdp(ids)
-    h |= {1: ids + 1, 21: ids + 1 if numbers is None else numbers, 29: 1, 115: min(v.n_samples, 65535)}
+    h |= {
+        1: ids + 1,
+        21: ids + 1 if numbers is None else numbers,
+        29: 1,
+        115: min(v.n_samples, 65535),
+    }
     if cells is not None:
-        h[189] = v.inlines[cells[ids]//len(v.crosslines)]
+        h[189] = v.inlines[cells[ids] // len(v.crosslines)]
         h[193] = v.crosslines[cells[ids] % len(v.crosslines)]
     return h | xy_words(v.reader.xy(ids), v.reader.xy_unit, length_unit(v))
 
 # %% ../../nbs/volume/11_export.ipynb #f429b5eb
 def _write_extended_interval(
-    path, # the new file, closed
-    us:float, # interval in µs
+    path,  # the new file, closed
+    us: float,  # interval in µs
 ):
     "Put the interval where revision 2 keeps it as a double, which segyio does not write."
     with open(path, 'r+b') as f:
@@ -182,39 +257,55 @@ def _write_extended_interval(
 
 # %% ../../nbs/volume/11_export.ipynb #3941d699
 def write_segy_like(
-    volume:Volume, # the source: geometry, headers, sample axis
-    path, # the SEG-Y to write
-    items, # iterable of (trace positions (n,), values (n_samples, n)): `trace_ids` of a line and its new section; -1 is skipped
-    note:str='', # provenance, for a line of the textual header
-)->Path: # the finished file
+    volume: Volume,  # the source: geometry, headers, sample axis
+    path,  # the SEG-Y to write
+    items,  # iterable of (trace positions (n,), values (n_samples, n)): `trace_ids` of a line and its new section; -1 is skipped
+    note: str = '',  # provenance, for a line of the textual header
+) -> Path:  # the finished file
     """Write a SEG-Y with the source's traces and headers and the values of `items`; a trace not given is zero.
 
     IEEE float, big endian. Bounded memory: one item at a time. Raises `VolumeError` where it can't write, `ValueError` for wrong or non-finite values."""
     v, path = volume, Path(path)
-    if path.exists() and v.path.exists() and os.path.samefile(path, v.path): raise failure(path, 'is the source itself', 'choose another name')
+    if path.exists() and v.path.exists() and os.path.samefile(path, v.path):
+        raise failure(path, 'is the source itself', 'choose another name')
     by_hand = _set_by_hand(v)
     spec = segyio.spec()
     spec.format, spec.samples, spec.tracecount = 5, np.arange(v.n_samples), v.n_traces
-    if v.format == 'segy': spec.ext_headers = (v.reader.first - 3600)//3200
+    if v.format == 'segy':
+        spec.ext_headers = (v.reader.first - 3600) // 3200
     try:
         with whole_file(path, VolumeError) as new:
             with segyio.create(new, spec) as f:
-                os.truncate(new, 3600 + 3200*(len(f.text) - 1) + v.n_traces*(240 + 4*v.n_samples))         # zeros where nothing comes
+                os.truncate(
+                    new, 3600 + 3200 * (len(f.text) - 1) + v.n_traces * (240 + 4 * v.n_samples)
+                )  # zeros where nothing comes
                 _file_headers(v, f, note, by_hand)
                 _write_trace_headers(v, f, by_hand)
                 for ids, values in items:
-                    for i, column in _checked(v, ids, values): f.trace[i] = column
-            if us := _exact_interval(v, by_hand): _write_extended_interval(new, us)
-    except (UnicodeError, OverflowError) as e: raise failure(path, f'can not be written ({e})', 'shorten the note') from e
+                    for i, column in _checked(v, ids, values):
+                        f.trace[i] = column
+            if us := _exact_interval(v, by_hand):
+                _write_extended_interval(new, us)
+    except (UnicodeError, OverflowError) as e:
+        raise failure(path, f'can not be written ({e})', 'shorten the note') from e
     return path
+
 
 def _checked(v, ids, values):
     "(trace position, samples) of one item, checked."
     ids, values = np.asarray(ids), np.asarray(values)
-    if values.shape != (v.n_samples, len(ids)): raise ValueError(f'expected values of shape {(v.n_samples, len(ids))} (n_samples, n_traces), got {values.shape}')
-    if len(ids) and (ids.min() < -1 or ids.max() >= v.n_traces): raise ValueError(f'trace positions must be -1 … {v.n_traces - 1}, got {ids.min()} … {ids.max()}')
-    if not np.isfinite(values[:, ids >= 0]).all(): raise ValueError('values have NaN or infinities: fill them before writing')
+    if values.shape != (v.n_samples, len(ids)):
+        raise ValueError(
+            f'expected values of shape {(v.n_samples, len(ids))} (n_samples, n_traces), got {values.shape}'
+        )
+    if len(ids) and (ids.min() < -1 or ids.max() >= v.n_traces):
+        raise ValueError(
+            f'trace positions must be -1 … {v.n_traces - 1}, got {ids.min()} … {ids.max()}'
+        )
+    if not np.isfinite(values[:, ids >= 0]).all():
+        raise ValueError('values have NaN or infinities: fill them before writing')
     return zip(ids[ids >= 0].tolist(), np.ascontiguousarray(values[:, ids >= 0].T, np.float32))
+
 
 def _write_trace_headers(v, f, by_hand):
     "All trace headers, some thousands at a time."
@@ -224,5 +315,10 @@ def _write_trace_headers(v, f, by_hand):
         cells[v.reader.grid[v.reader.grid >= 0]] = np.flatnonzero(v.reader.grid >= 0)
     for a in range(0, v.n_traces, step):
         stop = min(a + step, v.n_traces)
-        h = {b: x for b, x in _trace_headers(v, a, stop, cells, by_hand).items() if np.any(x)}      # the file has zeros
-        for i, row in enumerate(zip(*(np.broadcast_to(x, stop - a).tolist() for x in h.values())), a): f.header[i] = dict(zip(h, row))
+        h = {
+            b: x for b, x in _trace_headers(v, a, stop, cells, by_hand).items() if np.any(x)
+        }  # the file has zeros
+        for i, row in enumerate(
+            zip(*(np.broadcast_to(x, stop - a).tolist() for x in h.values())), a
+        ):
+            f.header[i] = dict(zip(h, row))

@@ -169,7 +169,10 @@ _FOLDERS = {  # a file that is always there -> what the folder is, and what to d
     'FileProperties.xml': ('a JavaSeis data set', _EXPORT),
     'JavaSeis.properties': ('a JavaSeis data set', _EXPORT),
     'TraceFile': ('a JavaSeis data set', _EXPORT),
-    'VolumeDataLayout': ('an OpenVDS volume', 'export it as SEG-Y, for example with SEGYExport of OpenVDS'),
+    'VolumeDataLayout': (
+        'an OpenVDS volume',
+        'export it as SEG-Y, for example with SEGYExport of OpenVDS',
+    ),
     '.survey': ('an OpendTect survey', 'export SEG-Y from OpendTect'),
 }
 

@@ -18,56 +18,71 @@ import numpy as np
 from .errors import problem
 
 # %% ../../nbs/volume/05_geometry.ipynb #b0223aa6
-def pair_key(a, b)->np.ndarray: # (n,) int64
+def pair_key(a, b) -> np.ndarray:  # (n,) int64
     "One int64 per pair of int32 header words."
-    return (np.asarray(a, np.int64) << 32) | (np.asarray(b, np.int64) & 0xffffffff)
+    return (np.asarray(a, np.int64) << 32) | (np.asarray(b, np.int64) & 0xFFFFFFFF)
 
-def n_distinct(a)->int: return len(np.unique(a))
 
-def constant(a)->bool: return a.min() == a.max()
+def n_distinct(a) -> int:
+    return len(np.unique(a))
 
-def described(numbers)->str: # sorted line numbers
+
+def constant(a) -> bool:
+    return a.min() == a.max()
+
+
+def described(numbers) -> str:  # sorted line numbers
     "'10 … 14 by 2' for a list of line numbers."
-    if len(numbers) < 2: return str(numbers[0]) if len(numbers) else 'none'
+    if len(numbers) < 2:
+        return str(numbers[0]) if len(numbers) else 'none'
     steps = np.unique(np.diff(numbers))
     rest = ' (irregular)' if len(steps) > 1 else f' by {steps[0]}' if steps[0] != 1 else ''
     return f'{numbers[0]} … {numbers[-1]}{rest}'
 
 # %% ../../nbs/volume/05_geometry.ipynb #274ace3c
-FEW = .1 # share of traces that may be astray
-REPEATED = .2 # share of traces that may repeat a position before the grid is given up
-FAR = 10 # steps of the axis from one cluster of numbers to the next
+FEW = 0.1  # share of traces that may be astray
+REPEATED = 0.2  # share of traces that may repeat a position before the grid is given up
+FAR = 10  # steps of the axis from one cluster of numbers to the next
+
 
 def astray(
-    numbers:np.ndarray, # (n,) inline or crossline numbers of traces
-    other:np.ndarray, # (n,) the number of the other kind
-)->np.ndarray: # (n,) bool
+    numbers: np.ndarray,  # (n,) inline or crossline numbers of traces
+    other: np.ndarray,  # (n,) the number of the other kind
+) -> np.ndarray:  # (n,) bool
     "Traces whose number is far off the others, or between their steps, where it has hardly any position."
     values, at = np.unique(numbers.astype(np.int64), return_inverse=True)
-    if len(values) < 3 or np.ptp(np.diff(values)) == 0: return np.zeros(len(numbers), bool)
+    if len(values) < 3 or np.ptp(np.diff(values)) == 0:
+        return np.zeros(len(numbers), bool)
     positions = np.unique(pair_key(at.reshape(-1), other))
-    breadth = np.bincount(positions >> 32, minlength=len(values))       # positions along each line
-    thin = breadth <= max(1, .1*np.median(breadth))
-    if not thin.any(): return np.zeros(len(numbers), bool)
+    breadth = np.bincount(positions >> 32, minlength=len(values))  # positions along each line
+    thin = breadth <= max(1, 0.1 * np.median(breadth))
+    if not thin.any():
+        return np.zeros(len(numbers), bool)
     off = (thin & _off_axis(values, breadth))[at.reshape(-1)]
-    return off if 0 < off.sum() <= max(1, FEW*len(numbers)) else np.zeros(len(numbers), bool)
+    return off if 0 < off.sum() <= max(1, FEW * len(numbers)) else np.zeros(len(numbers), bool)
+
 
 def _off_axis(values, breadth):
     "Numbers far from the cluster that most positions have, or between its steps."
     steps = np.diff(values)
     step = max(1, int(np.median(steps)))
-    cluster = np.cumsum(np.r_[0, steps > FAR*step])
+    cluster = np.cumsum(np.r_[0, steps > FAR * step])
     main = cluster == np.bincount(cluster, breadth).argmax()
     residue, kind = np.unique(values % step, return_inverse=True)
     common = np.bincount(kind.reshape(-1)[main], breadth[main], len(residue)).argmax()
     return ~main | (kind.reshape(-1) != common)
 
+
 def padding(
-    inline:np.ndarray, crossline:np.ndarray, x:np.ndarray, y:np.ndarray, # (n,) header words
-)->np.ndarray: # (n,) bool
+    inline: np.ndarray,
+    crossline: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,  # (n,) header words
+) -> np.ndarray:  # (n,) bool
     "Traces without line numbers and coordinates in a survey that has them; a single one may be the true origin of a local grid."
     empty = (inline == 0) & (crossline == 0) & (x == 0) & (y == 0)
-    if not empty.any() or empty.all(): return np.zeros(len(inline), bool)
+    if not empty.any() or empty.all():
+        return np.zeros(len(inline), bool)
     full = ~empty
     origin = empty.sum() == 1 and (inline[full] == 0).any() and (crossline[full] == 0).any()
     return np.zeros(len(inline), bool) if origin else empty
@@ -76,79 +91,102 @@ def padding(
 @dataclass
 class Grid3D:
     "Where the traces of a survey lie."
-    inlines:np.ndarray # (n_il,) sorted int64
-    crosslines:np.ndarray # (n_xl,) sorted int64
-    grid:np.ndarray # (n_il, n_xl) trace position, -1 where there is none; None in trace-order mode
-    why:str='' # why there is no grid
-    left_out:dict=field(default_factory=dict) # reason -> trace positions
-    repeats:np.ndarray=None # (m, 2) trace left out, and the one kept in its place
+
+    inlines: np.ndarray  # (n_il,) sorted int64
+    crosslines: np.ndarray  # (n_xl,) sorted int64
+    grid: (
+        np.ndarray
+    )  # (n_il, n_xl) trace position, -1 where there is none; None in trace-order mode
+    why: str = ''  # why there is no grid
+    left_out: dict = field(default_factory=dict)  # reason -> trace positions
+    repeats: np.ndarray = None  # (m, 2) trace left out, and the one kept in its place
 
     @property
-    def fill(self)->float:
+    def fill(self) -> float:
         "Share of the cells that have a trace."
         return float((self.grid >= 0).mean())
 
-def no_grid(why:str)->Grid3D:
+
+def no_grid(why: str) -> Grid3D:
     "Trace-order mode, and why."
     none = np.zeros(0, np.int64)
     return Grid3D(none, none, None, why)
 
-def too_empty(n:int, n_inlines:int, n_crosslines:int)->bool:
+
+def too_empty(n: int, n_inlines: int, n_crosslines: int) -> bool:
     "Do n traces lie along a line through such a grid rather than on it?"
     few, many = sorted((n_inlines, n_crosslines))
-    return n_inlines*n_crosslines > max(10*n, 1000) or (few > 2 and many >= n)
+    return n_inlines * n_crosslines > max(10 * n, 1000) or (few > 2 and many >= n)
+
 
 def grid_of(
-    inline:np.ndarray, crossline:np.ndarray, # (n,) numbers of all traces
-    left_out:dict=None, # reason -> (n,) bool: traces that are not to be placed
-    place:str='', # where the numbers stand, for messages
-)->Grid3D:
+    inline: np.ndarray,
+    crossline: np.ndarray,  # (n,) numbers of all traces
+    left_out: dict = None,  # reason -> (n,) bool: traces that are not to be placed
+    place: str = '',  # where the numbers stand, for messages
+) -> Grid3D:
     "Traces in their cells, or why they make no grid."
-    left_out = {reason: np.flatnonzero(mask) for reason, mask in (left_out or {}).items() if mask.any()}
+    left_out = {
+        reason: np.flatnonzero(mask) for reason, mask in (left_out or {}).items() if mask.any()
+    }
     kept = np.ones(len(inline), bool)
-    for traces in left_out.values(): kept[traces] = False
+    for traces in left_out.values():
+        kept[traces] = False
     ids = np.flatnonzero(kept)
     inlines, i = np.unique(inline[ids], return_inverse=True)
     crosslines, j = np.unique(crossline[ids], return_inverse=True)
     if too_empty(len(ids), len(inlines), len(crosslines)):
-        percent = 100*len(ids)/(len(inlines)*len(crosslines))
+        percent = 100 * len(ids) / (len(inlines) * len(crosslines))
         sides = '×'.join(map(str, sorted((len(inlines), len(crosslines)))))
-        return no_grid(f'{len(ids)} traces would fill only {percent:.2g} % of a {sides} grid: an arbitrary line')
-    grid = np.full((len(inlines), len(crosslines)), -1, np.int32 if len(inline) < 2**31 else np.int64)
-    cell = i.reshape(-1)*len(crosslines) + j.reshape(-1)
+        return no_grid(
+            f'{len(ids)} traces would fill only {percent:.2g} % of a {sides} grid: an arbitrary line'
+        )
+    grid = np.full(
+        (len(inlines), len(crosslines)), -1, np.int32 if len(inline) < 2**31 else np.int64
+    )
+    cell = i.reshape(-1) * len(crosslines) + j.reshape(-1)
     grid.reshape(-1)[cell] = ids
     if np.count_nonzero(grid >= 0) == len(ids):
         return Grid3D(inlines.astype(np.int64), crosslines.astype(np.int64), grid, '', left_out)
     _, first, back = np.unique(cell, return_index=True, return_inverse=True)
     repeated = first[back.reshape(-1)] != np.arange(len(ids))
-    if repeated.sum() > max(1, REPEATED*len(ids)):
-        return no_grid(f'{int(repeated.sum())} traces repeat an inline/crossline position ({place})')
+    if repeated.sum() > max(1, REPEATED * len(ids)):
+        return no_grid(
+            f'{int(repeated.sum())} traces repeat an inline/crossline position ({place})'
+        )
     repeats = np.stack([ids[repeated], ids[first[back.reshape(-1)[repeated]]]], 1)
     left_out['repeated position'] = ids[repeated]
     grid.reshape(-1)[cell[~repeated]] = ids[~repeated]
-    return Grid3D(inlines.astype(np.int64), crosslines.astype(np.int64), grid, '', left_out, repeats)
+    return Grid3D(
+        inlines.astype(np.int64), crosslines.astype(np.int64), grid, '', left_out, repeats
+    )
 
 # %% ../../nbs/volume/05_geometry.ipynb #3a02267d
 def gathers(
-    c:dict, # header columns: ffid, tracf, cdp, offset, (n_traces,) each
-)->str: # why these are gathers; '' if they needn't be
+    c: dict,  # header columns: ffid, tracf, cdp, offset, (n_traces,) each
+) -> str:  # why these are gathers; '' if they needn't be
     "Do traces without inline and crossline numbers look like prestack gathers?"
     n, n_cdp, n_ffid = len(c['cdp']), n_distinct(c['cdp']), n_distinct(c['ffid'])
-    if n < 2: return ''
+    if n < 2:
+        return ''
     if n_distinct(c['offset']) > 1 and n_cdp < n:
         if n_distinct(pair_key(c['cdp'], c['offset'])) > n_cdp:
             return f'{n_distinct(c["offset"])} offsets at {n_cdp} CDP number(s)'
     runs = 1 + np.count_nonzero(np.diff(c['cdp']))
-    if 1 < n_cdp == runs and n/n_cdp >= 2 and n_distinct(pair_key(c['ffid'], c['cdp'])) < n:
+    if 1 < n_cdp == runs and n / n_cdp >= 2 and n_distinct(pair_key(c['ffid'], c['cdp'])) < n:
         return f'{n} traces at {n_cdp} CDP numbers, each a run'
-    records = n_cdp == 1 and 1 < n_ffid <= n/2 and n_distinct(c['tracf']) < n
-    if records and n_distinct(pair_key(c['ffid'], c['tracf'])) == n: return f'{n} traces in {n_ffid} field records'
+    records = n_cdp == 1 and 1 < n_ffid <= n / 2 and n_distinct(c['tracf']) < n
+    if records and n_distinct(pair_key(c['ffid'], c['tracf'])) == n:
+        return f'{n} traces in {n_ffid} field records'
     return ''
 
+
 def offsets_differ(
-    inline:np.ndarray, crossline:np.ndarray, offset:np.ndarray, # (n,) header words
-    left_out:dict, # reason -> (n,) bool
-)->int: # traces that share a position with another of a different offset
+    inline: np.ndarray,
+    crossline: np.ndarray,
+    offset: np.ndarray,  # (n,) header words
+    left_out: dict,  # reason -> (n,) bool
+) -> int:  # traces that share a position with another of a different offset
     "Are repeated positions told apart by offset, as in gathers?"
     kept = ~np.logical_or.reduce([*left_out.values(), np.zeros(len(inline), bool)])
     key, offset = pair_key(inline, crossline)[kept], offset[kept].astype(np.int64)
@@ -156,86 +194,115 @@ def offsets_differ(
     same = np.diff(key[order]) == 0
     return int(np.count_nonzero((np.diff(offset[order]) != 0) & same))
 
+
 def are_gathers(
-    inline:np.ndarray, crossline:np.ndarray, offset:np.ndarray, left_out:dict, # see `offsets_differ`
-)->int: # traces that share a position with another of a different offset; 0 where they are too few to be gathers
+    inline: np.ndarray,
+    crossline: np.ndarray,
+    offset: np.ndarray,
+    left_out: dict,  # see `offsets_differ`
+) -> int:  # traces that share a position with another of a different offset; 0 where they are too few to be gathers
     "Whether so many repeated positions are told apart by offset that this is no stack with a trace written twice."
     n = offsets_differ(inline, crossline, offset, left_out)
-    return n if n > FEW*len(inline)/10 else 0
+    return n if n > FEW * len(inline) / 10 else 0
 
 # %% ../../nbs/volume/05_geometry.ipynb #f5c89055
-UNKNOWN = -2**31 # what some programs write where they know no coordinate
+UNKNOWN = -(2**31)  # what some programs write where they know no coordinate
+
 
 def scaled(
-    scalar, # SEG-Y scalar: negative divides, positive multiplies, 0 is 1
-)->np.ndarray:
+    scalar,  # SEG-Y scalar: negative divides, positive multiplies, 0 is 1
+) -> np.ndarray:
     "The factor that a SEG-Y scalar stands for."
     s = np.asarray(scalar, np.float64)
-    return np.where(s < 0, -1/np.where(s == 0, 1, s), np.where(s == 0, 1, s))
+    return np.where(s < 0, -1 / np.where(s == 0, 1, s), np.where(s == 0, 1, s))
+
 
 def from_dms(
-    values:np.ndarray, # (…,) ±DDDMMSS.s
-)->np.ndarray: # decimal degrees
+    values: np.ndarray,  # (…,) ±DDDMMSS.s
+) -> np.ndarray:  # decimal degrees
     "Degrees, minutes and seconds in one number (SEG-Y rev 1, trace header bytes 89-90, code 4)."
     size = np.abs(values)
-    degrees, minutes = np.floor(size/1e4), np.floor(size % 1e4/100)
-    return np.sign(values)*(degrees + minutes/60 + size % 100/3600)
+    degrees, minutes = np.floor(size / 1e4), np.floor(size % 1e4 / 100)
+    return np.sign(values) * (degrees + minutes / 60 + size % 100 / 3600)
+
 
 def looks_float(
-    words:np.ndarray, # (n,) int32 coordinates as read
-)->bool: # whether these are IEEE floats in disguise
+    words: np.ndarray,  # (n,) int32 coordinates as read
+) -> bool:  # whether these are IEEE floats in disguise
     "Integers that are absurd as coordinates and sensible as floats."
-    if words.dtype != np.int32: return False
+    if words.dtype != np.int32:
+        return False
     given = words[(words != 0) & (words != UNKNOWN)]
-    if not len(given) or np.abs(given.astype(np.int64)).min() < 2**29: return False
+    if not len(given) or np.abs(given.astype(np.int64)).min() < 2**29:
+        return False
     floats = given.view(np.float32)
-    return bool(np.isfinite(floats).all() and (np.abs(floats) > .1).all() and (np.abs(floats) < 1e8).all())
+    return bool(
+        np.isfinite(floats).all() and (np.abs(floats) > 0.1).all() and (np.abs(floats) < 1e8).all()
+    )
+
 
 @dataclass
 class Coordinates:
     "Coordinates of traces, as they stand in the headers and as they are meant."
-    x:np.ndarray # (n,) int32 header words
-    y:np.ndarray # (n,) int32
-    scalar:np.ndarray # (n,) or (1,) int16
-    place:str # 'bytes 181 and 185'
-    kind:str='length' # 'length', 'degrees', 'arcsec' or 'dms'
-    unit:str=None # 'm', 'ft', 'degrees'; None: the headers do not say
-    floats:bool=False # the words are IEEE floats
-    origin:int=-1 # the one trace that truly lies at (0, 0)
-    wrong:tuple=() # trace positions whose coordinates are not believed
 
-    def at(self,
-        ids:np.ndarray, # trace positions
-    )->np.ndarray: # (n, 2) float64 in `unit`; NaN where unknown
+    x: np.ndarray  # (n,) int32 header words
+    y: np.ndarray  # (n,) int32
+    scalar: np.ndarray  # (n,) or (1,) int16
+    place: str  # 'bytes 181 and 185'
+    kind: str = 'length'  # 'length', 'degrees', 'arcsec' or 'dms'
+    unit: str = None  # 'm', 'ft', 'degrees'; None: the headers do not say
+    floats: bool = False  # the words are IEEE floats
+    origin: int = -1  # the one trace that truly lies at (0, 0)
+    wrong: tuple = ()  # trace positions whose coordinates are not believed
+
+    def at(
+        self,
+        ids: np.ndarray,  # trace positions
+    ) -> np.ndarray:  # (n, 2) float64 in `unit`; NaN where unknown
         "Coordinates of some traces."
         x, y = self.x[ids], self.y[ids]
         unknown = ((x == 0) & (y == 0) & (ids != self.origin)) | (x == UNKNOWN) | (y == UNKNOWN)
-        if len(self.wrong): unknown |= np.isin(ids, self.wrong)
-        if self.floats: words = np.stack([x.view(np.float32), y.view(np.float32)], 1).astype(np.float64)
-        else: words = np.stack([x, y], 1)*scaled(self.scalar[ids] if len(self.scalar) > 1 else self.scalar)[:, None]
+        if len(self.wrong):
+            unknown |= np.isin(ids, self.wrong)
+        if self.floats:
+            words = np.stack([x.view(np.float32), y.view(np.float32)], 1).astype(np.float64)
+        else:
+            words = (
+                np.stack([x, y], 1)
+                * scaled(self.scalar[ids] if len(self.scalar) > 1 else self.scalar)[:, None]
+            )
         words[unknown] = np.nan
-        return words/3600 if self.kind == 'arcsec' else from_dms(words) if self.kind == 'dms' else words
+        return (
+            words / 3600
+            if self.kind == 'arcsec'
+            else from_dms(words)
+            if self.kind == 'dms'
+            else words
+        )
 
 # %% ../../nbs/volume/05_geometry.ipynb #6d08d7b1
-MOST_TRACES = 20_000 # looked at for evidence
-MOST_CELLS = 1 << 18 # of the grid, looked at together
+MOST_TRACES = 20_000  # looked at for evidence
+MOST_CELLS = 1 << 18  # of the grid, looked at together
+
 
 @dataclass
 class Fit:
     "Coordinates as a linear function of grid positions."
-    misfit:float # root mean square distance of nine tenths of the traces from the fitted grid, in units of the smaller spacing
-    spacing:tuple # distance from one inline to the next, and from one crossline to the next
-    corner:np.ndarray # (2,) fitted coordinates of the first inline and crossline
-    steps:np.ndarray # (2, 2) from one inline to the next, and from one crossline to the next
+
+    misfit: float  # root mean square distance of nine tenths of the traces from the fitted grid, in units of the smaller spacing
+    spacing: tuple  # distance from one inline to the next, and from one crossline to the next
+    corner: np.ndarray  # (2,) fitted coordinates of the first inline and crossline
+    steps: np.ndarray  # (2, 2) from one inline to the next, and from one crossline to the next
 
     @property
-    def good(self)->bool:
+    def good(self) -> bool:
         "Whether this is a grid on the map."
-        return self.misfit < .2
+        return self.misfit < 0.2
 
-    def at(self, i, j)->np.ndarray: # (n, 2)
+    def at(self, i, j) -> np.ndarray:  # (n, 2)
         "Where grid positions lie."
         return self.corner + np.stack([i, j], 1) @ self.steps
+
 
 def _plane(design, xy):
     "Least squares through the nine tenths of the points that lie best, found in a few rounds."
@@ -243,236 +310,337 @@ def _plane(design, xy):
     for _ in range(5):
         solution, _, rank, _ = np.linalg.lstsq(design[best], xy[best], rcond=None)
         distance = np.linalg.norm(xy - design @ solution, axis=1)
-        within = distance <= np.quantile(distance, .9)
-        if (within == best).all() or rank < 3: break
+        within = distance <= np.quantile(distance, 0.9)
+        if (within == best).all() or rank < 3:
+            break
         best = within
     return solution, rank, distance[best]
 
+
 def fit_grid(
-    grid:np.ndarray, # (n_il, n_xl) trace positions, -1 where there is none
-    coordinates:Coordinates,
-)->Fit: # None where there are no coordinates, or where they do not tell two directions apart
+    grid: np.ndarray,  # (n_il, n_xl) trace positions, -1 where there is none
+    coordinates: Coordinates,
+) -> Fit:  # None where there are no coordinates, or where they do not tell two directions apart
     "Fit a plane grid to coordinates, whatever a few of them are; two lines each way are needed."
     i, j = np.nonzero(grid >= 0)
     some = np.unique(np.linspace(0, len(i) - 1, min(len(i), MOST_TRACES)).astype(np.int64))
     i, j = i[some], j[some]
     xy = coordinates.at(grid[i, j].astype(np.int64))
     known = np.isfinite(xy).all(1)
-    if known.sum() < 4: return None
+    if known.sum() < 4:
+        return None
     design = np.stack([np.ones(known.sum()), i[known], j[known]], 1)
     origin = np.median(xy[known], axis=0)
     solution, rank, distance = _plane(design, xy[known] - origin)
-    if rank < 3: return None
+    if rank < 3:
+        return None
     spacing = np.linalg.norm(solution[1:], axis=1)
     area = abs(np.linalg.det(solution[1:]))
-    if min(spacing) <= 0 or area < .05*spacing[0]*spacing[1]: return None
-    misfit = np.sqrt((distance**2).mean())/min(spacing)
+    if min(spacing) <= 0 or area < 0.05 * spacing[0] * spacing[1]:
+        return None
+    misfit = np.sqrt((distance**2).mean()) / min(spacing)
     return Fit(float(misfit), tuple(map(float, spacing)), solution[0] + origin, solution[1:])
 
+
 def off_map(
-    grid:np.ndarray, # (n_il, n_xl) trace positions
-    coordinates:Coordinates,
-    fit:Fit, # of them
-)->np.ndarray: # trace positions
+    grid: np.ndarray,  # (n_il, n_xl) trace positions
+    coordinates: Coordinates,
+    fit: Fit,  # of them
+) -> np.ndarray:  # trace positions
     "Traces whose coordinates are farther than two spacings from where their line numbers put them."
-    found, block = [], max(1, MOST_CELLS//grid.shape[1])
-    for first in range(0, len(grid), block):                           # a survey may have millions of traces
-        i, j = np.nonzero(grid[first:first + block] >= 0)
+    found, block = [], max(1, MOST_CELLS // grid.shape[1])
+    for first in range(0, len(grid), block):  # a survey may have millions of traces
+        i, j = np.nonzero(grid[first : first + block] >= 0)
         ids = grid[first + i, j].astype(np.int64)
         distance = np.linalg.norm(coordinates.at(ids) - fit.at(first + i, j), axis=1)
-        found.append(ids[distance > 2*max(fit.spacing)])
+        found.append(ids[distance > 2 * max(fit.spacing)])
     return np.sort(np.concatenate(found))
 
 # %% ../../nbs/volume/05_geometry.ipynb #80b30f95
-STANDARD_BYTES = dict(iline=189, xline=193, x=181, y=185)    # SEG-Y rev 1, trace header bytes of line numbers and CDP coordinates
-CONVENTIONS = ((9, 21), (5, 21), (5, 17), (221, 225), (181, 185), (17, 21), (233, 237), (9, 193), (189, 21), (189, 185),
-               (5, 193), (217, 221), (197, 201), (213, 217))
-LARGE = 100_000 # line numbers are hardly ever larger, coordinates hardly ever smaller
+STANDARD_BYTES = dict(
+    iline=189, xline=193, x=181, y=185
+)  # SEG-Y rev 1, trace header bytes of line numbers and CDP coordinates
+CONVENTIONS = (
+    (9, 21),
+    (5, 21),
+    (5, 17),
+    (221, 225),
+    (181, 185),
+    (17, 21),
+    (233, 237),
+    (9, 193),
+    (189, 21),
+    (189, 185),
+    (5, 193),
+    (217, 221),
+    (197, 201),
+    (213, 217),
+)
+LARGE = 100_000  # line numbers are hardly ever larger, coordinates hardly ever smaller
+
 
 @dataclass
 class Candidate:
     "Header bytes that may hold line numbers."
-    iline:int
-    xline:int
-    origin:str # 'asked', 'text', 'standard' or 'convention'
-    quote:str='' # the line of the textual header that names them
+
+    iline: int
+    xline: int
+    origin: str  # 'asked', 'text', 'standard' or 'convention'
+    quote: str = ''  # the line of the textual header that names them
 
     @property
-    def place(self)->str: return f'bytes {self.iline} and {self.xline}'
+    def place(self) -> str:
+        return f'bytes {self.iline} and {self.xline}'
+
 
 def candidates(
-    asked:dict, # iline_byte, xline_byte as given by the caller
-    named:dict, # iline, xline -> (byte, line of the textual header)
-)->list:
+    asked: dict,  # iline_byte, xline_byte as given by the caller
+    named: dict,  # iline, xline -> (byte, line of the textual header)
+) -> list:
     "Pairs of header bytes, the most believable first."
     iline, xline = asked.get('iline_byte'), asked.get('xline_byte')
-    if iline and xline: return [Candidate(iline, xline, 'asked')]
+    if iline and xline:
+        return [Candidate(iline, xline, 'asked')]
     standard = Candidate(STANDARD_BYTES['iline'], STANDARD_BYTES['xline'], 'standard')
     pairs = [standard, *(Candidate(*pair, 'convention') for pair in CONVENTIONS)]
     if 'iline' in named or 'xline' in named:
         said = [named.get(k, (STANDARD_BYTES[k], ''))[0] for k in ('iline', 'xline')]
         quote = named.get('iline', named.get('xline'))[1]
-        if said[0] != said[1] and said != [standard.iline, standard.xline]: pairs.insert(0, Candidate(*said, 'text', quote))
-    if iline: pairs = [Candidate(iline, c.xline, 'asked') for c in pairs if c.xline != iline]
-    if xline: pairs = [Candidate(c.iline, xline, 'asked') for c in pairs if c.iline != xline]
+        if said[0] != said[1] and said != [standard.iline, standard.xline]:
+            pairs.insert(0, Candidate(*said, 'text', quote))
+    if iline:
+        pairs = [Candidate(iline, c.xline, 'asked') for c in pairs if c.xline != iline]
+    if xline:
+        pairs = [Candidate(c.iline, xline, 'asked') for c in pairs if c.iline != xline]
     distinct = {(c.iline, c.xline): c for c in reversed(pairs)}
     return [c for c in pairs if distinct[c.iline, c.xline] is c]
 
+
 def wanted_words(
-    found:list, # of `Candidate`s
-    named:dict, # x, y -> (byte, line of the textual header)
-)->set: # 1-based header bytes
+    found: list,  # of `Candidate`s
+    named: dict,  # x, y -> (byte, line of the textual header)
+) -> set:  # 1-based header bytes
     "The header words that a decision between candidates needs."
     words = {byte for c in found for byte in (c.iline, c.xline)}
     words |= {byte for pair in COORDINATE_BYTES for byte in pair}
     return words | {named[k][0] for k in ('x', 'y') if k in named}
 
+
 COORDINATE_BYTES = ((181, 185), (73, 77), (81, 85), (189, 193), (193, 197), (201, 205))
 
 # %% ../../nbs/volume/05_geometry.ipynb #682eeb0f
 def evenly(
-    numbers:np.ndarray, # sorted distinct numbers
-)->bool:
+    numbers: np.ndarray,  # sorted distinct numbers
+) -> bool:
     "Whether nine tenths of the steps between them are the same."
     steps = np.diff(numbers.astype(np.int64))
-    return len(steps) < 2 or np.mean(steps == np.median(steps)) >= .9
+    return len(steps) < 2 or np.mean(steps == np.median(steps)) >= 0.9
 
-def is_regular(grid:Grid3D)->bool:
+
+def is_regular(grid: Grid3D) -> bool:
     "Whether there are lines both ways, evenly numbered, however many cells are empty."
     sides = min(len(grid.inlines), len(grid.crosslines))
     return grid.grid is not None and sides > 1 and evenly(grid.inlines) and evenly(grid.crosslines)
 
-def is_full(grid:Grid3D)->bool:
-    "Whether this is a survey beyond doubt: a regular grid with hardly a hole, or one without any whose lines one way are uneven."
-    if is_regular(grid): return grid.fill >= .9
-    sides = min(len(grid.inlines), len(grid.crosslines))
-    return grid.grid is not None and sides > 3 and grid.fill >= .99 and (evenly(grid.inlines) or evenly(grid.crosslines))
 
-def as_coordinates(grid:Grid3D)->bool:
+def is_full(grid: Grid3D) -> bool:
+    "Whether this is a survey beyond doubt: a regular grid with hardly a hole, or one without any whose lines one way are uneven."
+    if is_regular(grid):
+        return grid.fill >= 0.9
+    sides = min(len(grid.inlines), len(grid.crosslines))
+    return (
+        grid.grid is not None
+        and sides > 3
+        and grid.fill >= 0.99
+        and (evenly(grid.inlines) or evenly(grid.crosslines))
+    )
+
+
+def as_coordinates(grid: Grid3D) -> bool:
     "Whether 'line numbers' have the size and the steps of coordinates."
     axes = (grid.inlines, grid.crosslines)
     large = [np.abs(a).max(initial=0) >= LARGE for a in axes]
     wide = [len(a) < 2 or np.median(np.diff(a)) >= 5 for a in axes]
     return all(large) and all(wide)
 
+
 def weighed(
-    found:list, # of `Candidate`s, the most believable first
-    words:dict, # byte -> (n_traces,) int32
-    offset:np.ndarray, # (n_traces,)
-    enough=lambda candidate, grid: is_full(grid), # whether a candidate's grid is a survey beyond doubt
-)->list: # of (Candidate, Grid3D) that are surveys beyond doubt
+    found: list,  # of `Candidate`s, the most believable first
+    words: dict,  # byte -> (n_traces,) int32
+    offset: np.ndarray,  # (n_traces,)
+    enough=lambda candidate, grid: is_full(
+        grid
+    ),  # whether a candidate's grid is a survey beyond doubt
+) -> list:  # of (Candidate, Grid3D) that are surveys beyond doubt
     "The candidates that make a grid of one trace a position, a full one if nothing else is asked for."
     out = []
     for c in found:
         inline, crossline = words[c.iline], words[c.xline]
-        if constant(inline) or constant(crossline) or too_many(inline, crossline): continue
+        if constant(inline) or constant(crossline) or too_many(inline, crossline):
+            continue
         left_out = bad_traces(c, words)
         grid = grid_of(inline, crossline, left_out, c.place)
-        if not enough(c, grid): continue
-        if grid.repeats is None or not are_gathers(inline, crossline, offset, left_out): out.append((c, grid))
+        if not enough(c, grid):
+            continue
+        if grid.repeats is None or not are_gathers(inline, crossline, offset, left_out):
+            out.append((c, grid))
     return out
 
-def too_many(inline, crossline)->bool:
+
+def too_many(inline, crossline) -> bool:
     "Whether two columns have too many numbers between them to fill a grid; cheap, and settles most candidates."
-    return n_distinct(inline)*n_distinct(crossline) > 4*len(inline)
+    return n_distinct(inline) * n_distinct(crossline) > 4 * len(inline)
+
 
 def bad_traces(
-    c:Candidate, # where the line numbers stand
-    words:dict, # byte -> (n_traces,) int32, coordinates among them
-)->dict: # reason -> (n_traces,) bool
+    c: Candidate,  # where the line numbers stand
+    words: dict,  # byte -> (n_traces,) int32, coordinates among them
+) -> dict:  # reason -> (n_traces,) bool
     "Traces that have no place on the grid, by reason."
     inline, crossline = words[c.iline], words[c.xline]
-    x, y = ((words[b] if b in words and b not in (c.iline, c.xline) else np.zeros_like(inline)) for b in (181, 185))
+    x, y = (
+        (words[b] if b in words and b not in (c.iline, c.xline) else np.zeros_like(inline))
+        for b in (181, 185)
+    )
     empty = padding(inline, crossline, x, y)
     off = np.zeros(len(inline), bool)
     rest = ~empty
-    if rest.sum() > 2: off[rest] = astray(inline[rest], crossline[rest]) | astray(crossline[rest], inline[rest])
+    if rest.sum() > 2:
+        off[rest] = astray(inline[rest], crossline[rest]) | astray(crossline[rest], inline[rest])
     return {'zero headers': empty, 'line number astray': off}
 
 # %% ../../nbs/volume/05_geometry.ipynb #50a28914
-def sound(grid:Grid3D)->bool:
+def sound(grid: Grid3D) -> bool:
     "A grid that needs no second look: lines in both directions, of the size of line numbers."
     return grid.grid is not None and min(grid.grid.shape) > 1 and not as_coordinates(grid)
 
-def same_cells(a:Grid3D, b:Grid3D)->bool:
+
+def same_cells(a: Grid3D, b: Grid3D) -> bool:
     "Whether two grids put every trace into the same place, whatever the numbers are."
     return a.grid.shape == b.grid.shape and bool((a.grid == b.grid).all())
 
+
 def decided(
-    path, # for messages
-    standard:tuple, # (Candidate, Grid3D) of the bytes asked for, or of the standard's
-    full:list, # of (Candidate, Grid3D) from `weighed`
-)->tuple: # (Candidate, Grid3D, notes, problems)
+    path,  # for messages
+    standard: tuple,  # (Candidate, Grid3D) of the bytes asked for, or of the standard's
+    full: list,  # of (Candidate, Grid3D) from `weighed`
+) -> tuple:  # (Candidate, Grid3D, notes, problems)
     "The pair that is taken, and what is to be said of it."
     full = [(c, g) for c, g in full if not as_coordinates(g) and not _may_be_coordinates(c, g)]
-    if not full or standard[0].origin == 'asked': return *standard, [], doubts(standard)
+    if not full or standard[0].origin == 'asked':
+        return *standard, [], doubts(standard)
     chosen, grid = full[0]
-    if standard[1].grid is not None and same_numbers(standard[1], grid): return *standard, [], []
+    if standard[1].grid is not None and same_numbers(standard[1], grid):
+        return *standard, [], []
     others = [(c, g) for c, g in full[1:] if not (same_numbers(grid, g))]
     sides = '×'.join(map(str, grid.grid.shape))
     was = standing(standard)
-    shape = f'a full {sides} grid' if is_full(grid) else f'a grid of {sides} with holes, on which the coordinates lie'
-    why = f'the textual header says "{chosen.quote.strip()}"' if chosen.origin == 'text' else f'they make {shape}; {was}'
-    notes = [] if chosen.origin == 'standard' else [f'line numbers taken from {chosen.place}: {why}']
-    rival = next(((c, g) for c, g in others if c.origin == 'convention' and not same_cells(grid, g)), None)
+    shape = (
+        f'a full {sides} grid'
+        if is_full(grid)
+        else f'a grid of {sides} with holes, on which the coordinates lie'
+    )
+    why = (
+        f'the textual header says "{chosen.quote.strip()}"'
+        if chosen.origin == 'text'
+        else f'they make {shape}; {was}'
+    )
+    notes = (
+        [] if chosen.origin == 'standard' else [f'line numbers taken from {chosen.place}: {why}']
+    )
+    rival = next(
+        ((c, g) for c, g in others if c.origin == 'convention' and not same_cells(grid, g)), None
+    )
     if chosen.origin == 'convention' and rival:
         remedy = f'pass iline_byte={rival[0].iline}, xline_byte={rival[0].xline} if those are right'
-        return chosen, grid, notes, [problem(f'{rival[0].place} make a{" full" if is_full(rival[1]) else ""} grid of line numbers too', remedy)]
+        return (
+            chosen,
+            grid,
+            notes,
+            [
+                problem(
+                    f'{rival[0].place} make a{" full" if is_full(rival[1]) else ""} grid of line numbers too',
+                    remedy,
+                )
+            ],
+        )
     return chosen, grid, notes, []
 
-def _may_be_coordinates(c:Candidate, grid:Grid3D)->bool:
+
+def _may_be_coordinates(c: Candidate, grid: Grid3D) -> bool:
     "Whether numbers where coordinates belong have steps as coordinates have them."
     wide = [np.median(np.diff(a)) >= 5 for a in (grid.inlines, grid.crosslines)]
     return c.origin == 'convention' and (c.iline, c.xline) in COORDINATE_BYTES and all(wide)
 
-def same_numbers(a:Grid3D, b:Grid3D)->bool:
-    return np.array_equal(a.inlines, b.inlines) and np.array_equal(a.crosslines, b.crosslines) and same_cells(a, b)
 
-def standing(standard:tuple)->str:
+def same_numbers(a: Grid3D, b: Grid3D) -> bool:
+    return (
+        np.array_equal(a.inlines, b.inlines)
+        and np.array_equal(a.crosslines, b.crosslines)
+        and same_cells(a, b)
+    )
+
+
+def standing(standard: tuple) -> str:
     "What stands at the bytes that were not taken."
     c, grid = standard
-    if grid.grid is None: return f'{c.place} do not: {grid.why}'
-    return f'{c.place} hold what looks like coordinates' if as_coordinates(grid) else f'{c.place} hold a single line'
+    if grid.grid is None:
+        return f'{c.place} do not: {grid.why}'
+    return (
+        f'{c.place} hold what looks like coordinates'
+        if as_coordinates(grid)
+        else f'{c.place} hold a single line'
+    )
 
-def doubts(standard:tuple)->list: # of {problem, remedy}
+
+def doubts(standard: tuple) -> list:  # of {problem, remedy}
     "What is to be said of line numbers that nothing better was found for."
     c, grid = standard
-    if grid.grid is None or not as_coordinates(grid): return []
+    if grid.grid is None or not as_coordinates(grid):
+        return []
     what = f'line numbers at {c.place} look like coordinates (inlines {described(grid.inlines)}, crosslines {described(grid.crosslines)})'
     return [problem(what, 'name the bytes of the line numbers: iline_byte=, xline_byte=')]
 
 # %% ../../nbs/volume/05_geometry.ipynb #f6d03b61
 def exchanged(
-    grid:Grid3D,
-    ranges:dict, # iline, xline -> (first, last, line of the textual header), where it names them
-)->str: # the line that says so; '' when the lines are not exchanged, or nothing tells
+    grid: Grid3D,
+    ranges: dict,  # iline, xline -> (first, last, line of the textual header), where it names them
+) -> str:  # the line that says so; '' when the lines are not exchanged, or nothing tells
     "Does the textual header give the crosslines' range as that of the inlines?"
-    if grid.grid is None: return ''
+    if grid.grid is None:
+        return ''
     have = dict(iline=grid.inlines, xline=grid.crosslines)
     other = dict(iline='xline', xline='iline')
-    def agrees(axis, wanted): return (int(axis[0]), int(axis[-1])) == tuple(sorted(ranges[wanted][:2]))
+
+    def agrees(axis, wanted):
+        return (int(axis[0]), int(axis[-1])) == tuple(sorted(ranges[wanted][:2]))
+
     right = [k for k in ranges if len(have[k]) and agrees(have[k], k)]
     wrong = [k for k in ranges if len(have[k]) and agrees(have[other[k]], k)]
     return ranges[wrong[0]][2].strip() if wrong and not right else ''
 
 # %% ../../nbs/volume/05_geometry.ipynb #8958ec44
 def coordinate_places(
-    asked:dict, # x_byte, y_byte as given by the caller
-    named:dict, # x, y -> (byte, line of the textual header)
-    lines:tuple, # the two bytes that hold line numbers
-)->list: # of (x byte, y byte)
+    asked: dict,  # x_byte, y_byte as given by the caller
+    named: dict,  # x, y -> (byte, line of the textual header)
+    lines: tuple,  # the two bytes that hold line numbers
+) -> list:  # of (x byte, y byte)
     "Pairs of header bytes that may hold coordinates, the most believable first."
     if asked.get('x_byte') or asked.get('y_byte'):
-        return [(asked.get('x_byte') or STANDARD_BYTES['x'], asked.get('y_byte') or STANDARD_BYTES['y'])]
+        return [
+            (asked.get('x_byte') or STANDARD_BYTES['x'], asked.get('y_byte') or STANDARD_BYTES['y'])
+        ]
     said = [(named['x'][0], named['y'][0])] if 'x' in named and 'y' in named else []
     taken = set(lines)
     pairs = [pair for pair in (*said, *COORDINATE_BYTES) if not taken & set(pair)]
     return list(dict.fromkeys(pairs))
 
+
 def repeats_lines(
-    coordinates:Coordinates,
-    inline:np.ndarray, crossline:np.ndarray, # (n,) header words
-)->bool:
+    coordinates: Coordinates,
+    inline: np.ndarray,
+    crossline: np.ndarray,  # (n,) header words
+) -> bool:
     "Whether the coordinates are the line numbers once more, in either order."
     x, y = coordinates.x, coordinates.y
     varied = n_distinct(x) > 1 or n_distinct(y) > 1
@@ -480,83 +648,123 @@ def repeats_lines(
     crossed = np.array_equal(x, crossline) and np.array_equal(y, inline)
     return varied and (straight or crossed)
 
-def is_there(coordinates:Coordinates)->bool:
+
+def is_there(coordinates: Coordinates) -> bool:
     "Whether traces have coordinates, and not all the same."
     x, y = coordinates.x, coordinates.y
     known = ((x != 0) | (y != 0)) & (x != UNKNOWN) & (y != UNKNOWN)
-    if len(x) < 2 or not known.any(): return bool(known.any())
+    if len(x) < 2 or not known.any():
+        return bool(known.any())
     return n_distinct(x[known]) > 1 or n_distinct(y[known]) > 1
 
+
 def choose_coordinates(
-    places:list, # (x byte, y byte), the most believable first
-    words:dict, # byte -> (n_traces,) int32
-    scalar:np.ndarray, # (n_traces,) bytes 71-72
-    lines:tuple, # inline and crossline words, (n_traces,) each
-    grid:np.ndarray, # (n_il, n_xl) trace positions, or None
-)->tuple: # (Coordinates or None, notes, problems)
+    places: list,  # (x byte, y byte), the most believable first
+    words: dict,  # byte -> (n_traces,) int32
+    scalar: np.ndarray,  # (n_traces,) bytes 71-72
+    lines: tuple,  # inline and crossline words, (n_traces,) each
+    grid: np.ndarray,  # (n_il, n_xl) trace positions, or None
+) -> tuple:  # (Coordinates or None, notes, problems)
     "The coordinates of the traces, and what is to be said of them."
     scalar = scalar if (scalar != scalar[0]).any() else scalar[:1]
-    pairs = [(pair, words[pair[0]], words[pair[1]]) for pair in places if pair[0] in words and pair[1] in words]
-    found = [Coordinates(x, y, scalar, f'bytes {a} and {b}', floats=looks_float(x) and looks_float(y)) for (a, b), x, y in pairs]
+    pairs = [
+        (pair, words[pair[0]], words[pair[1]])
+        for pair in places
+        if pair[0] in words and pair[1] in words
+    ]
+    found = [
+        Coordinates(x, y, scalar, f'bytes {a} and {b}', floats=looks_float(x) and looks_float(y))
+        for (a, b), x, y in pairs
+    ]
     there = [c for c in found if is_there(c)]
     real = [c for c in there if not repeats_lines(c, *lines)]
-    fits = {c.place: fit_grid(grid, c) for c in real} if grid is not None and min(grid.shape) > 1 else {}
+    fits = (
+        {c.place: fit_grid(grid, c) for c in real}
+        if grid is not None and min(grid.shape) > 1
+        else {}
+    )
     on_grid = [c for c in real if fits.get(c.place) is not None and fits[c.place].good]
-    on_grid.sort(key=lambda c: like_numbers(c, fits[c.place]))            # stable: the most believable stays first
+    on_grid.sort(
+        key=lambda c: like_numbers(c, fits[c.place])
+    )  # stable: the most believable stays first
     first = found[0]
     taken = (on_grid or real or [None])[0]
     notes, problems = [], []
     if taken is not None and taken is not first:
         notes.append(f'coordinates taken from {taken.place}: {_instead_of(first, there, fits)}')
-    if taken is None: problems.append(_no_coordinates(first, there))
+    if taken is None:
+        problems.append(_no_coordinates(first, there))
     elif fits and not on_grid and (fit := fits[taken.place]) is not None:
         what = f'coordinates at {taken.place} do not lie on a regular grid of lines (off by {fit.misfit:.2g} trace spacings)'
-        problems.append(problem(what, 'check the bytes: x_byte=, y_byte=, iline_byte=, xline_byte='))
+        problems.append(
+            problem(what, 'check the bytes: x_byte=, y_byte=, iline_byte=, xline_byte=')
+        )
     if taken in on_grid and like_numbers(taken, fits[taken.place]):
         what = f'coordinates at {taken.place} look like line numbers (one apart, up to {np.abs(taken.x).max()})'
         problems.append(problem(what, 'name the bytes of coordinates: x_byte=, y_byte='))
-    if taken is not None and taken.floats: notes.append(f'coordinates at {taken.place} are floats, not integers')
+    if taken is not None and taken.floats:
+        notes.append(f'coordinates at {taken.place} are floats, not integers')
     return taken, notes, problems
 
-def like_numbers(coordinates:Coordinates, fit:Fit)->bool:
+
+def like_numbers(coordinates: Coordinates, fit: Fit) -> bool:
     "Whether coordinates have the size and the steps of line numbers."
-    small = max(np.abs(coordinates.x).max(), np.abs(coordinates.y).max()) < LARGE/5
+    small = max(np.abs(coordinates.x).max(), np.abs(coordinates.y).max()) < LARGE / 5
     return not coordinates.floats and bool(small) and max(fit.spacing) <= 2
 
+
 def _instead_of(first, there, fits):
-    if all(c is not first for c in there): return f'nothing stands at {first.place}'
-    if first.place not in fits: return f'{first.place} hold the line numbers again'
-    if fits[first.place] is not None and fits[first.place].good: return f'those at {first.place} look like line numbers'
+    if all(c is not first for c in there):
+        return f'nothing stands at {first.place}'
+    if first.place not in fits:
+        return f'{first.place} hold the line numbers again'
+    if fits[first.place] is not None and fits[first.place].good:
+        return f'those at {first.place} look like line numbers'
     return f'they lie on the grid of lines, those at {first.place} do not'
 
-SCALARS = (0, 1, 10, 100, 1000, 10_000) # of coordinates, either sign
 
-OFF_EARTH = 1e8 # m or ft; eastings with the number of their zone in front stay below
+SCALARS = (0, 1, 10, 100, 1000, 10_000)  # of coordinates, either sign
+
+OFF_EARTH = 1e8  # m or ft; eastings with the number of their zone in front stay below
+
 
 def _as_seconds(x, y):
     "Whether a point can be a longitude and a latitude in seconds of arc, a degree or more from zero."
-    return 3600 <= abs(x) <= 180*3600 and 3600 <= abs(y) <= 90*3600
+    return 3600 <= abs(x) <= 180 * 3600 and 3600 <= abs(y) <= 90 * 3600
+
 
 def doubtful_map(
-    coordinates:Coordinates, # their unit is settled; those that are not believed are marked
-    grid:np.ndarray, # (n_il, n_xl) trace positions, or None
-)->list: # of {problem, remedy}
+    coordinates: Coordinates,  # their unit is settled; those that are not believed are marked
+    grid: np.ndarray,  # (n_il, n_xl) trace positions, or None
+) -> list:  # of {problem, remedy}
     "What is said of coordinates whose place, size or spacing a survey hardly has."
     fit = fit_grid(grid, coordinates) if grid is not None and min(grid.shape) > 1 else None
-    if fit is not None and not fit.good: fit = None
+    if fit is not None and not fit.good:
+        fit = None
     off = off_map(grid, coordinates, fit) if fit is not None else np.zeros(0, np.int64)
-    if 0 < len(off) <= FEW*len(coordinates.x): coordinates.wrong = off
+    if 0 < len(off) <= FEW * len(coordinates.x):
+        coordinates.wrong = off
     out = []
     if len(coordinates.wrong):
         traces = f'{len(off)} traces have' if len(off) > 1 else '1 trace has'
         listed = ', '.join(map(str, off[:5])) + (' …' if len(off) > 5 else '')
         what = f'{traces} coordinates far off the grid of lines (file positions {listed}, from 0): taken as unknown'
         out.append(problem(what, 'repair them if they matter'))
-    if coordinates.kind != 'length' or coordinates.unit == 'degrees': return out
-    some = np.unique(np.linspace(0, len(coordinates.x) - 1, min(len(coordinates.x), MOST_TRACES)).astype(np.int64))
+    if coordinates.kind != 'length' or coordinates.unit == 'degrees':
+        return out
+    some = np.unique(
+        np.linspace(0, len(coordinates.x) - 1, min(len(coordinates.x), MOST_TRACES)).astype(
+            np.int64
+        )
+    )
     x, y = np.nanmedian(coordinates.at(some), axis=0)
     if coordinates.unit == 'm' and 2.6e6 < x < 9.4e6 and 1e5 < y < 9e5:
-        out.append(problem(f'x at {coordinates.place} ({x:.0f}) looks like a northing and y ({y:.0f}) like an easting', 'exchange them: x_byte=, y_byte='))
+        out.append(
+            problem(
+                f'x at {coordinates.place} ({x:.0f}) looks like a northing and y ({y:.0f}) like an easting',
+                'exchange them: x_byte=, y_byte=',
+            )
+        )
     scalar = int(coordinates.scalar[0])
     odd = [s for s in np.unique(coordinates.scalar) if abs(int(s)) not in SCALARS]
     if odd and not coordinates.floats:
@@ -566,82 +774,133 @@ def doubtful_map(
     if beyond > OFF_EARTH:
         what = f'coordinates of {beyond:.3g} {coordinates.unit or "units"} lie beyond any map: the coordinate scalar at bytes 71-72 ({scalar}) may be wrong'
         out.append(problem(what, 'repair it, or name other bytes: x_byte=, y_byte='))
-    if fit is not None and .5 <= max(fit.spacing) < 2 and _as_seconds(x, y) and not like_numbers(coordinates, fit):
+    if (
+        fit is not None
+        and 0.5 <= max(fit.spacing) < 2
+        and _as_seconds(x, y)
+        and not like_numbers(coordinates, fit)
+    ):
         what = f'lines {max(fit.spacing):.2g} {coordinates.unit or "units"} apart: the coordinates may be seconds of arc'
         out.append(problem(what, "pass units='arcsec' if they are, or units='m' if they are not"))
-    if fit is not None and beyond <= OFF_EARTH and not .5 <= max(fit.spacing) <= 2000 and not like_numbers(coordinates, fit):
+    if (
+        fit is not None
+        and beyond <= OFF_EARTH
+        and not 0.5 <= max(fit.spacing) <= 2000
+        and not like_numbers(coordinates, fit)
+    ):
         what = f'lines {max(fit.spacing):.4g} {coordinates.unit or "units"} apart: the coordinate scalar at bytes 71-72 ({scalar}) may be wrong'
         out.append(problem(what, 'give window sizes in samples and traces, or repair it'))
     return out
 
+
 def _no_coordinates(first, there):
-    if there: return problem(f'coordinates at {there[0].place} are the line numbers again: taken as none', 'name the bytes of coordinates: x_byte=, y_byte=')
-    return problem(f'no CDP coordinates at {first.place}',
-                   'hits will have line numbers but no coordinates; name other bytes (x_byte=, y_byte=) if they are elsewhere')
+    if there:
+        return problem(
+            f'coordinates at {there[0].place} are the line numbers again: taken as none',
+            'name the bytes of coordinates: x_byte=, y_byte=',
+        )
+    return problem(
+        f'no CDP coordinates at {first.place}',
+        'hits will have line numbers but no coordinates; name other bytes (x_byte=, y_byte=) if they are elsewhere',
+    )
 
 # %% ../../nbs/volume/05_geometry.ipynb #2a108a29
-KINDS = {2: 'arcsec', 3: 'degrees', 4: 'dms'} # trace header bytes 89-90; 1 is length
+KINDS = {2: 'arcsec', 3: 'degrees', 4: 'dms'}  # trace header bytes 89-90; 1 is length
 
-def _on_earth(coordinates:Coordinates, ids)->bool:
+
+def _on_earth(coordinates: Coordinates, ids) -> bool:
     "Whether these can be longitudes and latitudes."
     xy = coordinates.at(ids)
     xy = xy[np.isfinite(xy).all(1)]
-    return bool(len(xy)) and bool((np.abs(xy[:, 0]) <= 360).all() and (np.abs(xy[:, 1]) <= 90).all())
+    return bool(len(xy)) and bool(
+        (np.abs(xy[:, 0]) <= 360).all() and (np.abs(xy[:, 1]) <= 90).all()
+    )
+
 
 def settle_unit(
-    coordinates:Coordinates, # its kind and unit are set
-    code:int, # trace header bytes 89-90
-    system:int, # binary header bytes 3255-3256: 1 metres, 2 feet
-    asked:str, # 'm', 'ft', 'degrees', 'arcsec' or None, as given by the caller
-    said:tuple=('', ''), # 'm' or 'ft' and the line that says so, where the textual header does
-)->tuple: # (notes, problems)
+    coordinates: Coordinates,  # its kind and unit are set
+    code: int,  # trace header bytes 89-90
+    system: int,  # binary header bytes 3255-3256: 1 metres, 2 feet
+    asked: str,  # 'm', 'ft', 'degrees', 'arcsec' or None, as given by the caller
+    said: tuple = ('', ''),  # 'm' or 'ft' and the line that says so, where the textual header does
+) -> tuple:  # (notes, problems)
     "Say what the numbers are: lengths in metres or feet, or angles."
     length = {1: 'm', 2: 'ft'}.get(system)
-    ids = np.unique(np.linspace(0, len(coordinates.x) - 1, min(len(coordinates.x), MOST_TRACES)).astype(np.int64))
-    if asked in ('m', 'ft'): coordinates.kind, coordinates.unit = 'length', asked; return [], []
-    if asked in ('degrees', 'arcsec'): coordinates.kind, coordinates.unit = asked, 'degrees'; return [], []
+    ids = np.unique(
+        np.linspace(0, len(coordinates.x) - 1, min(len(coordinates.x), MOST_TRACES)).astype(
+            np.int64
+        )
+    )
+    if asked in ('m', 'ft'):
+        coordinates.kind, coordinates.unit = 'length', asked
+        return [], []
+    if asked in ('degrees', 'arcsec'):
+        coordinates.kind, coordinates.unit = asked, 'degrees'
+        return [], []
     if code in KINDS:
         coordinates.kind, coordinates.unit = KINDS[code], 'degrees'
-        name = {'arcsec': 'seconds of arc', 'degrees': 'decimal degrees', 'dms': 'degrees, minutes and seconds'}[coordinates.kind]
-        if _on_earth(coordinates, ids): return [f'coordinates are {name} (trace header bytes 89-90: {code}), given as degrees'], []
+        name = {
+            'arcsec': 'seconds of arc',
+            'degrees': 'decimal degrees',
+            'dms': 'degrees, minutes and seconds',
+        }[coordinates.kind]
+        if _on_earth(coordinates, ids):
+            return [
+                f'coordinates are {name} (trace header bytes 89-90: {code}), given as degrees'
+            ], []
         coordinates.kind, coordinates.unit = 'length', length
         what = f'trace header bytes 89-90 say that coordinates are {name}, which these numbers cannot be: taken as {length or "metres"}'
         return [], [problem(what, "pass units='m' or units='ft'")]
     coordinates.unit = length
-    if not _on_earth(coordinates, ids) or not _uneven(coordinates.at(ids)): return _said_length(coordinates, length, *said)
+    if not _on_earth(coordinates, ids) or not _uneven(coordinates.at(ids)):
+        return _said_length(coordinates, length, *said)
     coordinates.kind, coordinates.unit = 'degrees', 'degrees'
-    return [], [problem('coordinates look like degrees, though the headers say lengths: taken as degrees', "pass units='m' if they are not")]
+    return [], [
+        problem(
+            'coordinates look like degrees, though the headers say lengths: taken as degrees',
+            "pass units='m' if they are not",
+        )
+    ]
+
 
 def _said_length(coordinates, length, unit, quote):
     "Take the unit of the textual header, and say so where the binary header has none or another."
-    if not unit or unit == length: return [], []
+    if not unit or unit == length:
+        return [], []
     coordinates.unit = unit
-    if not length: return [f'coordinates are in {unit}, by the textual header ("{quote}")'], []
+    if not length:
+        return [f'coordinates are in {unit}, by the textual header ("{quote}")'], []
     what = f'coordinates are in {unit} by the textual header ("{quote}") but in {length} by bytes 3255-3256 of the binary header; {unit} is used'
     return [], [problem(what, "pass units='m' or units='ft'")]
 
-def _uneven(xy)->bool:
+
+def _uneven(xy) -> bool:
     "Whether coordinates have fractions and hardly differ, as degrees do."
     xy = xy[np.isfinite(xy).all(1)]
     step = np.abs(np.diff(xy, axis=0)).max(1)
     moving = step[step > 0]
-    return len(moving) > 0 and bool(np.median(moving) < .01)
+    return len(moving) > 0 and bool(np.median(moving) < 0.01)
 
 # %% ../../nbs/volume/05_geometry.ipynb #0011b186
 def true_origin(
-    coordinates:Coordinates,
-    grid:np.ndarray, # (n_il, n_xl) trace positions, or None for a line of traces
-)->int: # trace position; -1 where no trace lies at (0, 0)
+    coordinates: Coordinates,
+    grid: np.ndarray,  # (n_il, n_xl) trace positions, or None for a line of traces
+) -> int:  # trace position; -1 where no trace lies at (0, 0)
     "The one trace at (0, 0) whose neighbours say that it belongs there."
     at_zero = np.flatnonzero((coordinates.x == 0) & (coordinates.y == 0))
-    if len(at_zero) != 1 or len(coordinates.x) < 3: return -1
+    if len(at_zero) != 1 or len(coordinates.x) < 3:
+        return -1
     trace = int(at_zero[0])
-    if grid is None: return trace if _continues(coordinates, trace) else -1
+    if grid is None:
+        return trace if _continues(coordinates, trace) else -1
     fit, cell = fit_grid(grid, coordinates), np.argwhere(grid == trace)
-    if fit is None: return trace if _continues(coordinates, trace) else -1
-    if not len(cell): return -1
+    if fit is None:
+        return trace if _continues(coordinates, trace) else -1
+    if not len(cell):
+        return -1
     there = fit.at(*cell.T)[0]
     return trace if fit.good and np.linalg.norm(there) <= max(fit.spacing) else -1
+
 
 def _continues(coordinates, trace):
     "Whether a trace at (0, 0) is as far from its neighbour in the file as the others are from theirs."
@@ -649,73 +908,86 @@ def _continues(coordinates, trace):
     xy = coordinates.at(near[near != trace])
     step = np.linalg.norm(np.diff(xy, axis=0), axis=1)
     step = step[step > 0]
-    return len(step) > 0 and np.nanmin(np.linalg.norm(xy, axis=1)) <= 2*np.nanmedian(step)
+    return len(step) > 0 and np.nanmin(np.linalg.norm(xy, axis=1)) <= 2 * np.nanmedian(step)
 
 # %% ../../nbs/volume/05_geometry.ipynb #2811dad5
-JUMP = 5 # times the usual distance between neighbouring traces
+JUMP = 5  # times the usual distance between neighbouring traces
+
 
 def joins(
-    xy:np.ndarray, # (n, 2) coordinates in file order, NaN where unknown
-    cdp:np.ndarray, # (n,) CDP numbers
-)->np.ndarray: # sorted positions at which a new line begins
+    xy: np.ndarray,  # (n, 2) coordinates in file order, NaN where unknown
+    cdp: np.ndarray,  # (n,) CDP numbers
+) -> np.ndarray:  # sorted positions at which a new line begins
     "Where one line ends and the next begins."
     n = len(cdp)
-    if n < 3: return np.zeros(0, np.int64)
+    if n < 3:
+        return np.zeros(0, np.int64)
     step = np.diff(xy, axis=0)
     far = np.linalg.norm(step, axis=1)
     moving = far[np.isfinite(far) & (far > 0)]
     new = np.zeros(n - 1, bool)
     if len(moving):
-        usual_step = JUMP*np.median(moving)
-        with np.errstate(invalid='ignore'): new |= far > usual_step
+        usual_step = JUMP * np.median(moving)
+        with np.errstate(invalid='ignore'):
+            new |= far > usual_step
         new |= _turns_back(step, far, ~new) & ~_goes_on(xy)
     change = np.diff(cdp.astype(np.int64))
     usual = change[change != 0]
     if len(usual):
         typical = np.median(np.abs(usual))
-        new |= (np.abs(change) > JUMP*typical) | (np.sign(change) == -np.sign(np.median(usual)))
+        new |= (np.abs(change) > JUMP * typical) | (np.sign(change) == -np.sign(np.median(usual)))
     return np.flatnonzero(new) + 1
+
 
 def _turns_back(step, far, near):
     "Steps at which a line begins to run back beside itself, at once or after one step aside."
     back = np.zeros(len(step), bool)
     for apart in (1, 2):
-        if len(step) <= apart: break
+        if len(step) <= apart:
+            break
         before, after = slice(0, len(step) - apart), slice(apart, len(step))
         with np.errstate(invalid='ignore'):
-            against = (step[before]*step[after]).sum(1) < -.5*far[before]*far[after]
-        back[1:len(step) - apart + 1] |= against & near[before] & near[after]
+            against = (step[before] * step[after]).sum(1) < -0.5 * far[before] * far[after]
+        back[1 : len(step) - apart + 1] |= against & near[before] & near[after]
     return back
 
-STRIDE = 5 # traces over which the course of a line is seen, whatever its coordinates scatter
+
+STRIDE = 5  # traces over which the course of a line is seen, whatever its coordinates scatter
+
 
 def _goes_on(xy):
     "Steps across which a line keeps its course over several traces: a turn there is scatter of the coordinates."
     at = np.arange(len(xy) - 1)
     before = xy[at] - xy[np.maximum(at - STRIDE, 0)]
     after = xy[np.minimum(at + 1 + STRIDE, len(xy) - 1)] - xy[at + 1]
-    size = np.linalg.norm(before, axis=1)*np.linalg.norm(after, axis=1)
-    with np.errstate(invalid='ignore'): return (before*after).sum(1) > .5*size
+    size = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
+    with np.errstate(invalid='ignore'):
+        return (before * after).sum(1) > 0.5 * size
+
 
 def restarts(
-    numbers:np.ndarray, # (n,) trace numbers within a line, in file order
-)->np.ndarray: # positions at which counting begins anew; empty where numbers fall all the time
+    numbers: np.ndarray,  # (n,) trace numbers within a line, in file order
+) -> np.ndarray:  # positions at which counting begins anew; empty where numbers fall all the time
     "Joins of lines by the numbers of their traces."
     fall = np.flatnonzero(np.diff(numbers.astype(np.int64)) < 0) + 1
-    return fall if len(fall) < len(numbers)/4 else np.zeros(0, np.int64)
+    return fall if len(fall) < len(numbers) / 4 else np.zeros(0, np.int64)
+
 
 def runs(
-    numbers:np.ndarray, # (n,) line numbers in file order
-)->np.ndarray: # positions at which the number changes; empty where numbers come back, or change all the time
+    numbers: np.ndarray,  # (n,) line numbers in file order
+) -> (
+    np.ndarray
+):  # positions at which the number changes; empty where numbers come back, or change all the time
     "Joins of lines by their numbers: each number a run of traces."
     change = np.flatnonzero(np.diff(numbers)) + 1
     once = len(change) + 1 == n_distinct(numbers)
-    return change if once and len(change) < len(numbers)/4 else np.zeros(0, np.int64)
+    return change if once and len(change) < len(numbers) / 4 else np.zeros(0, np.int64)
+
 
 def segments_of(
-    n:int, # traces
-    at:np.ndarray, # positions at which a new line begins
-)->list: # of (first, stop)
+    n: int,  # traces
+    at: np.ndarray,  # positions at which a new line begins
+) -> list:  # of (first, stop)
     "Ranges of traces that no window may leave."
     edges = [0, *map(int, at), n]
     return [(a, b) for a, b in zip(edges, edges[1:]) if b > a]

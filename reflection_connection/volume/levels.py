@@ -17,115 +17,170 @@ from .units import Unit, unit_of
 @dataclass
 class Levels:
     "Values along the vertical dimension as an axis that increases downward."
-    first:float # shallowest value, positive downward, in the unit of the values
-    step:float # from one sample to the next; 0 for a single sample
-    flip:bool # whether the deepest sample is stored first
-    negated:bool # whether the values were elevations
-    even:bool # whether all steps are the same, but for rounding
-    steps:tuple # smallest and largest step
-    rounded:bool # whether the values are whole numbers between which the true steps lie
+
+    first: float  # shallowest value, positive downward, in the unit of the values
+    step: float  # from one sample to the next; 0 for a single sample
+    flip: bool  # whether the deepest sample is stored first
+    negated: bool  # whether the values were elevations
+    even: bool  # whether all steps are the same, but for rounding
+    steps: tuple  # smallest and largest step
+    rounded: bool  # whether the values are whole numbers between which the true steps lie
+
 
 def levels_of(
-    values:np.ndarray, # (n_samples,) finite numbers
-    positive:str='', # 'up' or 'down', where the store says it
-)->Levels:
+    values: np.ndarray,  # (n_samples,) finite numbers
+    positive: str = '',  # 'up' or 'down', where the store says it
+) -> Levels:
     "First value, step and direction."
     a = np.asarray(values, np.float64)
     negated = _is_elevation(a, positive)
     a = -a if negated else a
     flip = bool(a[-1] < a[0])
     a = a[::-1] if flip else a
-    if len(a) == 1: return Levels(float(a[0]), 0., False, negated, True, (0., 0.), False)
+    if len(a) == 1:
+        return Levels(float(a[0]), 0.0, False, negated, True, (0.0, 0.0), False)
     steps = np.diff(a)
-    step = float(a[-1] - a[0])/(len(a) - 1)
-    apart = np.abs(a - a[0] - step*np.arange(len(a))).max()
-    rounded = bool(apart > .01*step and _is_rounding(np.asarray(values), steps, step, apart))
-    even = bool(step > 0 and (apart <= .01*step or rounded))
-    return Levels(float(a[0]) + 0., step, flip, negated, even, (float(steps.min()), float(steps.max())), rounded)
+    step = float(a[-1] - a[0]) / (len(a) - 1)
+    apart = np.abs(a - a[0] - step * np.arange(len(a))).max()
+    rounded = bool(apart > 0.01 * step and _is_rounding(np.asarray(values), steps, step, apart))
+    even = bool(step > 0 and (apart <= 0.01 * step or rounded))
+    return Levels(
+        float(a[0]) + 0.0,
+        step,
+        flip,
+        negated,
+        even,
+        (float(steps.min()), float(steps.max())),
+        rounded,
+    )
+
 
 def _is_elevation(a, positive):
     "Whether values are positive upward."
-    if positive: return positive == 'up'
+    if positive:
+        return positive == 'up'
     below = a.max() <= 0 and a.min() < 0
     return bool(below or a[-1] < 0 < a[0])
+
 
 def _is_rounding(values, steps, step, apart):
     "Whether steps differ only because values are stored as whole numbers: 0, 1, 1, 2 for an interval of half a ms."
     whole = bool((values == np.round(values)).all())
-    return whole and step > 0 and apart < 1 and bool(np.isin(steps, (np.floor(step), np.ceil(step))).all())
+    return (
+        whole
+        and step > 0
+        and apart < 1
+        and bool(np.isin(steps, (np.floor(step), np.ceil(step))).all())
+    )
 
 # %% ../../nbs/volume/07c_levels.ipynb #30e76f2c
 @dataclass
 class VerticalFacts:
     "What a store says about its vertical dimension."
-    name:str # of the dimension
-    role:str # 'time', 'depth', 'elevation' or 'sample'
-    values:np.ndarray # (n_samples,) or None when the store has none
-    unit:Unit=None # stated with the values, or in the name
-    unit_text:str='' # as it was stated
-    positive:str='' # 'up', 'down' or ''
-    attrs:dict=field(default_factory=dict) # of dataset and variable, names without case and separators
-    lengths:Unit=None # the unit of the coordinates, if it is one of length
+
+    name: str  # of the dimension
+    role: str  # 'time', 'depth', 'elevation' or 'sample'
+    values: np.ndarray  # (n_samples,) or None when the store has none
+    unit: Unit = None  # stated with the values, or in the name
+    unit_text: str = ''  # as it was stated
+    positive: str = ''  # 'up', 'down' or ''
+    attrs: dict = field(
+        default_factory=dict
+    )  # of dataset and variable, names without case and separators
+    lengths: Unit = None  # the unit of the coordinates, if it is one of length
 
     @property
     def measured(self):
         "SEGY-SAK's measurement system as a unit."
-        return unit_of(self.attrs.get('measurementsystem') or self.attrs.get('measurementsys') or '')
+        return unit_of(
+            self.attrs.get('measurementsystem') or self.attrs.get('measurementsys') or ''
+        )
 
     @property
     def said(self):
         "What is wrong with the unit, for messages."
-        if self.unit_text and not self.unit: return f'{self.name} has unit "{self.unit_text}", which is not known'
+        if self.unit_text and not self.unit:
+            return f'{self.name} has unit "{self.unit_text}", which is not known'
         return f'{self.name} has no unit'
 
+
 def domain_of_facts(
-    facts:VerticalFacts,
-    asked:dict, # options of `open_volume` that were given
-)->tuple: # 'time' or 'depth', the evidence, and problems
+    facts: VerticalFacts,
+    asked: dict,  # options of `open_volume` that were given
+) -> tuple:  # 'time' or 'depth', the evidence, and problems
     "Time or depth: by the caller, the unit, the name, the attributes; else time is assumed."
     named = {'elevation': 'depth', 'sample': None}.get(facts.role, facts.role)
     attribute = _attribute_domain(facts.attrs)
-    if asked.get('domain'): return asked['domain'], 'set by the caller', []
-    if facts.unit and facts.unit.domain: return facts.unit.domain, f'unit "{facts.unit_text}" of dimension "{facts.name}"', []
-    if named: return named, f'dimension "{facts.name}"', []
-    if attribute: return attribute, 'attributes of the dataset', []
-    doubt = problem(f'dimension {facts.name} does not say whether it is time or depth: time is assumed',
-                    "pass domain='time' or domain='depth'")
+    if asked.get('domain'):
+        return asked['domain'], 'set by the caller', []
+    if facts.unit and facts.unit.domain:
+        return facts.unit.domain, f'unit "{facts.unit_text}" of dimension "{facts.name}"', []
+    if named:
+        return named, f'dimension "{facts.name}"', []
+    if attribute:
+        return attribute, 'attributes of the dataset', []
+    doubt = problem(
+        f'dimension {facts.name} does not say whether it is time or depth: time is assumed',
+        "pass domain='time' or domain='depth'",
+    )
     return 'time', f'assumed: dimension "{facts.name}" does not say', [doubt]
+
 
 def _attribute_domain(attrs):
     "What SEGY-SAK's and similar attributes say."
     keys = ('d3domain', 'vertdomain', 'vertdimension', 'domain')
     text = ' '.join(str(attrs.get(key, '')) for key in keys).lower()
-    if re.search('depth|tvd', text): return 'depth'
+    if re.search('depth|tvd', text):
+        return 'depth'
     return 'time' if re.search('twt|time', text) else None
 
 # %% ../../nbs/volume/07c_levels.ipynb #91736c0c
 def unit_of_facts(
-    facts:VerticalFacts,
-    domain:str, # 'time' or 'depth'
-    step:float, # between samples, as the store has it
-    asked:dict, # options of `open_volume` that were given
-)->tuple: # Unit, notes and problems
+    facts: VerticalFacts,
+    domain: str,  # 'time' or 'depth'
+    step: float,  # between samples, as the store has it
+    asked: dict,  # options of `open_volume` that were given
+) -> tuple:  # Unit, notes and problems
     "The unit of the vertical values: by the caller, the store, plausibility; else ms or m is assumed."
-    if domain == 'depth' and asked.get('units') in ('m', 'ft'): return unit_of(asked['units']), [], []
-    if facts.unit and facts.unit.domain == domain: return facts.unit, [], []
+    if domain == 'depth' and asked.get('units') in ('m', 'ft'):
+        return unit_of(asked['units']), [], []
+    if facts.unit and facts.unit.domain == domain:
+        return facts.unit, [], []
     if facts.measured and facts.measured.domain == domain:
         note = f'{facts.said}: {facts.measured.base} by the measurement system of the dataset'
         return facts.measured, [note], []
     return _unit_of_time(facts, step) if domain == 'time' else _unit_of_depth(facts)
 
+
 def _unit_of_time(facts, step):
     "Nobody samples reflection data every 100 ms, or a thousand times a ms."
-    if 0 < step < .1: return unit_of('s'), [f'{facts.said}; at steps of {step:g} it is taken as seconds'], []
-    if step >= 100: return unit_of('us'), [f'{facts.said}; at steps of {step:g} it is taken as microseconds'], []
-    if facts.values is None: return unit_of('ms'), [], []
-    if not facts.unit_text or facts.unit: return unit_of('ms'), [f'{facts.said}: taken as ms'], []
-    return unit_of('ms'), [], [problem(f'{facts.said}: ms is assumed', 'pass dt= and t0= if that is wrong')]
+    if 0 < step < 0.1:
+        return unit_of('s'), [f'{facts.said}; at steps of {step:g} it is taken as seconds'], []
+    if step >= 100:
+        return (
+            unit_of('us'),
+            [f'{facts.said}; at steps of {step:g} it is taken as microseconds'],
+            [],
+        )
+    if facts.values is None:
+        return unit_of('ms'), [], []
+    if not facts.unit_text or facts.unit:
+        return unit_of('ms'), [f'{facts.said}: taken as ms'], []
+    return (
+        unit_of('ms'),
+        [],
+        [problem(f'{facts.said}: ms is assumed', 'pass dt= and t0= if that is wrong')],
+    )
+
 
 def _unit_of_depth(facts):
     "As coordinates, which SEG-Y and MDIO measure in the same system."
-    if facts.lengths: return unit_of(facts.lengths.base), [f'{facts.said}: {facts.lengths.base}, as coordinates have'], []
+    if facts.lengths:
+        return (
+            unit_of(facts.lengths.base),
+            [f'{facts.said}: {facts.lengths.base}, as coordinates have'],
+            [],
+        )
     remedy = "pass units='ft' if depths are in feet, or units='m'"
     return unit_of('m'), [], [problem(f'{facts.said}: m is assumed', remedy)]
 
@@ -133,68 +188,104 @@ def _unit_of_depth(facts):
 def _apply_levels(axis, facts, levels, unit):
     "First sample and interval in the axis' unit, and what was done to the values."
     n, name = len(facts.values), facts.name
-    step, first = levels.step*unit.factor, levels.first*unit.factor
-    axis.dt = _tidy(step, .01*step/max(1, n - 1)) if step > 0 else 1.
-    axis.t0 = _tidy(first, 1e-3*axis.dt)
-    if n == 1: axis.problems.append(problem(f'one sample along {name}: interval 1 {axis.unit} is assumed', 'pass dt='))
+    step, first = levels.step * unit.factor, levels.first * unit.factor
+    axis.dt = _tidy(step, 0.01 * step / max(1, n - 1)) if step > 0 else 1.0
+    axis.t0 = _tidy(first, 1e-3 * axis.dt)
+    if n == 1:
+        axis.problems.append(
+            problem(f'one sample along {name}: interval 1 {axis.unit} is assumed', 'pass dt=')
+        )
     if not levels.even:
-        low, high = (s*unit.factor for s in levels.steps)
-        axis.notes.append(f'samples along {name} are not evenly spaced (steps of {low:g} to {high:g} {axis.unit}); '
-                          'taken as if they were, at the interval that was given')
+        low, high = (s * unit.factor for s in levels.steps)
+        axis.notes.append(
+            f'samples along {name} are not evenly spaced (steps of {low:g} to {high:g} {axis.unit}); '
+            'taken as if they were, at the interval that was given'
+        )
     if levels.rounded:
-        axis.notes.append(f'{name} holds whole numbers; their mean step, {axis.dt:g} {axis.unit}, is the interval')
+        axis.notes.append(
+            f'{name} holds whole numbers; their mean step, {axis.dt:g} {axis.unit}, is the interval'
+        )
     if levels.negated:
         ends = f'{facts.values[0]:g} … {facts.values[-1]:g}'
-        axis.notes.append(f'{name} increases upward ({ends}): its sign is changed, so that {axis.domain} increases downward')
-    if levels.flip: axis.notes.append(f'{name} is stored bottom first: samples are reversed')
+        axis.notes.append(
+            f'{name} increases upward ({ends}): its sign is changed, so that {axis.domain} increases downward'
+        )
+    if levels.flip:
+        axis.notes.append(f'{name} is stored bottom first: samples are reversed')
+
 
 def _without_values(axis, facts):
     "Interval from SEGY-SAK's attribute, else 1."
     rate, none = facts.attrs.get('samplerate'), f'dimension {facts.name} has no values'
     if isinstance(rate, (int, float)) and rate > 0:
         axis.dt = float(rate)
-        axis.notes.append(f'{none}: interval {axis.dt:g} from attribute sample_rate, first sample 0')
+        axis.notes.append(
+            f'{none}: interval {axis.dt:g} from attribute sample_rate, first sample 0'
+        )
         return
-    axis.problems.append(problem(f'{none}: interval 1 {axis.unit} and first sample 0 are assumed', 'pass dt= and t0='))
+    axis.problems.append(
+        problem(
+            f'{none}: interval 1 {axis.unit} and first sample 0 are assumed', 'pass dt= and t0='
+        )
+    )
 
-def _tidy(x, tolerance): # the shortest decimal number that is near enough: 4 for 4.0000001
+
+def _tidy(x, tolerance):  # the shortest decimal number that is near enough: 4 for 4.0000001
     return next((y for y in (round(x, k) for k in range(10)) if abs(y - x) <= tolerance), x)
 
 # %% ../../nbs/volume/07c_levels.ipynb #30e217be
 def vertical_axis(
-    path, # the store, for messages
-    facts:VerticalFacts,
-    asked:dict, # options of `open_volume` that were given
-)->tuple: # SampleAxis, and whether samples are stored bottom first
+    path,  # the store, for messages
+    facts: VerticalFacts,
+    asked: dict,  # options of `open_volume` that were given
+) -> tuple:  # SampleAxis, and whether samples are stored bottom first
     "The sample axis of a store. Raises `VolumeError` when its values are not evenly spaced."
     domain, evidence, problems = domain_of_facts(facts, asked)
     levels = _levels(path, facts, asked)
     unit, notes, more = unit_of_facts(facts, domain, levels.step if levels else 0, asked)
-    axis = SampleAxis(0., 1., domain, unit.base, evidence, problems + more, notes)
-    if levels: _apply_levels(axis, facts, levels, unit)
-    else: _without_values(axis, facts)
+    axis = SampleAxis(0.0, 1.0, domain, unit.base, evidence, problems + more, notes)
+    if levels:
+        _apply_levels(axis, facts, levels, unit)
+    else:
+        _without_values(axis, facts)
     named = {'elevation': 'depth', 'sample': domain}.get(facts.role, facts.role)
     if named != domain and facts.unit_text and evidence != 'set by the caller':
         axis.notes.append(f'dimension {facts.name} has unit "{facts.unit_text}": taken as {domain}')
     axis.problems += _implausible(axis, facts)
-    asked = {k: v for k, v in asked.items() if k != 'units' or v in ('m', 'ft')} # degrees are of coordinates
+    asked = {
+        k: v for k, v in asked.items() if k != 'units' or v in ('m', 'ft')
+    }  # degrees are of coordinates
     return settle_axis(axis, asked, unit.base == 'ft'), bool(levels and levels.flip)
+
 
 def _levels(path, facts, asked):
     "The values as an axis that increases downward; None without values."
-    if facts.values is None: return None
+    if facts.values is None:
+        return None
     if not np.isfinite(facts.values).all():
-        raise failure(path, f'dimension {facts.name} holds something else than numbers', 'write it again')
+        raise failure(
+            path, f'dimension {facts.name} holds something else than numbers', 'write it again'
+        )
     levels = levels_of(facts.values, facts.positive or ('up' if facts.role == 'elevation' else ''))
-    if levels.even or asked.get('dt') is not None: return levels
+    if levels.even or asked.get('dt') is not None:
+        return levels
     steps = '{:g} to {:g}'.format(*levels.steps)
-    raise failure(path, f'samples along {facts.name} are not evenly spaced: steps of {steps}',
-                  'resample them to a constant interval, or pass dt= to take them as evenly spaced')
+    raise failure(
+        path,
+        f'samples along {facts.name} are not evenly spaced: steps of {steps}',
+        'resample them to a constant interval, or pass dt= to take them as evenly spaced',
+    )
+
 
 def _implausible(axis, facts):
     "A problem for an interval that no survey has."
-    low, high = (.02, 100) if axis.domain == 'time' else (.02, 500)
-    if facts.values is None or len(facts.values) < 2 or low <= axis.dt <= high: return []
-    likely = 1000 if axis.dt < low else .001
-    return [problem(f'an interval of {axis.dt:g} {axis.unit} along {facts.name} is not plausible',
-                    f'pass dt={axis.dt*likely:g}, t0={axis.t0*likely:g} if the unit is wrong')]
+    low, high = (0.02, 100) if axis.domain == 'time' else (0.02, 500)
+    if facts.values is None or len(facts.values) < 2 or low <= axis.dt <= high:
+        return []
+    likely = 1000 if axis.dt < low else 0.001
+    return [
+        problem(
+            f'an interval of {axis.dt:g} {axis.unit} along {facts.name} is not plausible',
+            f'pass dt={axis.dt * likely:g}, t0={axis.t0 * likely:g} if the unit is wrong',
+        )
+    ]

@@ -10,18 +10,26 @@ import numpy as np
 
 # %% ../../nbs/volume/01_live.ipynb #fde2b2b2
 def live_mask(
-    section:np.ndarray, # (n_samples, n_traces) amplitudes
-)->np.ndarray: # (n_samples, n_traces) bool; True where a sample is data
+    section: np.ndarray,  # (n_samples, n_traces) amplitudes
+) -> np.ndarray:  # (n_samples, n_traces) bool; True where a sample is data
     "Where `section` is live: finite, not on a constant (dead) trace, not in a leading or trailing run of zeros or NaN."
     a = np.asarray(section)
-    if a.ndim != 2: raise ValueError(f"expected (n_samples, n_traces), got shape {a.shape}")
-    if not a.size: return np.zeros(a.shape, bool)
+    if a.ndim != 2:
+        raise ValueError(f"expected (n_samples, n_traces), got shape {a.shape}")
+    if not a.size:
+        return np.zeros(a.shape, bool)
     finite = np.isfinite(a)
     solid = finite & (a != 0)
-    if not solid.any(): return np.zeros(a.shape, bool)
-    lo, hi = (a.min(0), a.max(0)) if finite.all() else (np.where(finite, a, np.inf).min(0), np.where(finite, a, -np.inf).max(0))
+    if not solid.any():
+        return np.zeros(a.shape, bool)
+    lo, hi = (
+        (a.min(0), a.max(0))
+        if finite.all()
+        else (np.where(finite, a, np.inf).min(0), np.where(finite, a, -np.inf).max(0))
+    )
     varies = (lo < hi) if len(a) > 1 else solid[0]
-    if solid.all(): return np.broadcast_to(varies, a.shape).copy()
-    below = np.logical_or.accumulate(solid, axis=0)                # a live sample at or above
-    above = np.logical_or.accumulate(solid[::-1], axis=0)[::-1]    # a live sample at or below
+    if solid.all():
+        return np.broadcast_to(varies, a.shape).copy()
+    below = np.logical_or.accumulate(solid, axis=0)  # a live sample at or above
+    above = np.logical_or.accumulate(solid[::-1], axis=0)[::-1]  # a live sample at or below
     return finite & below & above & varies

@@ -13,31 +13,37 @@ from .core import Volume, open_volume
 from .errors import OPENING, VolumeError, spoken
 
 # %% ../../nbs/volume/09b_opening.ipynb #a3d3d954
-_told = {} # line -> paths that it was printed about
+_told = {}  # line -> paths that it was printed about
+
 
 def sentences(
-    problems:list, # of {problem, remedy}
-)->list: # of text, remedies in the words of whoever reads them
+    problems: list,  # of {problem, remedy}
+) -> list:  # of text, remedies in the words of whoever reads them
     "Problems as lines."
     return [f"{p['problem']}; {spoken(p['remedy'])}" for p in problems]
 
-MANY = 3 # files about which the same sentence is printed
+
+MANY = 3  # files about which the same sentence is printed
+
 
 def say(
-    path, # what the lines are about
-    lines:list, # of text
+    path,  # what the lines are about
+    lines: list,  # of text
 ):
     "Print lines about a file, each once in a process, and the same line about `MANY` files at most."
     where = os.path.realpath(path)
     for line in lines:
         told = _told.setdefault(line, set())
-        if where in told: continue
+        if where in told:
+            continue
         told.add(where)
         who = Path(path).name + (' and maybe others' if len(told) > MANY else '')
-        if len(told) <= MANY + 1: print(' '.join(f'{who}: {line}'.split()), flush=True)
+        if len(told) <= MANY + 1:
+            print(' '.join(f'{who}: {line}'.split()), flush=True)
+
 
 def tell(
-    volume:Volume, # just opened, or what else has `path`, `notes` and `problems`
+    volume: Volume,  # just opened, or what else has `path`, `notes` and `problems`
 ):
     "Print what was assumed of a volume and what is doubtful about it, once for each file and process."
     say(volume.path, volume.notes + sentences(volume.problems))
@@ -45,90 +51,121 @@ def tell(
 # %% ../../nbs/volume/09b_opening.ipynb #924471d4
 class Openings:
     "How the volumes of a work are to be opened where their headers leave it open."
-    def __init__(self,
-        every:dict=None, # options of `open_volume` for all volumes
-        some:dict=None, # path -> options, in place of those for all
-        quiet:bool=False, # don't tell what is doubtful (a worker process: the first process has told it)
+
+    def __init__(
+        self,
+        every: dict = None,  # options of `open_volume` for all volumes
+        some: dict = None,  # path -> options, in place of those for all
+        quiet: bool = False,  # don't tell what is doubtful (a worker process: the first process has told it)
     ):
         self.every, self.quiet = _known(every or {}), quiet
-        self.problems = {}                                               # path -> problems of the volumes that were opened
+        self.problems = {}  # path -> problems of the volumes that were opened
         self.some = {_key(path): _known(options) for path, options in (some or {}).items()}
 
-    def of(self, path)->dict:
+    def of(self, path) -> dict:
         "The options for one volume."
         return self.some.get(_key(path), self.every)
 
-    def open(self, path)->Volume:
+    def open(self, path) -> Volume:
         "An open volume; what is doubtful about it is told once. Raises `VolumeError`."
         volume = open_volume(path, **self.of(path))
         self.problems[str(volume.path)] = volume.problems
-        if not self.quiet: tell(volume)
+        if not self.quiet:
+            tell(volume)
         return volume
 
-    def quietly(self)->'Openings':
+    def quietly(self) -> 'Openings':
         "The same for a worker process."
         return Openings(self.every, self.some, quiet=True)
 
-    def besides(self,
-        known:dict, # path -> options that are remembered
-    )->'Openings':
+    def besides(
+        self,
+        known: dict,  # path -> options that are remembered
+    ) -> 'Openings':
         "With remembered options for volumes that these say nothing of."
-        if self.every: return self
-        return Openings({}, {_key(path): options for path, options in known.items() if options} | self.some, self.quiet)
+        if self.every:
+            return self
+        return Openings(
+            {},
+            {_key(path): options for path, options in known.items() if options} | self.some,
+            self.quiet,
+        )
 
-    def to_dict(self)->dict:
+    def to_dict(self) -> dict:
         "For JSON: every, some."
         return dict(every=self.every, some=self.some)
 
-    def __bool__(self): return bool(self.every or self.some)
-    def __eq__(self, other): return isinstance(other, Openings) and self.to_dict() == other.to_dict()
-    def __repr__(self): return f'Openings({json.dumps(self.to_dict())})'
+    def __bool__(self):
+        return bool(self.every or self.some)
 
-def _key(path)->str:
-    try: return os.path.realpath(path)
-    except ValueError: return str(path)                                  # a name that no file can have is refused by who opens it
+    def __eq__(self, other):
+        return isinstance(other, Openings) and self.to_dict() == other.to_dict()
+
+    def __repr__(self):
+        return f'Openings({json.dumps(self.to_dict())})'
+
+
+def _key(path) -> str:
+    try:
+        return os.path.realpath(path)
+    except ValueError:
+        return str(path)  # a name that no file can have is refused by who opens it
+
 
 def _known(options):
     "The options that are set; refuses those that `open_volume` does not have."
     if unknown := sorted(set(options) - set(OPENING)):
-        raise VolumeError(f"unknown option {unknown[0]!r} for opening volumes: expected {', '.join(OPENING)}")
+        raise VolumeError(
+            f"unknown option {unknown[0]!r} for opening volumes: expected {', '.join(OPENING)}"
+        )
     return {name: value for name, value in options.items() if value is not None}
 
+
 def in_words(
-    options:dict, # of `open_volume`
-)->str: # 'iline_byte=9, dt=2', or '--iline-byte 9, --dt 2'
+    options: dict,  # of `open_volume`
+) -> str:  # 'iline_byte=9, dt=2', or '--iline-byte 9, --dt 2'
     "Options in the words of whoever reads them."
     return ', '.join(spoken(f'{name}={value}') for name, value in options.items()) or 'no options'
 
+
 def as_openings(
-    opening=None, # `Openings`, a dict of options for all volumes or what `to_dict` gives, text as `from_text` reads it, or None
-)->Openings:
+    opening=None,  # `Openings`, a dict of options for all volumes or what `to_dict` gives, text as `from_text` reads it, or None
+) -> Openings:
     "Whatever a function was given, as `Openings`."
-    if isinstance(opening, str): return from_text(opening)
-    if isinstance(opening, Openings): return opening
+    if isinstance(opening, str):
+        return from_text(opening)
+    if isinstance(opening, Openings):
+        return opening
     whole = isinstance(opening, dict) and set(opening) == {'every', 'some'}
     return Openings(**opening) if whole else Openings(opening)
 
 # %% ../../nbs/volume/09b_opening.ipynb #d6b560e5
 _KIND = dict(iline_byte=int, xline_byte=int, x_byte=int, y_byte=int, dt=float, t0=float)
 
+
 def _option(text):
     "(name, value) of 'dt=4'."
     name, equals, value = text.partition('=')
     try:
-        if not equals: raise ValueError(text)
+        if not equals:
+            raise ValueError(text)
         return name, _KIND.get(name, str)(value)
     except ValueError as e:
-        raise VolumeError(f"opening {text!r}: expected NAME=VALUE with a name among {', '.join(OPENING)}") from e
+        raise VolumeError(
+            f"opening {text!r}: expected NAME=VALUE with a name among {', '.join(OPENING)}"
+        ) from e
+
 
 def from_text(
-    text:str, # 'iline_byte=9 xline_byte=21', or 'a.sgy: iline_byte=9; b.sgy: dt=2'
-)->Openings:
+    text: str,  # 'iline_byte=9 xline_byte=21', or 'a.sgy: iline_byte=9; b.sgy: dt=2'
+) -> Openings:
     "Read options from text."
     every, some = {}, {}
     for part in filter(str.strip, text.split(';')):
         path, colon, options = part.rpartition(': ')
         found = dict(map(_option, options.replace(',', ' ').split()))
-        if colon: some[path.strip()] = found
-        else: every |= found
+        if colon:
+            some[path.strip()] = found
+        else:
+            every |= found
     return Openings(every, some)

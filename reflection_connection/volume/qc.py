@@ -12,64 +12,131 @@ from .errors import problem, spoken
 from .live import live_mask
 
 # %% ../../nbs/volume/10_qc.ipynb #139fdb17
-def _axis_report(a): # sorted line numbers
+def _axis_report(a):  # sorted line numbers
     steps = np.unique(np.diff(a))
-    return dict(first=int(a[0]), last=int(a[-1]), count=len(a), increment=int(steps[0]) if len(steps) == 1 else None if len(steps) else 0)
+    return dict(
+        first=int(a[0]),
+        last=int(a[-1]),
+        count=len(a),
+        increment=int(steps[0]) if len(steps) == 1 else None if len(steps) else 0,
+    )
 
-CLIPPED = 5 # live samples at the largest amplitude; fewer are no sign of clipping, however few samples there are
+
+CLIPPED = 5  # live samples at the largest amplitude; fewer are no sign of clipping, however few samples there are
+
 
 def _amplitudes(
-    v:Volume, # an open volume
-    budget:int, # samples to look at
-)->dict: # what preflight reports of amplitudes
+    v: Volume,  # an open volume
+    budget: int,  # samples to look at
+) -> dict:  # what preflight reports of amplitudes
     "Dead traces, percentiles and non-finite samples, over all traces or an even sample."
-    ids = spread(v.n_traces, budget//v.n_samples)
+    ids = spread(v.n_traces, budget // v.n_samples)
     a = v.reader.read(ids).T
     live = live_mask(a)
     good = a[live]
     top = float(np.abs(good).max()) if good.size else None
     at_top = np.count_nonzero(np.abs(good) == top) if good.size else 0
-    p = [float(x) for x in np.percentile(good, [1, 50, 99])] if good.size else [None]*3
-    return dict(looked_at=dict(traces=len(ids), of=v.n_traces, how='all traces' if len(ids) == v.n_traces else 'an even sample of traces'),
-                dead_fraction=float((~live.any(0)).mean()), live_fraction=float(live.mean()),
-                        amplitude=dict(p1=p[0], p50=p[1], p99=p[2], max_abs=top),
-                at_maximum=at_top/good.size if at_top >= CLIPPED else 0., nan=int(np.isnan(a).sum()), inf=int(np.isinf(a).sum()))
+    p = [float(x) for x in np.percentile(good, [1, 50, 99])] if good.size else [None] * 3
+    return dict(
+        looked_at=dict(
+            traces=len(ids),
+            of=v.n_traces,
+            how='all traces' if len(ids) == v.n_traces else 'an even sample of traces',
+        ),
+        dead_fraction=float((~live.any(0)).mean()),
+        live_fraction=float(live.mean()),
+        amplitude=dict(p1=p[0], p50=p[1], p99=p[2], max_abs=top),
+        at_maximum=at_top / good.size if at_top >= CLIPPED else 0.0,
+        nan=int(np.isnan(a).sum()),
+        inf=int(np.isinf(a).sum()),
+    )
+
 
 def _amplitude_problems(
-    a:dict, # from `_amplitudes`
-)->list: # of {problem, remedy}
+    a: dict,  # from `_amplitudes`
+) -> list:  # of {problem, remedy}
     "What looks wrong in the amplitudes, and what to do."
     out, top = [], a['amplitude']['max_abs']
-    if top is None: out.append(problem('no live sample: every trace looked at is dead, constant or NaN', 'check the file or its sample format'))
-    elif a['dead_fraction'] > .01: out.append(problem(f'{100*a["dead_fraction"]:.1f} % of the traces are dead',
-            'they are masked; nothing to do unless you expected data there'))
-    if a['nan'] or a['inf']: out.append(problem(f'{a["nan"]} NaN and {a["inf"]} infinite samples',
-            'they are masked; if there are many, check the sample format'))
-    if top and top > 1e20: out.append(problem(f'amplitudes up to {top:.2g}',
-            'the sample format code may be wrong (IBM and IEEE floats mixed up): export it again'))
-    if top and a['at_maximum'] > .005: out.append(problem(f'{100*a["at_maximum"]:.1f} % of the live samples sit at the largest amplitude: clipped', 'use an unclipped or 32-bit version if there is one'))
+    if top is None:
+        out.append(
+            problem(
+                'no live sample: every trace looked at is dead, constant or NaN',
+                'check the file or its sample format',
+            )
+        )
+    elif a['dead_fraction'] > 0.01:
+        out.append(
+            problem(
+                f'{100 * a["dead_fraction"]:.1f} % of the traces are dead',
+                'they are masked; nothing to do unless you expected data there',
+            )
+        )
+    if a['nan'] or a['inf']:
+        out.append(
+            problem(
+                f'{a["nan"]} NaN and {a["inf"]} infinite samples',
+                'they are masked; if there are many, check the sample format',
+            )
+        )
+    if top and top > 1e20:
+        out.append(
+            problem(
+                f'amplitudes up to {top:.2g}',
+                'the sample format code may be wrong (IBM and IEEE floats mixed up): export it again',
+            )
+        )
+    if top and a['at_maximum'] > 0.005:
+        out.append(
+            problem(
+                f'{100 * a["at_maximum"]:.1f} % of the live samples sit at the largest amplitude: clipped',
+                'use an unclipped or 32-bit version if there is one',
+            )
+        )
     return out
 
 # %% ../../nbs/volume/10_qc.ipynb #088b5471
 def preflight(
-    path, # the file or folder
-    **options, # as for `open_volume`
-)->dict: # for JSON: file, format, geometry, interval, amplitudes, problems with their remedies
+    path,  # the file or folder
+    **options,  # as for `open_volume`
+) -> dict:  # for JSON: file, format, geometry, interval, amplitudes, problems with their remedies
     "Report on a file before using it; reads headers and at most 4 million samples. Raises `VolumeError` for a file that can't be used."
     with open_volume(path, **options) as v:
         r = v.reader
         geometry = dict(mode='trace-order', why=r.why, segments=len(v.segments))
-        if v.has_geometry: geometry = dict(mode='grid', inlines=_axis_report(v.inlines), crosslines=_axis_report(v.crosslines),
+        if v.has_geometry:
+            geometry = dict(
+                mode='grid',
+                inlines=_axis_report(v.inlines),
+                crosslines=_axis_report(v.crosslines),
                 empty_positions=int((r.grid < 0).sum()),
-                left_out={reason: len(ids) for reason, ids in v.left_out.items()})
-        xy = r.xy(spread(v.n_traces, 100_000)); xy = xy[np.isfinite(xy).all(1)]
+                left_out={reason: len(ids) for reason, ids in v.left_out.items()},
+            )
+        xy = r.xy(spread(v.n_traces, 100_000))
+        xy = xy[np.isfinite(xy).all(1)]
         amp = _amplitudes(v, 4_000_000)
         problems = v.problems + _amplitude_problems(amp)
-        return dict(file=str(v.path), format=v.format, sample_format=r.sample_format,
-                endian={'>': 'big', '<': 'little'}.get(getattr(r, 'endian', ''), None),
-                    n_traces=v.n_traces, n_samples=v.n_samples, geometry=geometry, interval=v.dt, unit=v.unit, domain=v.domain,
-                            domain_evidence=r.axis.evidence,
-                    t0=v.t0, end=float(v.axis[-1]), **{k: a for k, a in amp.items() if k != 'at_maximum'},
-                    coordinates=dict(x=[float(xy[:, 0].min()), float(xy[:, 0].max())],
-                            y=[float(xy[:, 1].min()), float(xy[:, 1].max())]) if len(xy) else None,
-                    fingerprint=v.fingerprint(), notes=v.notes, problems=[p | dict(remedy=spoken(p['remedy'])) for p in problems])
+        return dict(
+            file=str(v.path),
+            format=v.format,
+            sample_format=r.sample_format,
+            endian={'>': 'big', '<': 'little'}.get(getattr(r, 'endian', ''), None),
+            n_traces=v.n_traces,
+            n_samples=v.n_samples,
+            geometry=geometry,
+            interval=v.dt,
+            unit=v.unit,
+            domain=v.domain,
+            domain_evidence=r.axis.evidence,
+            t0=v.t0,
+            end=float(v.axis[-1]),
+            **{k: a for k, a in amp.items() if k != 'at_maximum'},
+            coordinates=dict(
+                x=[float(xy[:, 0].min()), float(xy[:, 0].max())],
+                y=[float(xy[:, 1].min()), float(xy[:, 1].max())],
+            )
+            if len(xy)
+            else None,
+            fingerprint=v.fingerprint(),
+            notes=v.notes,
+            problems=[p | dict(remedy=spoken(p['remedy'])) for p in problems],
+        )

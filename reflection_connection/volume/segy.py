@@ -19,87 +19,138 @@ from .layout import FORMATS, Layout, layout_of
 
 # %% ../../nbs/volume/04_segy.ipynb #f28c105d
 STARTS = sorted(int(v) for v in segyio.tracefield.keys.values())
-WIDTH = {a: b - a for a, b in zip(STARTS, STARTS[1:] + [241])}   # 1-based byte -> 2 or 4 bytes
-GEOMETRY_WORDS = dict( # what geometry and the sample axis need beside lines and coordinates
-    ffid=9, tracf=13, cdp=21, kind=29, offset=37, scalar=71, units=89, lag_a=105, lag_b=107, delay=109, interval=117,
-    time_scalar=215)
+WIDTH = {a: b - a for a, b in zip(STARTS, STARTS[1:] + [241])}  # 1-based byte -> 2 or 4 bytes
+GEOMETRY_WORDS = dict(  # what geometry and the sample axis need beside lines and coordinates
+    ffid=9,
+    tracf=13,
+    cdp=21,
+    kind=29,
+    offset=37,
+    scalar=71,
+    units=89,
+    lag_a=105,
+    lag_b=107,
+    delay=109,
+    interval=117,
+    time_scalar=215,
+)
 
 # %% ../../nbs/volume/04_segy.ipynb #b32339a9
-_WORDS = 10    # format code of words as they are, uint32
+_WORDS = 10  # format code of words as they are, uint32
+
 
 def _open(
-    path, # the file
-    layout:Layout, # what `layout_of` found
-)->segyio.SegyFile: # to be closed by the caller
+    path,  # the file
+    layout: Layout,  # what `layout_of` found
+) -> segyio.SegyFile:  # to be closed by the caller
     "The file as segyio reads it."
     path, endian = str(path), 'big' if layout.endian == '>' else 'little'
     try:
-        if layout.plain: return segyio.open(path, ignore_geometry=True, strict=False, endian=endian)
+        if layout.plain:
+            return segyio.open(path, ignore_geometry=True, strict=False, endian=endian)
         fd = _segyio.segyiofd(path, 'r', 0 if endian == 'big' else 256)
-        fd.segymake(samples=(layout.record - 240)//layout.width, tracecount=layout.n_traces, format=_WORDS if layout.unnormalised else layout.code,
-                    ext_headers=(layout.first - 3600)//3200)
+        fd.segymake(
+            samples=(layout.record - 240) // layout.width,
+            tracecount=layout.n_traces,
+            format=_WORDS if layout.unnormalised else layout.code,
+            ext_headers=(layout.first - 3600) // 3200,
+        )
         return segyio.SegyFile(fd, filename=path, mode='r', endian=endian)
     except (OSError, RuntimeError, UnicodeError) as e:
-        raise failure(path, f'can not be opened ({getattr(e, "strerror", None) or e})', 'check its name and permissions') from e
+        raise failure(
+            path,
+            f'can not be opened ({getattr(e, "strerror", None) or e})',
+            'check its name and permissions',
+        ) from e
+
 
 class SegyReader:
     "Traces and headers of one SEG-Y file; `ids` are 0-based trace positions in the file."
-    format, block = 'segy', 1 << 23   # bytes read at once
-    def __init__(self,
-        path, # the file
-        size:int, # its bytes
-        sample_format:str=None, # 'ibm' or 'ieee', in place of the format code
+
+    format, block = 'segy', 1 << 23  # bytes read at once
+
+    def __init__(
+        self,
+        path,  # the file
+        size: int,  # its bytes
+        sample_format: str = None,  # 'ibm' or 'ieee', in place of the format code
     ):
         self.path, self.size, self.layout = path, size, layout_of(path, size, sample_format)
-        for k in ('endian', 'code', 'first', 'n_samples', 'n_traces'): setattr(self, k, getattr(self.layout, k))
+        for k in ('endian', 'code', 'first', 'n_samples', 'n_traces'):
+            setattr(self, k, getattr(self.layout, k))
         try:
-            with open(path, 'rb') as f: self.head = f.read(3840)
-        except OSError as e: raise failure(path, f'can not be opened ({e.strerror})', 'check its permissions') from e
+            with open(path, 'rb') as f:
+                self.head = f.read(3840)
+        except OSError as e:
+            raise failure(path, f'can not be opened ({e.strerror})', 'check its permissions') from e
         self.f, self.pid, self.inherited = _open(path, self.layout), os.getpid(), []
 
     def close(self):
-        if self.f: self.f.close()
+        if self.f:
+            self.f.close()
         self.f = None
 
     @contextmanager
     def file(self):
         "segyio's file, its faults as `VolumeError`."
-        if self.f is None: raise failure(self.path, 'the volume is closed', 'open it again with open_volume')
-        if self.pid != os.getpid():      # forked; closing the parent's file would move its cursor
-            self.inherited.append(self.f); self.f, self.pid = _open(self.path, self.layout), os.getpid()
-        try: yield self.f
+        if self.f is None:
+            raise failure(self.path, 'the volume is closed', 'open it again with open_volume')
+        if self.pid != os.getpid():  # forked; closing the parent's file would move its cursor
+            self.inherited.append(self.f)
+            self.f, self.pid = _open(self.path, self.layout), os.getpid()
+        try:
+            yield self.f
         except OSError as e:
             size = os.path.getsize(self.path) if os.path.exists(self.path) else 0
-            if size < self.size: raise failure(self.path, f'ends at byte {size}: it became shorter while open', 'open it again') from e
-            raise failure(self.path, f'unreadable ({e.strerror or e})', 'check the disk or copy the file again') from e
+            if size < self.size:
+                raise failure(
+                    self.path, f'ends at byte {size}: it became shorter while open', 'open it again'
+                ) from e
+            raise failure(
+                self.path,
+                f'unreadable ({e.strerror or e})',
+                'check the disk or copy the file again',
+            ) from e
 
 # %% ../../nbs/volume/04_segy.ipynb #b403bc5c
 @patch
-def read(self:SegyReader,
-    ids:np.ndarray, # (n,) int64 trace positions; -1 where there is no trace
-)->np.ndarray: # (n, n_samples) float32; zeros where there is no trace
+def read(
+    self: SegyReader,
+    ids: np.ndarray,  # (n,) int64 trace positions; -1 where there is no trace
+) -> np.ndarray:  # (n, n_samples) float32; zeros where there is no trace
     "Amplitudes of some traces, in the order asked for."
     ids = np.asarray(ids, np.int64)
     out = np.zeros((len(ids), self.n_samples), np.float32)
     runs = np.split(np.arange(len(ids)), np.flatnonzero(np.diff(ids) != 1) + 1) if len(ids) else []
-    step = max(1, self.block//self.layout.record)
+    step = max(1, self.block // self.layout.record)
     with self.file() as f, np.errstate(over='ignore'):
-        for run in runs:                                   # neighbours in the file
-            if ids[run[0]] < 0: run = run[1:]              # -1, 0, 1 … looks like a run
-            for r in (run[i:i + step] for i in range(0, len(run), step)):
-                samples = f.trace.raw[int(ids[r[0]]):int(ids[r[-1]]) + 1][:, -self.n_samples:]
-                out[r[0]:r[-1] + 1] = ibm_values(samples) if samples.dtype == np.uint32 and self.layout.unnormalised else samples
+        for run in runs:  # neighbours in the file
+            if ids[run[0]] < 0:
+                run = run[1:]  # -1, 0, 1 … looks like a run
+            for r in (run[i : i + step] for i in range(0, len(run), step)):
+                samples = f.trace.raw[int(ids[r[0]]) : int(ids[r[-1]]) + 1][:, -self.n_samples :]
+                out[r[0] : r[-1] + 1] = (
+                    ibm_values(samples)
+                    if samples.dtype == np.uint32 and self.layout.unnormalised
+                    else samples
+                )
     return out
 
+
 @patch
-def read_as_coded(self:SegyReader,
-    ids:np.ndarray, # (n,) int64 trace positions
-)->np.ndarray: # (n, n_samples) float32
+def read_as_coded(
+    self: SegyReader,
+    ids: np.ndarray,  # (n,) int64 trace positions
+) -> np.ndarray:  # (n, n_samples) float32
     "Amplitudes under the format code of the binary header: a fingerprint does not depend on how samples are read."
     coded = self.layout.said_code
     as_it_is = coded == self.code and not self.layout.unnormalised
-    if as_it_is or FORMATS.get(coded, ('', 0))[1] != self.layout.width: return self.read(ids)
-    mine, theirs = self.f, _open(self.path, replace(self.layout, code=coded, plain=False, unnormalised=False))
+    if as_it_is or FORMATS.get(coded, ('', 0))[1] != self.layout.width:
+        return self.read(ids)
+    mine, theirs = (
+        self.f,
+        _open(self.path, replace(self.layout, code=coded, plain=False, unnormalised=False)),
+    )
     try:
         self.f = theirs
         return self.read(ids)
@@ -107,45 +158,64 @@ def read_as_coded(self:SegyReader,
         self.f = mine
         theirs.close()
 
+
 @patch
-def headers(self:SegyReader,
-    start:int, # first trace
-    stop:int, # one past the last
-)->np.ndarray: # (n, 240) uint8, big endian whatever the file is
+def headers(
+    self: SegyReader,
+    start: int,  # first trace
+    stop: int,  # one past the last
+) -> np.ndarray:  # (n, 240) uint8, big endian whatever the file is
     "Trace headers."
-    with self.file() as f: h = np.frombuffer(bytearray().join(bytes(h.buf) for h in f.header[start:stop]), np.uint8).reshape(-1, 240)
-    if self.endian == '<': h[:, 232:] = h[:, [235, 234, 233, 232, 239, 238, 237, 236]]     # the two words that segyio leaves as they are
+    with self.file() as f:
+        h = np.frombuffer(
+            bytearray().join(bytes(h.buf) for h in f.header[start:stop]), np.uint8
+        ).reshape(-1, 240)
+    if self.endian == '<':
+        h[:, 232:] = h[
+            :, [235, 234, 233, 232, 239, 238, 237, 236]
+        ]  # the two words that segyio leaves as they are
     return h
 
-OWN_NUMBERS = 181 # from this byte on, whoever writes a survey's own numbers gives them four bytes
+
+OWN_NUMBERS = 181  # from this byte on, whoever writes a survey's own numbers gives them four bytes
+
 
 def width_at(
-    byte:int, # 1-based
-    wide_from:int=241, # bytes from here on are read four wide, whatever the standard has there
-)->int: # bytes
+    byte: int,  # 1-based
+    wide_from: int = 241,  # bytes from here on are read four wide, whatever the standard has there
+) -> int:  # bytes
     "How wide the header word at a byte is."
     return 4 if byte >= wide_from else WIDTH.get(byte, 4)
 
+
 def word(
-    h:np.ndarray, # (n, 240) trace headers
-    byte:int, # 1-based
-    wide_from:int=241, # see `width_at`; words named in `GEOMETRY_WORDS` keep the standard's width
-)->np.ndarray: # (n,)
+    h: np.ndarray,  # (n, 240) trace headers
+    byte: int,  # 1-based
+    wide_from: int = 241,  # see `width_at`; words named in `GEOMETRY_WORDS` keep the standard's width
+) -> np.ndarray:  # (n,)
     "One header word of some traces."
     width = width_at(byte, wide_from)
     kind = 'u2' if byte == 115 else f'i{width}'
-    return np.ascontiguousarray(h[:, byte - 1:byte - 1 + width]).view('>' + kind)[:, 0].astype(kind)
+    return (
+        np.ascontiguousarray(h[:, byte - 1 : byte - 1 + width]).view('>' + kind)[:, 0].astype(kind)
+    )
+
 
 @patch
-def columns(self:SegyReader,
-    fields:dict, # name -> 1-based header byte
-    wide_from:int=241, # see `width_at`; words named in `GEOMETRY_WORDS` keep the standard's width
-)->dict: # name -> (n_traces,) int32 or int16
+def columns(
+    self: SegyReader,
+    fields: dict,  # name -> 1-based header byte
+    wide_from: int = 241,  # see `width_at`; words named in `GEOMETRY_WORDS` keep the standard's width
+) -> dict:  # name -> (n_traces,) int32 or int16
     "Header words of all traces, in one pass over the file (segyio's `attributes` takes one for each word)."
     step = 1 << 14
     wide = {name: 241 if name in GEOMETRY_WORDS else wide_from for name in fields}
-    cols = {name: np.empty(self.n_traces, f'i{width_at(byte, wide[name])}') for name, byte in fields.items()}
+    cols = {
+        name: np.empty(self.n_traces, f'i{width_at(byte, wide[name])}')
+        for name, byte in fields.items()
+    }
     for start in range(0, self.n_traces, step):
         h = self.headers(start, min(start + step, self.n_traces))
-        for name, byte in fields.items(): cols[name][start:start + len(h)] = word(h, byte, wide[name])
+        for name, byte in fields.items():
+            cols[name][start : start + len(h)] = word(h, byte, wide[name])
     return cols

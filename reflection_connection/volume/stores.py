@@ -14,42 +14,75 @@ from ..files import reason
 from .arrays import for_segy_alone
 from .axis import scaled
 from .errors import failure, problem
-from .dimensions import Layout, all_attributes, choose_variable, dimension_role, mapping_of, name_key, role_of
+from reflection_connection.volume.dimensions import (
+    Layout,
+    all_attributes,
+    choose_variable,
+    dimension_role,
+    mapping_of,
+    name_key,
+    role_of,
+)
 from .units import Unit, stated_unit, unit_of
 from .levels import VerticalFacts, vertical_axis
 
 # %% ../../nbs/volume/08_stores.ipynb #113905a7
-_PAIRS = (('cdpx', 'cdpy'), ('ensemblex', 'ensembley'), ('x', 'y'), ('xcoord', 'ycoord'), ('coordx', 'coordy'),
-          ('xcoordinate', 'ycoordinate'), ('easting', 'northing'), ('eastings', 'northings'), ('utmx', 'utmy'),
-          ('cdplon', 'cdplat'), ('longitude', 'latitude'), ('lon', 'lat'), ('long', 'lat'))
+_PAIRS = (
+    ('cdpx', 'cdpy'),
+    ('ensemblex', 'ensembley'),
+    ('x', 'y'),
+    ('xcoord', 'ycoord'),
+    ('coordx', 'coordy'),
+    ('xcoordinate', 'ycoordinate'),
+    ('easting', 'northing'),
+    ('eastings', 'northings'),
+    ('utmx', 'utmy'),
+    ('cdplon', 'cdplat'),
+    ('longitude', 'latitude'),
+    ('lon', 'lat'),
+    ('long', 'lat'),
+)
+
 
 @dataclass
 class StoredCoordinates:
     "Where x and y are in a store, and in which unit."
-    names:tuple=() # of the x and the y variable; empty when there are none
-    unit:str=None # 'm', 'ft', 'degrees', or None when the store does not say
-    factors:tuple=(1., 1.) # from stored values to `unit`
-    lengths:Unit=None # the unit that they state, if it is a length
-    problems:tuple=()
+
+    names: tuple = ()  # of the x and the y variable; empty when there are none
+    unit: str = None  # 'm', 'ft', 'degrees', or None when the store does not say
+    factors: tuple = (1.0, 1.0)  # from stored values to `unit`
+    lengths: Unit = None  # the unit that they state, if it is a length
+    problems: tuple = ()
+
 
 def coordinates_of(
-    ds, # xarray Dataset
-    layout:Layout,
-    attrs:dict, # of dataset and variable, from `all_attributes`
-    asked:dict, # options of `open_volume` that were given
-)->StoredCoordinates:
+    ds,  # xarray Dataset
+    layout: Layout,
+    attrs: dict,  # of dataset and variable, from `all_attributes`
+    asked: dict,  # options of `open_volume` that were given
+) -> StoredCoordinates:
     "Find x and y by name; their unit from their attributes, their names or the caller."
-    def usable(v): return v.dtype.kind in 'iuf' and v.ndim and set(v.dims) <= set(layout.across)
+
+    def usable(v):
+        return v.dtype.kind in 'iuf' and v.ndim and set(v.dims) <= set(layout.across)
+
     there = {name_key(n): n for n, v in ds.variables.items() if usable(v)}
     pair = next(((x, y) for x, y in _PAIRS if x in there and y in there), None)
-    if not pair: return StoredCoordinates()
+    if not pair:
+        return StoredCoordinates()
     names = tuple(there[key] for key in pair)
     x, y = _xy_units(ds, names, attrs, asked)
-    if x is None: return StoredCoordinates(names)
+    if x is None:
+        return StoredCoordinates(names)
     if x.base != y.base:
-        doubt = problem(f'{names[0]} is in {x.base}, {names[1]} in {y.base}', 'write both in one unit')
+        doubt = problem(
+            f'{names[0]} is in {x.base}, {names[1]} in {y.base}', 'write both in one unit'
+        )
         return StoredCoordinates(names, problems=(doubt,))
-    return StoredCoordinates(names, x.base, (x.factor, y.factor), x if x.quantity == 'length' else None)
+    return StoredCoordinates(
+        names, x.base, (x.factor, y.factor), x if x.quantity == 'length' else None
+    )
+
 
 def _xy_units(ds, names, attrs, asked):
     "The units of x and y: the caller's, except that lengths are no remedy for angles; else what the store states."
@@ -58,75 +91,111 @@ def _xy_units(ds, names, attrs, asked):
     known = stated[0] or stated[1] or angles or _measured_length(attrs)
     is_angle = known is not None and known.quantity == 'angle'
     wanted = asked.get('units')
-    if wanted and not (is_angle and wanted in ('m', 'ft')): return [unit_of(wanted)]*2
+    if wanted and not (is_angle and wanted in ('m', 'ft')):
+        return [unit_of(wanted)] * 2
     return [unit or known for unit in stated]
+
 
 def _measured_length(attrs):
     "SEGY-SAK's measurement system, where it is one of lengths."
     unit = unit_of(attrs.get('measurementsystem') or attrs.get('measurementsys') or '')
     return unit if unit and unit.quantity == 'length' and unit.factor == 1 else None
 
+
 def scale_left(
-    attrs:dict, # of dataset and variable, from `all_attributes`
-)->tuple: # what coordinates are still to be multiplied by, and problems
+    attrs: dict,  # of dataset and variable, from `all_attributes`
+) -> tuple:  # what coordinates are still to be multiplied by, and problems
     "SEGY-SAK stores coordinates as SEG-Y has them, until they are scaled."
     value, done = attrs.get('coordscalar'), attrs.get('coordscaled')
-    if not isinstance(value, (int, float)) or abs(value) not in (10, 100, 1000, 10000): return 1., []
+    if not isinstance(value, (int, float)) or abs(value) not in (10, 100, 1000, 10000):
+        return 1.0, []
     if done is None:
         what = f'attribute coord_scalar is {value:g} and coord_scaled is missing: coordinates are taken as they are'
-        return 1., [problem(what, 'set coord_scaled to true or false in the store')]
-    return (1. if str(done).lower() in ('true', '1') else float(scaled(value))), []
+        return 1.0, [problem(what, 'set coord_scaled to true or false in the store')]
+    return (1.0 if str(done).lower() in ('true', '1') else float(scaled(value))), []
 
 # %% ../../nbs/volume/08_stores.ipynb #e1df73bd
-def _damaged(path, e): return failure(path, f'not a readable Zarr store ({reason(e, path)})', 'write it again')
+def _damaged(path, e):
+    return failure(path, f'not a readable Zarr store ({reason(e, path)})', 'write it again')
+
 
 def _is_array(folder):
     "Whether a folder of a Zarr store is an array rather than a group."
-    if (folder/'.zarray').exists(): return True
-    try: return mapping_of((folder/'zarr.json').read_text()).get('node_type') == 'array'
-    except (OSError, UnicodeError): return False
+    if (folder / '.zarray').exists():
+        return True
+    try:
+        return mapping_of((folder / 'zarr.json').read_text()).get('node_type') == 'array'
+    except (OSError, UnicodeError):
+        return False
+
 
 def _is_group(folder):
-    there = any((folder/name).exists() for name in ('zarr.json', '.zgroup', '.zmetadata'))
+    there = any((folder / name).exists() for name in ('zarr.json', '.zgroup', '.zmetadata'))
     return there and not _is_array(folder)
 
+
 def dataset_of(
-    path, # a store, a group in one, or a variable in one
-)->tuple: # xarray Dataset, and the variable that the path names or ''
+    path,  # a store, a group in one, or a variable in one
+) -> tuple:  # xarray Dataset, and the variable that the path names or ''
     "Open a store without reading it. Raises `VolumeError`."
-    try: import xarray, zarr # noqa: F401 (xarray reads through it)
+    try:
+        import xarray, zarr  # noqa: F401 (xarray reads through it)
     except ImportError as e:
-        raise failure(path, f'reading MDIO/Zarr needs an optional package ({e.name} is missing)',
-                      "pip install 'reflection_connection[mdio]'") from e
+        raise failure(
+            path,
+            f'reading MDIO/Zarr needs an optional package ({e.name} is missing)',
+            "pip install 'reflection_connection[mdio]'",
+        ) from e
     store, name = Path(path), ''
-    if _is_array(store) and _is_group(store.parent): store, name = store.parent, store.name
+    if _is_array(store) and _is_group(store.parent):
+        store, name = store.parent, store.name
     _refuse_store(path, store)
     try:
-        ds = xarray.open_zarr(str(store), chunks=None, consolidated=(store/'.zmetadata').exists(), decode_times=False,
-                              drop_variables=['headers', 'raw_headers', 'segy_file_header'])
-    except Exception as e: raise _damaged(path, e) from e # a store fails in as many ways as it can be damaged
-    if not ds.variables: _refuse_nested(path, store)
+        ds = xarray.open_zarr(
+            str(store),
+            chunks=None,
+            consolidated=(store / '.zmetadata').exists(),
+            decode_times=False,
+            drop_variables=['headers', 'raw_headers', 'segy_file_header'],
+        )
+    except Exception as e:
+        raise _damaged(path, e) from e  # a store fails in as many ways as it can be damaged
+    if not ds.variables:
+        _refuse_nested(path, store)
     return ds, name
+
 
 def _refuse_store(path, store):
     "Raise `VolumeError` for a store without named dimensions."
     if _is_array(store):
-        raise failure(path, 'a Zarr array by itself, without named dimensions',
-                      'write it with xarray as a variable with dimensions inline, crossline, time')
-    if (store/'metadata').is_dir() and any((store/'data').glob('chunked_*')):
-        raise failure(path, 'an MDIO store of version 0, which this package does not read',
-                      'export it to SEG-Y with the multidimio 0.x that wrote it, and use that file or import it with multidimio 1')
+        raise failure(
+            path,
+            'a Zarr array by itself, without named dimensions',
+            'write it with xarray as a variable with dimensions inline, crossline, time',
+        )
+    if (store / 'metadata').is_dir() and any((store / 'data').glob('chunked_*')):
+        raise failure(
+            path,
+            'an MDIO store of version 0, which this package does not read',
+            'export it to SEG-Y with the multidimio 0.x that wrote it, and use that file or import it with multidimio 1',
+        )
+
 
 def _refuse_nested(path, store):
     "Name the groups of a store that has no variables itself."
     groups = sorted(f.name for f in store.iterdir() if f.is_dir() and _is_group(f))
-    if not groups: return
-    raise failure(path, f'no variables, only groups: {", ".join(groups[:6])}',
-                  f'name one of them in the path: {store.name}/{groups[0]}')
+    if not groups:
+        return
+    raise failure(
+        path,
+        f'no variables, only groups: {", ".join(groups[:6])}',
+        f'name one of them in the path: {store.name}/{groups[0]}',
+    )
 
 # %% ../../nbs/volume/08_stores.ipynb #d3982ef2
 class ZarrReader:
     "A Zarr store with named dimensions, as MDIO, SEGY-SAK and xarray write them."
+
     format, text = 'mdio', []
 
     def __init__(self, path, size):
@@ -135,10 +204,13 @@ class ZarrReader:
         self.layout, self.notes = choose_variable(path, self.ds, wanted)
         self.v = self.ds[self.layout.name].isel({dim: 0 for dim in self.layout.dropped})
         if not self.v.size:
-            raise failure(path, f'empty: variable {self.v.name} has shape {self.v.shape}', 'write it again')
+            raise failure(
+                path, f'empty: variable {self.v.name} has shape {self.v.shape}', 'write it again'
+            )
 
-    def setup(self,
-        asked:dict, # options of `open_volume` that were given
+    def setup(
+        self,
+        asked: dict,  # options of `open_volume` that were given
     ):
         "Lines, traces, sample axis and coordinates, without reading amplitudes."
         self.problems, attrs = [], all_attributes(self.ds, self.v)
@@ -146,7 +218,7 @@ class ZarrReader:
         self._number_traces()
         self.coordinates = coordinates_of(self.ds, self.layout, attrs, asked)
         self.xy_unit, self._xy = self.coordinates.unit, None
-        self._scalar, more = scale_left(attrs) if self.coordinates.names else (1., [])
+        self._scalar, more = scale_left(attrs) if self.coordinates.names else (1.0, [])
         self.problems += [*self.coordinates.problems, *more]
         self.axis, self.flip = vertical_axis(self.path, self._vertical_facts(attrs), asked)
         self.notes += for_segy_alone(asked)
@@ -155,13 +227,15 @@ class ZarrReader:
     def _number_traces(self):
         "Which positions hold a trace, and the line numbers."
         mask = self._mask()
-        self.across = mask.shape # (n_inlines, n_crosslines), or (n_traces,)
+        self.across = mask.shape  # (n_inlines, n_crosslines), or (n_traces,)
         self.cells = np.flatnonzero(mask)
         self.n_traces = len(self.cells)
-        if not self.n_traces: raise failure(self.path, 'no traces: the trace mask is empty', 'write it again')
+        if not self.n_traces:
+            raise failure(self.path, 'no traces: the trace mask is empty', 'write it again')
         self.inlines = self.crosslines = np.zeros(0, np.int64)
         self.grid, self.why = None, f'a line: dimensions {", ".join(map(str, self.layout.dims))}'
-        if mask.ndim == 2: self._number_lines(mask)
+        if mask.ndim == 2:
+            self._number_lines(mask)
 
     def _number_lines(self, mask):
         "Line numbers in rising order, and the trace at each crossing."
@@ -174,109 +248,151 @@ class ZarrReader:
         for dim, have in zip(self.layout.across, (self.inlines, self.crosslines)):
             twice = have[:-1][np.diff(have) == 0]
             if len(twice):
-                raise failure(self.path, f'number {twice[0]} occurs twice on dimension {dim}', 'give every line its own number')
+                raise failure(
+                    self.path,
+                    f'number {twice[0]} occurs twice on dimension {dim}',
+                    'give every line its own number',
+                )
 
     def _mask(self):
         "Where traces are: (n_inlines, n_crosslines) or (n_traces,) bool."
         across = self.layout.across
         name = next((n for n in ('trace_mask', 'live_mask') if n in self.ds), None)
-        if not name: return np.ones([self.v.sizes[dim] for dim in across], bool)
+        if not name:
+            return np.ones([self.v.sizes[dim] for dim in across], bool)
         mask = self.ds[name]
         mask = mask.squeeze([dim for dim in mask.dims if dim in self.layout.dropped])
         if set(mask.dims) != set(across):
-            raise failure(self.path, f'{name} has dimensions {mask.dims}, amplitudes {self.v.dims}', 'write it again')
+            raise failure(
+                self.path,
+                f'{name} has dimensions {mask.dims}, amplitudes {self.v.dims}',
+                'write it again',
+            )
         return self.values(mask.transpose(*across)).astype(bool)
 
     def values(self, v):
         "Of a variable or a part of it."
-        try: return np.asarray(v.values)
-        except Exception as e: raise _damaged(self.path, e) from e # chunks fail as stores do
+        try:
+            return np.asarray(v.values)
+        except Exception as e:
+            raise _damaged(self.path, e) from e  # chunks fail as stores do
 
     def _along(self, dim):
         "The values along a dimension: its own coordinate, else one that has a name for it; None."
-        if dim in self.ds.variables: return self.ds[dim]
+        if dim in self.ds.variables:
+            return self.ds[dim]
         role = dimension_role(self.ds, dim)
-        alone = [v for n, v in self.ds.variables.items() if v.dims == (dim,) and role_of(n)[0] == role]
+        alone = [
+            v for n, v in self.ds.variables.items() if v.dims == (dim,) and role_of(n)[0] == role
+        ]
         return alone[0] if role and alone else None
 
     def _whole_numbers(self, dim):
         "(n,) int64 along a dimension; None where there is something else or nothing."
         along = self._along(dim)
-        if along is None: return None
+        if along is None:
+            return None
         values = self.values(along)
-        if values.dtype.kind not in 'iuf' or not np.isfinite(values.astype(float)).all(): return None
+        if values.dtype.kind not in 'iuf' or not np.isfinite(values.astype(float)).all():
+            return None
         return values.astype(np.int64) if (values == np.round(values)).all() else None
 
     def _line_numbers(self, dim):
         "(n,) int64 along a dimension, counted from 0 where the store has none."
         numbers = self._whole_numbers(dim)
-        if numbers is not None: return numbers
+        if numbers is not None:
+            return numbers
         if self._along(dim) is not None:
-            raise failure(self.path, f'dimension {dim} holds something else than whole numbers', 'write line numbers along it')
+            raise failure(
+                self.path,
+                f'dimension {dim} holds something else than whole numbers',
+                'write line numbers along it',
+            )
         self.notes.append(f'dimension {dim} has no numbers: its lines are numbered from 0')
         return np.arange(self.v.sizes[dim])
 
     def _vertical_facts(self, attrs):
         dim = str(self.layout.vertical)
         along, named = self._along(dim), role_of(dim)[1]
-        facts = VerticalFacts(dim, dimension_role(self.ds, dim), None, named, dim if named else '', attrs=attrs,
-                              lengths=self.coordinates.lengths)
-        if along is None: return facts
+        facts = VerticalFacts(
+            dim,
+            dimension_role(self.ds, dim),
+            None,
+            named,
+            dim if named else '',
+            attrs=attrs,
+            lengths=self.coordinates.lengths,
+        )
+        if along is None:
+            return facts
         facts.values = self.values(along)
         if facts.values.dtype.kind not in 'iuf':
-            raise failure(self.path, f'dimension {dim} holds something else than numbers', 'write it again')
+            raise failure(
+                self.path, f'dimension {dim} holds something else than numbers', 'write it again'
+            )
         unit, text = stated_unit(along.attrs)
-        if text: facts.unit, facts.unit_text = unit, text
+        if text:
+            facts.unit, facts.unit_text = unit, text
         positive = str(along.attrs.get('positive', '')).lower()
         facts.positive = positive if positive in ('up', 'down') else ''
         return facts
 
 # %% ../../nbs/volume/08_stores.ipynb #55026eb4
 @patch
-def depth(self:ZarrReader,
-    kind:str, # 'inline' or 'crossline'
-)->int: # lines
+def depth(
+    self: ZarrReader,
+    kind: str,  # 'inline' or 'crossline'
+) -> int:  # lines
     "How many lines a chunk of the store is deep."
     return 1 if len(self.across) < 2 else self._chunk(self.layout.across[kind == 'crossline'])
 
+
 @patch
-def _chunk(self:ZarrReader, dim):
+def _chunk(self: ZarrReader, dim):
     "Length of a chunk along a dimension; of all of it where the store doesn't say."
     stored = self.ds[self.layout.name]
     chunks = stored.encoding.get('chunks')
     return int(chunks[stored.dims.index(dim)]) if chunks else stored.sizes[dim]
 
+
 @patch
-def read(self:ZarrReader,
-    ids, # (n,) trace positions; -1 is a trace of zeros
-)->np.ndarray: # (n, n_samples) float32
+def read(
+    self: ZarrReader,
+    ids,  # (n,) trace positions; -1 is a trace of zeros
+) -> np.ndarray:  # (n, n_samples) float32
     "Traces, from as few parts of the store as possible."
     if self.v is None:
         raise failure(self.path, 'the volume is closed', 'open it again with open_volume')
     ids = np.asarray(ids, np.int64)
     out = np.zeros((len(ids), self.n_samples), np.float32)
     rows = np.flatnonzero(ids >= 0)
-    if not len(rows): return out
+    if not len(rows):
+        return out
     at = np.unravel_index(self.cells[ids[rows]], self.across)
-    block = np.prod([np.ptp(a) + 1. for a in at])
-    if block <= 4*len(rows): self._read_block(out, rows, at, slice(0, self.n_samples))
-    else: self._read_scattered(out, rows, at)
+    block = np.prod([np.ptp(a) + 1.0 for a in at])
+    if block <= 4 * len(rows):
+        self._read_block(out, rows, at, slice(0, self.n_samples))
+    else:
+        self._read_scattered(out, rows, at)
     return out[:, ::-1].copy() if self.flip else out
 
+
 @patch
-def _read_block(self:ZarrReader, out, rows, at, samples):
+def _read_block(self: ZarrReader, out, rows, at, samples):
     "Read the smallest block of the store that holds all traces, and pick them from it."
     first = [int(a.min()) for a in at]
     parts = {dim: slice(f, int(a.max()) + 1) for dim, f, a in zip(self.layout.across, first, at)}
     part = self.v.isel({**parts, self.layout.vertical: samples})
     block = self.values(part.transpose(*self.layout.dims))
     inside = tuple(a - f for a, f in zip(at, first))
-    with np.errstate(over='ignore'): out[rows, samples] = block[inside]
+    with np.errstate(over='ignore'):
+        out[rows, samples] = block[inside]
+
 
 @patch
-def _read_scattered(self:ZarrReader, out, rows, at):
+def _read_scattered(self: ZarrReader, out, rows, at):
     "Read traces chunk by chunk."
-    tiles = np.stack([a//self._chunk(dim) for a, dim in zip(at, self.layout.across)])
+    tiles = np.stack([a // self._chunk(dim) for a, dim in zip(at, self.layout.across)])
     height = self._chunk(self.layout.vertical)
     _, which = np.unique(tiles, axis=1, return_inverse=True)
     which = which.reshape(-1)
@@ -288,15 +404,18 @@ def _read_scattered(self:ZarrReader, out, rows, at):
 
 # %% ../../nbs/volume/08_stores.ipynb #ebcb0c25
 @patch
-def xy(self:ZarrReader,
-    ids, # (n,) trace positions
-)->np.ndarray: # (n, 2) float64 in `xy_unit`; NaN where unknown
+def xy(
+    self: ZarrReader,
+    ids,  # (n,) trace positions
+) -> np.ndarray:  # (n, 2) float64 in `xy_unit`; NaN where unknown
     "Coordinates of traces."
-    if self._xy is None: self._xy = self._all_coordinates()
+    if self._xy is None:
+        self._xy = self._all_coordinates()
     return self._xy[ids] if len(self._xy) else np.full((len(ids), 2), np.nan)
 
+
 @patch
-def _all_coordinates(self:ZarrReader):
+def _all_coordinates(self: ZarrReader):
     "(n_traces, 2) float64; empty when the store has none."
     out = np.zeros((self.n_traces if self.coordinates.names else 0, 2))
     for k, (name, factor) in enumerate(zip(self.coordinates.names, self.coordinates.factors)):
@@ -304,24 +423,30 @@ def _all_coordinates(self:ZarrReader):
         have = [dim for dim in self.layout.across if dim in v.dims]
         values = self.values(v.transpose(*have))
         values = values.reshape([v.sizes[dim] if dim in have else 1 for dim in self.layout.across])
-        out[:, k] = np.broadcast_to(values, self.across).reshape(-1)[self.cells]*factor*self._scalar
+        out[:, k] = (
+            np.broadcast_to(values, self.across).reshape(-1)[self.cells] * factor * self._scalar
+        )
     return out
 
+
 @patch
-def cdp(self:ZarrReader,
-    ids, # (n,) trace positions
-)->np.ndarray: # (n,) int64; None where the store has no numbers along its one line
+def cdp(
+    self: ZarrReader,
+    ids,  # (n,) trace positions
+) -> np.ndarray:  # (n,) int64; None where the store has no numbers along its one line
     "Numbers along a line."
     numbers = self._whole_numbers(self.layout.across[0]) if self.grid is None else None
     return None if numbers is None else numbers[self.cells[ids]]
 
+
 @patch
-def close(self:ZarrReader):
+def close(self: ZarrReader):
     self.ds.close()
     self.v = None
 
+
 @patch
-def identity(self:ZarrReader):
+def identity(self: ZarrReader):
     "What the fingerprint is made of, beside amplitudes."
     about = str((self.v.shape, self.v.dtype.str))
     return [about.encode(), self.inlines.tobytes(), self.crosslines.tobytes()]

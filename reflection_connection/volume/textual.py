@@ -11,41 +11,78 @@ import re
 
 # %% ../../nbs/volume/03_textual.ipynb #6f03675a
 def codec(
-    head:bytes, # the 3200 bytes of a textual header
-)->str: # 'cp037' (EBCDIC) or 'latin-1' (ASCII)
+    head: bytes,  # the 3200 bytes of a textual header
+) -> str:  # 'cp037' (EBCDIC) or 'latin-1' (ASCII)
     "Whichever makes more of a textual header look like text."
-    return max('cp037', 'latin-1', key=lambda c: sum(s == ' ' or (s.isascii() and s.isalnum()) for s in head[:3200].decode(c, 'replace')))
+    return max(
+        'cp037',
+        'latin-1',
+        key=lambda c: sum(
+            s == ' ' or (s.isascii() and s.isalnum()) for s in head[:3200].decode(c, 'replace')
+        ),
+    )
+
 
 def text_lines(
-    head:bytes, # the 3200 bytes of a textual header
-)->list: # 40 strings
+    head: bytes,  # the 3200 bytes of a textual header
+) -> list:  # 40 strings
     "The textual header as lines, from EBCDIC or ASCII, unprintables as spaces."
     text = head[:3200].decode(codec(head), 'replace')
     text = ''.join(c if c.isprintable() else ' ' for c in text.ljust(3200))
-    return [text[i:i + 80].rstrip() for i in range(0, 3200, 80)]
+    return [text[i : i + 80].rstrip() for i in range(0, 3200, 80)]
 
 # %% ../../nbs/volume/03_textual.ipynb #237ec027
 _NUMBERED = r'[\s_.-]*(?:number|numero|nummer|num\b|no\b|nr\b|nos\b|#)?'
 _COORDINATE = r'(?:co-?ord\w*|ko-?ord\w*|pos(?:ition)?|utm)'
 _PLACE = r'(?:cdp|cmp|crp|ensemble|ens|bin|mid-?point|trace|utm|map|world|grid)'
 _SHOT = r'\b(?:source|src|shot|sou|sp)[\s_-]*(?:co-?ord\w*[\s_-]*)?'
-_OTHERS = ( # fields whose bytes must not be taken for those of lines or coordinates
-    r'offset', r'shot[\s-]*point', r's\.?p\.?\b', r'(?:energy )?source', r'src', r'shot', r'receiver', r'group', r'rec',
-    r'elev\w*', r'water depth', r'sample (?:interval|rate)', r'(?:number of |no\.? of )?samples\b', r'delay', r'start time',
-    r'trace start', r'trace[\s_-]*(?:number|no|seq\w*|id\w*|type|date|sample)', r'fold', r'ffid', r'(?:field )?record',
-    r'lat(?:itude)?', r'long?(?:itude)?', r'datum', r'mute', r'static', r'year', r'day', r'hour', r'minute', r'second', r'epsg')
+_OTHERS = (  # fields whose bytes must not be taken for those of lines or coordinates
+    r'offset',
+    r'shot[\s-]*point',
+    r's\.?p\.?\b',
+    r'(?:energy )?source',
+    r'src',
+    r'shot',
+    r'receiver',
+    r'group',
+    r'rec',
+    r'elev\w*',
+    r'water depth',
+    r'sample (?:interval|rate)',
+    r'(?:number of |no\.? of )?samples\b',
+    r'delay',
+    r'start time',
+    r'trace start',
+    r'trace[\s_-]*(?:number|no|seq\w*|id\w*|type|date|sample)',
+    r'fold',
+    r'ffid',
+    r'(?:field )?record',
+    r'lat(?:itude)?',
+    r'long?(?:itude)?',
+    r'datum',
+    r'mute',
+    r'static',
+    r'year',
+    r'day',
+    r'hour',
+    r'minute',
+    r'second',
+    r'epsg',
+)
 
-def _coordinate(axis, compass): # regular expression for one coordinate of the CDP
+
+def _coordinate(axis, compass):  # regular expression for one coordinate of the CDP
     before = rf'(?:{_PLACE}[\s_-]*)?(?:{_COORDINATE}[\s_.-]*)?'
     after = rf'[\s_.-]*(?:{_COORDINATE}|{_PLACE})?(?:\s+(?:of|for)\s+(?:the\s+)?{_PLACE})?'
     return rf"(?:\b{before}{axis}(?:{after}\b|\b)|\b{compass}\w*)"
 
-_FIELDS = dict( # what a name in the text stands for; the first that fits counts
+
+_FIELDS = dict(  # what a name in the text stands for; the first that fits counts
     source_x=rf'{_SHOT}(?:x\b|x[\s_-]*co-?ord\w*|easting)',
     source_y=rf'{_SHOT}(?:y\b|y[\s_-]*co-?ord\w*|northing)',
     other=rf"\b(?:{'|'.join(_OTHERS)})\b",
     scalar=r'\b(?:(?:co-?ord\w*|ko-?ord\w*|xy|x/y|location)[\s_-]*)?'
-           r'(?:scal(?:ar|er|ing)\b(?:[\s_-]*co\w*)?|scale[\s_-]*(?:factor|co\w*)?\b|skal\w+)',
+    r'(?:scal(?:ar|er|ing)\b(?:[\s_-]*co\w*)?|scale[\s_-]*(?:factor|co\w*)?\b|skal\w+)',
     xline=rf'\b(?:(?:cross|x|kreuz|quer)[\s_-]*(?:lines?|linien?)|x-?l(?:ine)?s?|crossl\w*|crl)(?![a-z]){_NUMBERED}',
     iline=rf'\b(?:in[\s_-]*lines?|i-?l(?:ine)?s?|inl)(?![a-z]){_NUMBERED}',
     x=_coordinate('x', '(?:easting|rechtswert|ostwert)'),
@@ -56,104 +93,156 @@ _FIELDS = dict( # what a name in the text stands for; the first that fits counts
 _FIELD = re.compile('|'.join(f'(?P<{name}>{pattern})' for name, pattern in _FIELDS.items()), re.I)
 
 # %% ../../nbs/volume/03_textual.ipynb #57b758ff
-_BYTE_WORD = (r'(?:byte[\s-]*(?:pos\w*|loc\w*|nos?\b|number|range)|bytes?|octets?|bytestellen?'
-              r'|positions?|pos|locations?|loc|trace headers?|headers?|hdr)')
+_BYTE_WORD = (
+    r'(?:byte[\s-]*(?:pos\w*|loc\w*|nos?\b|number|range)|bytes?|octets?|bytestellen?'
+    r'|positions?|pos|locations?|loc|trace headers?|headers?|hdr)'
+)
 _SAYS_BYTES = re.compile(r'\b(?:byte|octet|header|hdr)\w*|@\s*\d|,,\s*,*\d{1,3}/', re.I)
-_ASIDE = re.compile( # "SEG-Y rev. 1", "4 byte integer", "INT32", "4I"
+_ASIDE = re.compile(  # "SEG-Y rev. 1", "4 byte integer", "INT32", "4I"
     r'\bseg[\s_-]?y\b(?:\s*(?:rev\w*\.?)\s*\d(?:\.\d)?)?|\brev(?:ision|\.)?\s*\d(?:\.\d)?\b'
     r'|\b(?:[248]|16|32|64)[\s-]*(?:bytes?|octets?|bits?)\b(?:[\s,-]*(?:signed|int\w*|long|short|float\w*|ieee|ibm|real))*'
-    r'|\b(?:int|i|uint|float|real|r)(?:2|4|8|16|32)\b|\b[24][IRFS]\b', re.I)
-_POSITION = re.compile( # "bytes 189-192", "(9,4)", "@ 189"
+    r'|\b(?:int|i|uint|float|real|r)(?:2|4|8|16|32)\b|\b[24][IRFS]\b',
+    re.I,
+)
+_POSITION = re.compile(  # "bytes 189-192", "(9,4)", "@ 189"
     rf'(?P<word>\b{_BYTE_WORD}\s*[:=#(\[-]?\s*|@\s*)?'
     r'(?<![\d.])(?<!\d,)(?P<first>\d{1,3})(?!\d|\.\d|\s*(?:m|ft|km|ms)\b)'
-    r'(?:\s*(?:-|–|to|bis|thru|through|\.\.+|:)\s*(?P<last>\d{1,3})(?!\d|\.\d))?(?:\s*,\s*[24]\b(?!\s*\d))?', re.I)
-_EXTENT = re.compile( # words that line numbers and distances have beside them
+    r'(?:\s*(?:-|–|to|bis|thru|through|\.\.+|:)\s*(?P<last>\d{1,3})(?!\d|\.\d))?(?:\s*,\s*[24]\b(?!\s*\d))?',
+    re.I,
+)
+_EXTENT = re.compile(  # words that line numbers and distances have beside them
     r'\b(?:first|last|min\w*|max\w*|ranges?|from|interval|increment|inc|step|spacing|delta|total|count|corner'
-    r'|inlines|(?:cross|x-?)lines|erste|letzte)\b', re.I)
-_USUAL = {1, 5, 9, 13, 17, 21, 25, 37, 71, 73, 77, 81, 85, *range(181, 238, 4)}    # bytes that numbers and coordinates are kept at
+    r'|inlines|(?:cross|x-?)lines|erste|letzte)\b',
+    re.I,
+)
+_USUAL = {
+    1,
+    5,
+    9,
+    13,
+    17,
+    21,
+    25,
+    37,
+    71,
+    73,
+    77,
+    81,
+    85,
+    *range(181, 238, 4),
+}  # bytes that numbers and coordinates are kept at
 
-def without_number(line): # of a textual header; its C and number are left out
+
+def without_number(line):  # of a textual header; its C and number are left out
     return re.sub(r'^\s*C\s?\d{1,2}(?:[:.\s]|$)\s*', '', line)
 
-def _card(line): # the text of a line without its number, and without the widths of numbers
-    return _ASIDE.sub(lambda found: ' '*len(found[0]), without_number(line))
+
+def _card(line):  # the text of a line without its number, and without the widths of numbers
+    return _ASIDE.sub(lambda found: ' ' * len(found[0]), without_number(line))
+
 
 def _is_position(
-    found:re.Match, # of `_POSITION`
-    explicit:bool, # bytes are spoken of
-    extent:bool, # line numbers or distances are spoken of
-)->bool: # a byte position rather than another number
+    found: re.Match,  # of `_POSITION`
+    explicit: bool,  # bytes are spoken of
+    extent: bool,  # line numbers or distances are spoken of
+) -> bool:  # a byte position rather than another number
     first, last, worded = int(found['first']), int(found['last'] or 0), bool(found['word'])
-    if not 1 <= first <= 237: return False
+    if not 1 <= first <= 237:
+        return False
     usual = first in _USUAL and not extent
-    if last - first in (1, 3): return explicit or worded or usual
-    if last: return (explicit or worded) and last - first in (2, 4)     # one past the end, as in segyio's own text
+    if last - first in (1, 3):
+        return explicit or worded or usual
+    if last:
+        return (explicit or worded) and last - first in (
+            2,
+            4,
+        )  # one past the end, as in segyio's own text
     return worded or usual or (explicit and not extent)
 
+
 def _positions(
-    text:str, # a line without its number
-    explicit:bool, # bytes are spoken of, here or in a heading
-)->list: # matches of `_POSITION`
+    text: str,  # a line without its number
+    explicit: bool,  # bytes are spoken of, here or in a heading
+) -> list:  # matches of `_POSITION`
     "The byte positions of a line."
     extent = bool(_EXTENT.search(re.sub(r'(?i)byte range', 'bytes', text)))
     found = [m for m in _POSITION.finditer(text) if _is_position(m, explicit, extent)]
     in_positions = sum(len(re.findall(r'\d+', m[0])) for m in found)
     others = len(re.findall(r'\d+(?:\.\d+)?', text)) - in_positions
-    if others and not explicit: return [m for m in found if m['last']]          # the corner of a survey, say
-    if not any(m['word'] for m in found): return found
+    if others and not explicit:
+        return [m for m in found if m['last']]  # the corner of a survey, say
+    if not any(m['word'] for m in found):
+        return found
     return [m for m in found if m['word'] or m['last'] or int(m['first']) in _USUAL]
 
+
 def _tokens(
-    card:str, # a line without its number
-    explicit:bool, # bytes are spoken of, here or in a heading
-)->list: # (start, 'field' or 'byte', name or byte, whether it can hardly be anything else)
+    card: str,  # a line without its number
+    explicit: bool,  # bytes are spoken of, here or in a heading
+) -> list:  # (start, 'field' or 'byte', name or byte, whether it can hardly be anything else)
     "The names of fields and the byte positions of a line, from left to right."
     text = re.sub(r'\bI\s*/\s*X\b', 'IL/XL', card)
     names = [(m.start(), 'field', m.lastgroup, False) for m in _FIELD.finditer(text)]
-    places = [(m.start(), 'byte', int(m['first']), bool(m['word'] or m['last'])) for m in _positions(text, explicit)]
+    places = [
+        (m.start(), 'byte', int(m['first']), bool(m['word'] or m['last']))
+        for m in _positions(text, explicit)
+    ]
     return sorted(names + places)
 
 # %% ../../nbs/volume/03_textual.ipynb #e67ece68
-_SAME = ({'xline', 'cdp'}, {'iline', 'line'}, {'x', 'source_x'}, {'y', 'source_y'})    # "XLINE (CDP) BYTES 21-24"
+_SAME = (
+    {'xline', 'cdp'},
+    {'iline', 'line'},
+    {'x', 'source_x'},
+    {'y', 'source_y'},
+)  # "XLINE (CDP) BYTES 21-24"
+
 
 def _pairs(
-    tokens:list, # of a line
-): # yields (name, byte, whether it can hardly be anything else)
+    tokens: list,  # of a line
+):  # yields (name, byte, whether it can hardly be anything else)
     "Each name with the byte that stands beside it."
     runs = [list(run) for _, run in itertools.groupby(tokens, key=lambda token: token[1])]
     names_first = bool(runs) and runs[0][0][1] == 'field'
-    if names_first: neighbours = zip(runs[::2], runs[1::2])
-    else: neighbours = zip(runs[1::2], runs[::2])
+    if names_first:
+        neighbours = zip(runs[::2], runs[1::2])
+    else:
+        neighbours = zip(runs[1::2], runs[::2])
     for names, places in neighbours:
         names = list(dict.fromkeys(token[2] for token in names))
         if len(places) == 1:
             names = [name for name in names if name == names[-1] or {name, names[-1]} in _SAME]
-            places = places*len(names)
-        for name, place in zip(names, places): yield name, place[2], place[3]
+            places = places * len(names)
+        for name, place in zip(names, places):
+            yield name, place[2], place[3]
 
-def _is_heading(card): # "Trace header locations:", with nothing located on the line itself
+
+def _is_heading(card):  # "Trace header locations:", with nothing located on the line itself
     about_headers = re.search(r'\b(?:header|byte|octet)', card, re.I) and _SAYS_BYTES.search(card)
     located = re.search(r'\d\s*$', card) or _FIELD.search(card.split(':')[-1])
     return bool(about_headers) and not located
 
+
 def _headed(
-    lines:list, # the textual header
-): # yields (the line, its text, whether a heading above says that bytes follow, whether those are of the binary header)
+    lines: list,  # the textual header
+):  # yields (the line, its text, whether a heading above says that bytes follow, whether those are of the binary header)
     "The lines, with and without their numbers, and what they stand under."
     heading = binary = False
     for line in lines:
         card = _card(line)
-        if not card.strip(): heading = binary = False
+        if not card.strip():
+            heading = binary = False
         if _is_heading(card):
             heading, binary = True, bool(re.search(r'\b(?:binary|reel)', card, re.I))
             yield line, card, False, binary
-        else: yield line, card, heading, binary
+        else:
+            yield line, card, heading, binary
 
 # %% ../../nbs/volume/03_textual.ipynb #2408640f
 def _named_on(
-    card:str, # a line without its number
-    heading:bool, # whether a heading says that bytes follow
-): # yields (how doubtful, name, byte)
+    card: str,  # a line without its number
+    heading: bool,  # whether a heading says that bytes follow
+):  # yields (how doubtful, name, byte)
     "What one line says of bytes."
     explicit = heading or bool(_SAYS_BYTES.search(card))
     pairs = list(_pairs(_tokens(card, explicit)))
@@ -161,46 +250,64 @@ def _named_on(
         bracketed = f'({byte}' in card.replace(' ', '')
         alone = len(pairs) == 1 and not (explicit or sure or bracketed)
         line_of_a_survey = name == 'line' and not (explicit or sure)
-        if not alone and not line_of_a_survey: yield 2*(not sure) + (not explicit), name, byte
+        if not alone and not line_of_a_survey:
+            yield 2 * (not sure) + (not explicit), name, byte
+
 
 def named_bytes(
-    lines:list, # the textual header
-)->dict: # iline, xline, x, y, cdp, scalar -> (1-based byte, the line that says so), as far as they are named
+    lines: list,  # the textual header
+) -> dict:  # iline, xline, x, y, cdp, scalar -> (1-based byte, the line that says so), as far as they are named
     "Where the textual header says that line numbers and coordinates lie in the trace headers."
     found = {}
     for line, card, heading, binary in _headed(lines):
         for doubt, name, byte in [] if binary else _named_on(card, heading):
-            if name not in found or doubt < found[name][0]: found[name] = doubt, byte, line.strip()
+            if name not in found or doubt < found[name][0]:
+                found[name] = doubt, byte, line.strip()
     for name, instead in (('iline', 'line'), ('x', 'source_x'), ('y', 'source_y')):
-        if instead in found: found.setdefault(name, found[instead])
-    return {name: found[name][1:] for name in ('iline', 'xline', 'x', 'y', 'cdp', 'scalar') if name in found}
+        if instead in found:
+            found.setdefault(name, found[instead])
+    return {
+        name: found[name][1:]
+        for name in ('iline', 'xline', 'x', 'y', 'cdp', 'scalar')
+        if name in found
+    }
 
 # %% ../../nbs/volume/03_textual.ipynb #c14f7f91
 _INTEGER = r'(?<![\d.])(-?\d{1,7})(?!\d|\.\d)'
 _BETWEEN = r'\s*(?:-|–|to|bis|thru|through|till?|\.\.+|/)\s*'
-_LEADING = r'[\s:=(]*(?:(?:ranges?|numbers?|nos?|lines?|from|von|min(?:imum)?|first|start)\b[\s:=.]*)*'
+_LEADING = (
+    r'[\s:=(]*(?:(?:ranges?|numbers?|nos?|lines?|from|von|min(?:imum)?|first|start)\b[\s:=.]*)*'
+)
 
-def _extents(line): # regular expressions for the first and last number of one kind of line
-    first_last = (rf'\b(?:first|min(?:imum)?|start|erste)\W+{line}\W*{_INTEGER}.*?'
-                  rf'\b(?:last|max(?:imum)?|end|letzte)\W+{line}\W*{_INTEGER}')
+
+def _extents(line):  # regular expressions for the first and last number of one kind of line
+    first_last = (
+        rf'\b(?:first|min(?:imum)?|start|erste)\W+{line}\W*{_INTEGER}.*?'
+        rf'\b(?:last|max(?:imum)?|end|letzte)\W+{line}\W*{_INTEGER}'
+    )
     min_max = rf'{line}\s*min\w*\W*{_INTEGER}\W+(?:{line}\s*)?max\w*\W*{_INTEGER}'
     between = rf'{line}{_LEADING}{_INTEGER}{_BETWEEN}{_INTEGER}'
     return [re.compile(pattern, re.I) for pattern in (first_last, min_max, between)]
 
+
 _RANGES = {kind: _extents(_FIELDS[kind]) for kind in ('iline', 'xline')}
 
+
 def named_ranges(
-    lines:list, # the textual header
-)->dict: # iline, xline -> (first, last, the line that says so), as far as they are given
+    lines: list,  # the textual header
+) -> dict:  # iline, xline -> (first, last, the line that says so), as far as they are given
     "The first and last inline and crossline that the textual header names."
     found = {}
     for line, card, heading, _ in _headed(lines):
-        if heading or _SAYS_BYTES.search(card): continue
+        if heading or _SAYS_BYTES.search(card):
+            continue
         bytes_here = {byte for _, byte, _ in _pairs(_tokens(card, False))}
         for kind, patterns in _RANGES.items():
             hit = next(filter(None, (pattern.search(card) for pattern in patterns)), None)
-            if not hit: continue
+            if not hit:
+                continue
             first, last = int(hit[1]), int(hit[2])
             is_byte = first in bytes_here and last - first in (1, 3)
-            if first <= last and not is_byte: found.setdefault(kind, (first, last, line.strip()))
+            if first <= last and not is_byte:
+                found.setdefault(kind, (first, last, line.strip()))
     return found

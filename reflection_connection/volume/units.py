@@ -15,52 +15,73 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Unit:
     "A unit of time, length or angle, and the one in which its values are kept."
-    quantity:str # 'time', 'length' or 'angle'
-    base:str # 'ms', 'm', 'ft' or 'degrees'
-    factor:float # what one of it is, in `base`
+
+    quantity: str  # 'time', 'length' or 'angle'
+    base: str  # 'ms', 'm', 'ft' or 'degrees'
+    factor: float  # what one of it is, in `base`
 
     @property
-    def domain(self): return {'time': 'time', 'length': 'depth'}.get(self.quantity)
+    def domain(self):
+        return {'time': 'time', 'length': 'depth'}.get(self.quantity)
+
 
 _SPELLINGS = {
-    Unit('time', 'ms', 1.): 'ms msec millisec millisecond',
+    Unit('time', 'ms', 1.0): 'ms msec millisec millisecond',
     Unit('time', 'ms', 1e3): 's sec second',
     Unit('time', 'ms', 1e-3): 'us μs usec μsec microsec microsecond',
     Unit('time', 'ms', 1e-6): 'ns nsec nanosec nanosecond',
     Unit('time', 'ms', 6e4): 'min minute',
     Unit('time', 'ms', 3.6e6): 'h hr hour',
-    Unit('length', 'm', 1.): 'm meter metre mtr',
+    Unit('length', 'm', 1.0): 'm meter metre mtr',
     Unit('length', 'm', 1e3): 'km kilometer kilometre',
     Unit('length', 'm', 1e-1): 'dm decimeter decimetre',
     Unit('length', 'm', 1e-2): 'cm centimeter centimetre',
     Unit('length', 'm', 1e-3): 'mm millimeter millimetre',
-    Unit('length', 'ft', 1.): 'ft foot feet ftus usft usfoot usfeet ussurveyfoot ussurveyfeet surveyfoot internationalfoot',
+    Unit(
+        'length', 'ft', 1.0
+    ): 'ft foot feet ftus usft usfoot usfeet ussurveyfoot ussurveyfeet surveyfoot internationalfoot',
     Unit('length', 'ft', 1e3): 'kft kilofoot kilofeet',
-    Unit('length', 'ft', 3.): 'yd yard',
-    Unit('length', 'ft', 1/12): 'in inch inche',
-    Unit('length', 'ft', 5280.): 'mi mile',
-    Unit('angle', 'degrees', 1.): 'deg ° degree degreeeast degreeseast degreenorth degreesnorth degreee degreen decimaldegree',
-    Unit('angle', 'degrees', 1/3600): 'arcsec arcsecond secondofarc secondsofarc',
+    Unit('length', 'ft', 3.0): 'yd yard',
+    Unit('length', 'ft', 1 / 12): 'in inch inche',
+    Unit('length', 'ft', 5280.0): 'mi mile',
+    Unit(
+        'angle', 'degrees', 1.0
+    ): 'deg ° degree degreeeast degreeseast degreenorth degreesnorth degreee degreen decimaldegree',
+    Unit('angle', 'degrees', 1 / 3600): 'arcsec arcsecond secondofarc secondsofarc',
     Unit('angle', 'degrees', 57.29577951308232): 'rad radian',
 }
 _UNITS = {word: unit for unit, words in _SPELLINGS.items() for word in words.split()}
-_QUALIFIERS = {'twt', 'twtt', 'tvd', 'tvdss', 'two', 'way', 'time', 'depth'} # said beside a unit: "ms TWT"
+_QUALIFIERS = {
+    'twt',
+    'twtt',
+    'tvd',
+    'tvdss',
+    'two',
+    'way',
+    'time',
+    'depth',
+}  # said beside a unit: "ms TWT"
 
 # %% ../../nbs/volume/07b_units.ipynb #37bb76a5
 def unit_of(
-    text, # as a store spells it
-)->Unit: # None when it isn't known
+    text,  # as a store spells it
+) -> Unit:  # None when it isn't known
     "The unit that is meant: short or spelled out, singular or plural, in any case."
-    words = re.findall(r'[^\W_]+|[^\w\s()\[\].,_-]', unicodedata.normalize('NFKC', str(text)).lower())
+    words = re.findall(
+        r'[^\W_]+|[^\w\s()\[\].,_-]', unicodedata.normalize('NFKC', str(text)).lower()
+    )
     word = ''.join(w for w in words if w not in _QUALIFIERS)
-    return _UNITS.get(word) or (_UNITS.get(word[:-1]) if len(word) > 2 and word.endswith('s') else None)
+    return _UNITS.get(word) or (
+        _UNITS.get(word[:-1]) if len(word) > 2 and word.endswith('s') else None
+    )
 
 # %% ../../nbs/volume/07b_units.ipynb #d75bc7c6
 _KEYS = ('unitsv1', 'units', 'unit', 'uom')
 
+
 def stated_unit(
-    attrs:Mapping, # of a variable or a coordinate
-)->tuple: # Unit or None, and the text that stated it ('' when nothing did)
+    attrs: Mapping,  # of a variable or a coordinate
+) -> tuple:  # Unit or None, and the text that stated it ('' when nothing did)
     "The unit that attributes state."
     named = {re.sub('[^a-z0-9]', '', str(key).lower()): value for key, value in attrs.items()}
     texts = [named[key] for key in _KEYS if named.get(key)]

@@ -16,83 +16,117 @@ from .textual import without_number
 _TIME_UNITS = dict(
     us=r'u\.?s(?:ecs?)?\b|micro-?\s?s(?:ec(?:ond)?s?)?\b',
     ms=r'm\.?\s?secs?\b|ms\b|milli-?\s?(?:s\b|secs?\b|seconds?|sekunden|secondes?)|milisegundos?',
-    s=r's(?:ec(?:ond)?s?)?\b|sekunden\b|secondes?\b|segundos?\b')
+    s=r's(?:ec(?:ond)?s?)?\b|sekunden\b|secondes?\b|segundos?\b',
+)
 _LENGTH_UNITS = dict(
     ft=r'(?:us\s+)?(?:survey\s+)?(?:ft|feet|foot|fuss|pieds?|pies)\b',
     km=r'k(?:ilo)?m(?:et(?:er|re)s?)?\b',
     mm=r'mm\b|millimet(?:er|re)s?\b',
-    m=r'm(?:t?rs?|ts?|et(?:er|re|ro)s?)?\b(?!/)')
+    m=r'm(?:t?rs?|ts?|et(?:er|re|ro)s?)?\b(?!/)',
+)
 _UNITS = dict(ft=_LENGTH_UNITS['ft']) | _TIME_UNITS | _LENGTH_UNITS
-_SIZE = dict(us=.001, ms=1., s=1000., mm=.001, m=1., km=1000., ft=1.)    # in ms, m or ft
-_ANY, _DURATION, _LENGTH = ('|'.join(f'(?:{pattern})' for pattern in units.values())
-                            for units in (_UNITS, _TIME_UNITS, _LENGTH_UNITS))
+_SIZE = dict(us=0.001, ms=1.0, s=1000.0, mm=0.001, m=1.0, km=1000.0, ft=1.0)  # in ms, m or ft
+_ANY, _DURATION, _LENGTH = (
+    '|'.join(f'(?:{pattern})' for pattern in units.values())
+    for units in (_UNITS, _TIME_UNITS, _LENGTH_UNITS)
+)
+
 
 def plain(
-    line:str, # of a textual header
-)->str: # without its number, in small letters, without accents
+    line: str,  # of a textual header
+) -> str:  # without its number, in small letters, without accents
     "A line in the form that the patterns below expect."
-    text = without_number(line).translate(str.maketrans({'ß': 'ss', 'µ': 'u', 'μ': 'u', '–': '-', '_': ' '}))
+    text = without_number(line).translate(
+        str.maketrans({'ß': 'ss', 'µ': 'u', 'μ': 'u', '–': '-', '_': ' '})
+    )
     decomposed = unicodedata.normalize('NFKD', text)
     return ''.join(c for c in decomposed if not unicodedata.combining(c)).lower()
 
+
 def unit_of(
-    text:str, # such as "m.sec" or "feet"
-)->str: # one of us, ms, s, ft, km, mm, m; '' when it is no unit
+    text: str,  # such as "m.sec" or "feet"
+) -> str:  # one of us, ms, s, ft, km, mm, m; '' when it is no unit
     "The unit that a word stands for."
-    return next((name for name, pattern in _UNITS.items() if re.fullmatch(pattern, text.strip())), '')
+    return next(
+        (name for name, pattern in _UNITS.items() if re.fullmatch(pattern, text.strip())), ''
+    )
 
 # %% ../../nbs/volume/05b_vertical.ipynb #90f35a6a
-_RECORDING = re.compile( # the line is about the field or about an earlier step, not about the samples of this file
+_RECORDING = re.compile(  # the line is about the field or about an earlier step, not about the samples of this file
     r'\b(?:record(?:ed|ing|er|s)?(?!\s*length)|field|acqui\w*|instrument\w*|shot|input|orig(?:inal)?|raw|resampl\w*|from'
-    r'|anti-?alias\w*|filter)\b')
+    r'|anti-?alias\w*|filter)\b'
+)
+
 
 @dataclass
 class Said:
     "A number from the textual header."
-    value:float # in `unit`
-    unit:str # us, ms, s, ft, km, mm, m, or '' where none is given
-    quote:str # the line that says so
-    recording:bool=False # whether the line is about how the data were recorded
+
+    value: float  # in `unit`
+    unit: str  # us, ms, s, ft, km, mm, m, or '' where none is given
+    quote: str  # the line that says so
+    recording: bool = False  # whether the line is about how the data were recorded
 
     @property
-    def domain(self)->str: # 'time', 'depth', or '' where no unit is given
+    def domain(self) -> str:  # 'time', 'depth', or '' where no unit is given
         return 'time' if self.unit in _TIME_UNITS else 'depth' if self.unit else ''
-    @property
-    def size(self)->float: # in ms, m or ft
-        return self.value*_SIZE.get(self.unit, 1.)
 
-def _number(text): return float(text.replace(',', '.'))
+    @property
+    def size(self) -> float:  # in ms, m or ft
+        return self.value * _SIZE.get(self.unit, 1.0)
+
+
+def _number(text):
+    return float(text.replace(',', '.'))
+
 
 def _said(
-    found:re.Match, # with groups value, before, after
-    quote:str, # the line
-)->Said:
+    found: re.Match,  # with groups value, before, after
+    quote: str,  # the line
+) -> Said:
     "A match as a statement."
     groups = found.groupdict()
     unit, value = groups.get('after') or groups.get('before') or '', _number(groups['value'])
-    if unit == 'hz': unit, value = 'ms', 1000/value if value else 0.
+    if unit == 'hz':
+        unit, value = 'ms', 1000 / value if value else 0.0
     return Said(value, unit_of(unit), quote.strip(), bool(_RECORDING.search(plain(quote))))
 
 # %% ../../nbs/volume/05b_vertical.ipynb #ccf73238
-_DEPTH = r'(?:depths?|tiefen?|teufen?|profondeurs?|profundidad(?:es)?|profundidade|diepte|dybde|djup)'
-_TIME = r'(?:twt+|two[\s-]*way[\s-]*(?:travel[\s-]*)?time|time|zeit|laufzeit|temps|tiempo|tempo|tijd)'
+_DEPTH = (
+    r'(?:depths?|tiefen?|teufen?|profondeurs?|profundidad(?:es)?|profundidade|diepte|dybde|djup)'
+)
+_TIME = (
+    r'(?:twt+|two[\s-]*way[\s-]*(?:travel[\s-]*)?time|time|zeit|laufzeit|temps|tiempo|tempo|tijd)'
+)
 _NUMBER = r'[-+]?\d+(?:[.,]\d+)?'
 _BEFORE, _AFTER = rf'[(\[]?(?P<before>{_ANY})?[)\]]?', rf'\s*[(\[]?(?P<after>{_ANY})?'
-_INTERVAL = (rf'(?:(?:sampl\w*|samp\.?|smp|trace sample|vertical|z|{_DEPTH}|{_TIME})[\s.-]*'
-             r'(?:interval\w*|int\b\.?|rate|step|period|spacing|increment|inc\b|distance|sampling)'
-             r'|abtast(?:intervall|rate|schritt)|(?:pas|intervalle) d.?echantillonnage|intervalo de (?:muestreo|amostragem)'
-             r'|(?:bemonsterings|sampling)s?interval|sampl(?:e|ing)s?(?:interval|rate)|\bs\.?i\b\.?|\bd\s?[tz]\b|delta[\s-]*[tz]\b)')
+_INTERVAL = (
+    rf'(?:(?:sampl\w*|samp\.?|smp|trace sample|vertical|z|{_DEPTH}|{_TIME})[\s.-]*'
+    r'(?:interval\w*|int\b\.?|rate|step|period|spacing|increment|inc\b|distance|sampling)'
+    r'|abtast(?:intervall|rate|schritt)|(?:pas|intervalle) d.?echantillonnage|intervalo de (?:muestreo|amostragem)'
+    r'|(?:bemonsterings|sampling)s?interval|sampl(?:e|ing)s?(?:interval|rate)|\bs\.?i\b\.?|\bd\s?[tz]\b|delta[\s-]*[tz]\b)'
+)
 _BETWEEN = rf'[\s:=.,]*(?:\(?\b(?:is|of|in|{_DEPTH}|{_TIME})\b\)?[\s:=.,]*)*'
-_INTERVALS = [re.compile(pattern) for pattern in (
-    rf'{_INTERVAL}{_BETWEEN}{_BEFORE}[\s:=]*(?<![\w.])(?P<value>{_NUMBER})\s*-?\s*[(\[]?(?P<after>{_ANY}|hz\b)?',
-    rf'(?<![\w.])(?P<value>{_NUMBER})\s*-?\s*(?P<after>{_ANY})\s*(?:{_INTERVAL}|sampl(?:es?|ing|ed)\b)',
-    rf'sampl(?:ed|ing)\s*(?:at|@|every|is)?\s*(?P<value>{_NUMBER})\s*(?P<after>{_ANY})')]
+_INTERVALS = [
+    re.compile(pattern)
+    for pattern in (
+        rf'{_INTERVAL}{_BETWEEN}{_BEFORE}[\s:=]*(?<![\w.])(?P<value>{_NUMBER})\s*-?\s*[(\[]?(?P<after>{_ANY}|hz\b)?',
+        rf'(?<![\w.])(?P<value>{_NUMBER})\s*-?\s*(?P<after>{_ANY})\s*(?:{_INTERVAL}|sampl(?:es?|ing|ed)\b)',
+        rf'sampl(?:ed|ing)\s*(?:at|@|every|is)?\s*(?P<value>{_NUMBER})\s*(?P<after>{_ANY})',
+    )
+]
+
 
 def intervals_said(
-    lines:list, # the textual header
-)->list: # of `Said`
+    lines: list,  # the textual header
+) -> list:  # of `Said`
     "The sample intervals that the textual header names."
-    hits = [(hit, quote) for quote in lines for pattern in _INTERVALS for hit in pattern.finditer(plain(quote))]
+    hits = [
+        (hit, quote)
+        for quote in lines
+        for pattern in _INTERVALS
+        for hit in pattern.finditer(plain(quote))
+    ]
     found = [_said(hit, quote) for hit, quote in hits]
     return [said for said in found if said.value > 0]
 
@@ -100,81 +134,133 @@ def intervals_said(
 _RANGE = re.compile(
     rf'\b(?:{_DEPTH}|{_TIME}|z)\s*(?:min\w*|ranges?|extent)?[\s:=]*{_BEFORE}[\s:=]*(?P<value>{_NUMBER})\s*(?:{_ANY})?'
     rf'\s*(?:-|to|bis|\.\.+|,?\s*max\w*[\s:=]*|;)\s*(?P<last>{_NUMBER}){_AFTER}'
-    rf'(?:.*?\b(?:delta|step|inc\w*)[\s:=]*(?P<step>{_NUMBER}))?')
+    rf'(?:.*?\b(?:delta|step|inc\w*)[\s:=]*(?P<step>{_NUMBER}))?'
+)
 
-def _downward(a, b): # the ends of a range from top to bottom; None when that is not clear
-    if a <= 0 and b <= 0: return min(-a, -b), max(-a, -b)
+
+def _downward(a, b):  # the ends of a range from top to bottom; None when that is not clear
+    if a <= 0 and b <= 0:
+        return min(-a, -b), max(-a, -b)
     return (min(a, b), max(a, b)) if a >= 0 and b >= 0 else None
 
+
 def ranges_said(
-    lines:list, # the textual header
-)->list: # of (first, last, step), each a `Said`; step may be None
+    lines: list,  # the textual header
+) -> list:  # of (first, last, step), each a `Said`; step may be None
     "The ranges of time or depth that the textual header names, downward."
     found = []
     hits = [(hit, quote) for quote in lines for hit in _RANGE.finditer(plain(quote))]
     for hit, quote in hits:
         said = _said(hit, quote)
         ends = _downward(said.value, _number(hit['last']))
-        if ends is None or ends[0] == ends[1]: continue
+        if ends is None or ends[0] == ends[1]:
+            continue
         step = Said(_number(hit['step']), said.unit, said.quote) if hit['step'] else None
-        found.append((Said(ends[0], said.unit, said.quote), Said(ends[1], said.unit, said.quote), step))
+        found.append(
+            (Said(ends[0], said.unit, said.quote), Said(ends[1], said.unit, said.quote), step)
+        )
     return found
+
 
 _FIRST = re.compile(
     rf'(?:(?:first|start(?:ing)?|erstes?)[\s-]*(?:sample|{_TIME}|{_DEPTH}|z)\b'
     rf'|(?:sample|{_TIME}|{_DEPTH})\s*(?:of|at)\s*(?:the\s*)?first sample'
     rf'|(?:{_TIME}|{_DEPTH}|z|data|trace)[\s-]*start\b|{_TIME}\s*origin|\bt0\b)'
     rf'(?:[\s/-]*(?:{_TIME}|{_DEPTH}))*(?:\s+(?:at|is)\b)?[\s:=]*'
-    rf'{_BEFORE}[\s:=]*(?<![\w.])(?P<value>{_NUMBER})(?!\d|\.\d|\s*[:/]\s*\d){_AFTER}')
+    rf'{_BEFORE}[\s:=]*(?<![\w.])(?P<value>{_NUMBER})(?!\d|\.\d|\s*[:/]\s*\d){_AFTER}'
+)
+
 
 def starts_said(
-    lines:list, # the textual header
-)->list: # of `Said`
+    lines: list,  # the textual header
+) -> list:  # of `Said`
     "The first samples that the textual header names."
     labelled = [_said(hit, quote) for quote in lines for hit in _FIRST.finditer(plain(quote))]
     return labelled + [first for first, _, _ in ranges_said(lines)]
 
 # %% ../../nbs/volume/05b_vertical.ipynb #c44867fd
-_GEAR = (r'(?:water|streamer|cable|(?:air)?\s?gun|source|shot|receiver|hydrophone|geophone|tow(?:ing|ed)?|hole|charge|well|array'
-         r'|sea\s*(?:bed|floor)|bird|node|bottom|bit|colou?r|penetration|target|burial|weathering|dynamite|sensor|boat'
-         r'|wasser|kabel|quell\w*|agua|eau|water\s*column|measured|vertical)')
+_GEAR = (
+    r'(?:water|streamer|cable|(?:air)?\s?gun|source|shot|receiver|hydrophone|geophone|tow(?:ing|ed)?|hole|charge|well|array'
+    r'|sea\s*(?:bed|floor)|bird|node|bottom|bit|colou?r|penetration|target|burial|weathering|dynamite|sensor|boat'
+    r'|wasser|kabel|quell\w*|agua|eau|water\s*column|measured|vertical)'
+)
 _ACQUISITION = re.compile(rf'\b(?:{_GEAR}|energy|explosive|airguns?|streamers?)\b')
-_CONVERTED = (r'(?:conver\w*|stretch\w*|scal(?:ed|ing)|squeez\w*|transform\w*|remap\w*|konvertiert\w*|(?:um)?gewandelt'
-              r'|umgerechnet)')
-_PRODUCT = (r'(?:sections?|volumes?|cubes?|stacks?|data(?:set)?|survey|traces?|version|product|seismic|domain|schnitt'
-            r'|sektion|linie)')
-_LABEL = (r'(?:domain|z[\s-]*(?:type|axis|domain)|vertical[\s-]*(?:axis|type|domain|dimension|scale)'
-          r'|(?:sample|data|trace|survey|volume)[\s-]*(?:type|domain))')
-_BARE = r'(?![\s-]*(?:migr|mig\b|imag|veloc|process|model))'    # a depth migration is no statement about the samples
+_CONVERTED = (
+    r'(?:conver\w*|stretch\w*|scal(?:ed|ing)|squeez\w*|transform\w*|remap\w*|konvertiert\w*|(?:um)?gewandelt'
+    r'|umgerechnet)'
+)
+_PRODUCT = (
+    r'(?:sections?|volumes?|cubes?|stacks?|data(?:set)?|survey|traces?|version|product|seismic|domain|schnitt'
+    r'|sektion|linie)'
+)
+_LABEL = (
+    r'(?:domain|z[\s-]*(?:type|axis|domain)|vertical[\s-]*(?:axis|type|domain|dimension|scale)'
+    r'|(?:sample|data|trace|survey|volume)[\s-]*(?:type|domain))'
+)
+_BARE = r'(?![\s-]*(?:migr|mig\b|imag|veloc|process|model))'  # a depth migration is no statement about the samples
 _IN = r'\W+(?:is\W+|in\W+)?'
 
-def _either(weight, pattern): # the same phrase for depth and for time
-    return [(weight, 'depth', pattern.format(d=_DEPTH, other=_TIME)), (weight, 'time', pattern.format(d=_TIME, other=_DEPTH))]
 
-AXIS_WORDS, SURE = 'refcon axis', 9    # a line that `write_segy_like` writes where someone has said what the axis is
-_WEIGHED = [ # weight, domain, phrase, read in this order; weight 0 misleads
+def _either(weight, pattern):  # the same phrase for depth and for time
+    return [
+        (weight, 'depth', pattern.format(d=_DEPTH, other=_TIME)),
+        (weight, 'time', pattern.format(d=_TIME, other=_DEPTH)),
+    ]
+
+
+AXIS_WORDS, SURE = (
+    'refcon axis',
+    9,
+)  # a line that `write_segy_like` writes where someone has said what the axis is
+_WEIGHED = [  # weight, domain, phrase, read in this order; weight 0 misleads
     *_either(SURE, rf'{AXIS_WORDS}\W+{{d}}'),
     (0, '', rf'{_TIME}\s*/\s*{_DEPTH}|{_DEPTH}\s*/\s*{_TIME}'),
-    (0, '', rf'\b(?:no|not|without|before|prior to|for|pre|ohne|vor)\W+(?:\w+\W+){{0,2}}?{_DEPTH}[\s-]*{_CONVERTED}'),
+    (
+        0,
+        '',
+        rf'\b(?:no|not|without|before|prior to|for|pre|ohne|vor)\W+(?:\w+\W+){{0,2}}?{_DEPTH}[\s-]*{_CONVERTED}',
+    ),
     (0, '', rf'\b{_GEAR}[\s-]*(?:\w+[\s-]+)?{_DEPTH}'),
     (0, '', rf'{_DEPTH}\s*(?:of|des?|der|du|von|van|to|at)?\s*(?:the\s*)?{_GEAR}\b'),
     (0, '', rf'{_DEPTH}[\s-]*points?\b|\bpoints?[\s-]*{_DEPTH}'),
-    (0, '', r'\b(?:start|end|creation|run|local|gmt|utc|elapsed|record\w*|delay|mute|arrival|gun|sweep|day)[\s/&-]*time\b'),
+    (
+        0,
+        '',
+        r'\b(?:start|end|creation|run|local|gmt|utc|elapsed|record\w*|delay|mute|arrival|gun|sweep|day)[\s/&-]*time\b',
+    ),
     (0, '', r'\btime[\s-]*(?:variant|varying|break|zone|stamp|lag|shift|migr\w*|mig\b|slice)'),
     (0, '', r'\bdate\W+time|\btime\W+\d+:\d+'),
-    (1, 'depth', rf'\breverse[\s-]*time[\s-]*migr\w*|\b(?:ls)?rtm\b|\bpsdm\b|{_DEPTH}[\s-]*migr\w*|migr\w*\W+in\W+{_DEPTH}'),
+    (
+        1,
+        'depth',
+        rf'\breverse[\s-]*time[\s-]*migr\w*|\b(?:ls)?rtm\b|\bpsdm\b|{_DEPTH}[\s-]*migr\w*|migr\w*\W+in\W+{_DEPTH}',
+    ),
     (0, '', rf'migr\w*\W+in\W+{_TIME}'),
     *_either(3, r'{other}[\s-]*(?:to|2|nach|en|a|->)[\s-]*{d}(?:\W*%s)?' % _CONVERTED),
     (2, 'depth', rf'{_TIME}[\s-]*{_DEPTH}[\s-]*conver\w*'),
-    *_either(3, r'%s\W+(?:\w+\W+){{0,3}}?(?:back\W+)?(?:(?:in)?to|in|nach|en|a|zu)\W+(?:the\W+)?{d}' % _CONVERTED),
+    *_either(
+        3,
+        r'%s\W+(?:\w+\W+){{0,3}}?(?:back\W+)?(?:(?:in)?to|in|nach|en|a|zu)\W+(?:the\W+)?{d}'
+        % _CONVERTED,
+    ),
     *_either(3, r'\bback\W+to\W+{d}'),
     (2, 'depth', rf'{_DEPTH}[\s-]*conversion'),
     *_either(3, r'{d}[\s-]*%s' % _CONVERTED),
     *_either(4, r'{d}[\s-]*domain'),
     *_either(4, _LABEL + _IN + r'{d}\b' + _BARE),
-    *_either(4, r'{d}\s*(?:min\w*|ranges?|extent)[\s:=]*[(\[]?(?:%s)?[)\]]?[\s:=]*%s' % (_ANY, _NUMBER)),
-    (4, 'depth', rf'(?:\bz|vertical|sample|{_DEPTH})[\s-]*(?:axis[\s-]*)?(?:units?|measure\w*){_IN}(?:{_LENGTH})'),
-    (4, 'time', rf'(?:\bz|vertical|sample|{_TIME})[\s-]*(?:axis[\s-]*)?(?:units?|measure\w*){_IN}(?:{_DURATION})'),
+    *_either(
+        4, r'{d}\s*(?:min\w*|ranges?|extent)[\s:=]*[(\[]?(?:%s)?[)\]]?[\s:=]*%s' % (_ANY, _NUMBER)
+    ),
+    (
+        4,
+        'depth',
+        rf'(?:\bz|vertical|sample|{_DEPTH})[\s-]*(?:axis[\s-]*)?(?:units?|measure\w*){_IN}(?:{_LENGTH})',
+    ),
+    (
+        4,
+        'time',
+        rf'(?:\bz|vertical|sample|{_TIME})[\s-]*(?:axis[\s-]*)?(?:units?|measure\w*){_IN}(?:{_DURATION})',
+    ),
     *_either(4, r'vertical[\s-]*units?' + _IN + '{d}'),
     *_either(3, r'\b{d}[\s-]*%s\b' % _PRODUCT),
     *_either(3, r'\b(?:in|en)\W+{d}\b' + _BARE),
@@ -184,26 +270,31 @@ _WEIGHED = [ # weight, domain, phrase, read in this order; weight 0 misleads
 ]
 _PHRASES = [(weight, domain, re.compile(pattern)) for weight, domain, pattern in _WEIGHED]
 
+
 def _phrases(
-    quote:str, # a line of the textual header
-): # yields (weight, 'time' or 'depth')
+    quote: str,  # a line of the textual header
+):  # yields (weight, 'time' or 'depth')
     "The phrases of a line that bear on time or depth."
     line = whole = plain(quote)
     for weight, domain, pattern in _PHRASES:
-        if not pattern.search(line): continue
+        if not pattern.search(line):
+            continue
         line = pattern.sub(' ; ', line)
         of_gear = pattern.pattern == _DEPTH and _ACQUISITION.search(whole)
-        if domain and not of_gear: yield weight, domain
+        if domain and not of_gear:
+            yield weight, domain
+
 
 def domain_evidence(
-    lines:list, # the textual header
-)->list: # of (weight, 'time' or 'depth', the line that says so)
+    lines: list,  # the textual header
+) -> list:  # of (weight, 'time' or 'depth', the line that says so)
     "What the textual header says for time and for depth."
     found = []
     for quote in lines:
         for said in intervals_said([quote]) + starts_said([quote]):
             weight = 1 if said.recording and said.domain == 'time' else 3
-            if said.domain: found.append((weight, said.domain, said.quote))
+            if said.domain:
+                found.append((weight, said.domain, said.quote))
         found += [(weight, domain, quote.strip()) for weight, domain in _phrases(quote)]
     return found
 
@@ -211,24 +302,33 @@ def domain_evidence(
 @dataclass
 class Domain:
     "Time or depth, and how that is known."
-    name:str # 'time' or 'depth'
-    evidence:str # what says so
-    doubt:str='' # what speaks against it; '' if nothing does
+
+    name: str  # 'time' or 'depth'
+    evidence: str  # what says so
+    doubt: str = ''  # what speaks against it; '' if nothing does
 
     @property
-    def assumed(self)->bool: return self.evidence.startswith('assumed')
+    def assumed(self) -> bool:
+        return self.evidence.startswith('assumed')
 
-def _heaviest(found, domain): # (weight, number of phrases, what says so); the first of equal weight
+
+def _heaviest(
+    found, domain
+):  # (weight, number of phrases, what says so); the first of equal weight
     side = [(weight, words) for weight, name, words in found if name == domain]
     weight = max((weight for weight, _ in side), default=0)
     return weight, len(side), next((words for w, words in side if w == weight), '')
 
+
 def domain_of(
-    lines:list, # the textual header
-    numbers:list=(), # the same of the binary and trace headers: (weight, 'time' or 'depth', what says so)
-)->Domain:
+    lines: list,  # the textual header
+    numbers: list = (),  # the same of the binary and trace headers: (weight, 'time' or 'depth', what says so)
+) -> Domain:
     "Time or depth, from what the headers say."
-    said = [(weight, domain, f'textual header: "{quote}"') for weight, domain, quote in domain_evidence(lines)]
+    said = [
+        (weight, domain, f'textual header: "{quote}"')
+        for weight, domain, quote in domain_evidence(lines)
+    ]
     depth, time = (_heaviest([*said, *numbers], domain) for domain in ('depth', 'time'))
     if max(depth[0], time[0]) < 2:
         doubt = f'depth stands in the {depth[2]}' if depth[0] else ''
@@ -241,16 +341,22 @@ def domain_of(
 
 # %% ../../nbs/volume/05b_vertical.ipynb #7ec88bab
 _Z_UNIT = re.compile(
-    rf'(?:\bz|vertical|{_DEPTH})[\s-]*(?:axis[\s-]*)?(?:units?|measure\w*)?\W{{1,3}}(?:is\W+|in\W+)?(?P<unit>{_LENGTH})')
+    rf'(?:\bz|vertical|{_DEPTH})[\s-]*(?:axis[\s-]*)?(?:units?|measure\w*)?\W{{1,3}}(?:is\W+|in\W+)?(?P<unit>{_LENGTH})'
+)
 _ANY_UNIT = re.compile(
     r'(?<!coordinate )(?<!coord )(?<!map )(?<!xy )(?<!horizontal )(?<!distance )'
-    rf'\bunits?\W+(?:is\W+|are\W+|in\W+)?(?P<unit>{_LENGTH})')
+    rf'\bunits?\W+(?:is\W+|are\W+|in\W+)?(?P<unit>{_LENGTH})'
+)
+
 
 def depth_unit_said(
-    lines:list, # the textual header
-)->tuple: # 'm' or 'ft', and the line that says so; ('', '') when none does
+    lines: list,  # the textual header
+) -> tuple:  # 'm' or 'ft', and the line that says so; ('', '') when none does
     "The unit of depth that the textual header names."
-    said = sorted(intervals_said(lines) + starts_said(lines), key=lambda said: AXIS_WORDS not in said.quote.lower())
+    said = sorted(
+        intervals_said(lines) + starts_said(lines),
+        key=lambda said: AXIS_WORDS not in said.quote.lower(),
+    )
     units = [(s.unit, s.quote) for s in said if s.domain == 'depth']
     for pattern in (_Z_UNIT, _ANY_UNIT):
         hits = [(pattern.search(plain(quote)), quote) for quote in lines]
@@ -258,22 +364,31 @@ def depth_unit_said(
     unit, quote = units[0] if units else ('', '')
     return 'ft' if unit == 'ft' else 'm' if unit else '', quote
 
+
 _MAP = r'(?:co-?ord(?:inate)?s?|map|xy|x\s*[/,&-]\s*y|horizontal|eastings?|northings?)'
-_MAP_UNIT = re.compile( # a lone m may be anything, unless units are spoken of
-    rf'\b{_MAP}(?:[\s-]*(?:units?|measure\w*)\W{{1,3}}(?:is\W+|are\W+|in\W+)?|\s*\(|\s+in\W+|\W{{1,3}}(?!m\b))(?P<unit>{_LENGTH})')
-_PROJECTED = re.compile(r'\b(?:utm|state\s*plane|projection|projected|crs|nad\s*-?(?:19)?(?:27|83))\b')
-_SPELLED = re.compile(r'(?<!\d)(?<!\d )\b(?P<unit>(?:us\s+)?(?:survey\s+)?(?:ft|feet)|met(?:er|re)s)\b')
+_MAP_UNIT = re.compile(  # a lone m may be anything, unless units are spoken of
+    rf'\b{_MAP}(?:[\s-]*(?:units?|measure\w*)\W{{1,3}}(?:is\W+|are\W+|in\W+)?|\s*\(|\s+in\W+|\W{{1,3}}(?!m\b))(?P<unit>{_LENGTH})'
+)
+_PROJECTED = re.compile(
+    r'\b(?:utm|state\s*plane|projection|projected|crs|nad\s*-?(?:19)?(?:27|83))\b'
+)
+_SPELLED = re.compile(
+    r'(?<!\d)(?<!\d )\b(?P<unit>(?:us\s+)?(?:survey\s+)?(?:ft|feet)|met(?:er|re)s)\b'
+)
+
 
 def map_unit_said(
-    lines:list, # the textual header
-)->tuple: # 'm' or 'ft', and the line that says so; ('', '') when none does
+    lines: list,  # the textual header
+) -> tuple:  # 'm' or 'ft', and the line that says so; ('', '') when none does
     "The unit of coordinates that the textual header names."
     for pattern in (_MAP_UNIT, _SPELLED):
         for quote in lines:
             text = plain(quote)
-            if pattern is _SPELLED and not _PROJECTED.search(text): continue
+            if pattern is _SPELLED and not _PROJECTED.search(text):
+                continue
             named = {unit_of(hit['unit']) for hit in _SPELLED.finditer(text)}
             hit = pattern.search(text)
             unit = unit_of(hit['unit']) if hit else ''
-            if unit in ('m', 'ft') and named <= {unit}: return unit, quote.strip()
+            if unit in ('m', 'ft') and named <= {unit}:
+                return unit, quote.strip()
     return '', ''
