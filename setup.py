@@ -49,7 +49,7 @@ setup(
     cmdclass={'build_py': WithNotebooks},
     packages=find_packages(include=['reflection_connection*']),
     include_package_data=False,  # what is listed here, not what MANIFEST.in puts into the source distribution
-    package_data={'reflection_connection': ['encoders/*/*', 'static/*']},
+    package_data={'reflection_connection': ['encoders/*/*', 'explore/static/*']},
     python_requires=f">={cfg['min_python']}",
     install_requires=words('requirements'),
     extras_require={

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from reflection_connection.encoder import Encoder
 from reflection_connection.run import validation_score
-from reflection_connection.siamese import SiameseConfig, finetune
-from reflection_connection.windows import Recipe, load_windows, synthetic_pool
+from reflection_connection.synthetic import synthetic_pool
+from reflection_connection.training import SiameseConfig, finetune
+from reflection_connection.windows import Recipe, load_windows
 
 RATES = {'resnet-tiny': 2e-3, 'resnet-small': 2e-3, 'convnextv2-atto': 1e-3, 'vitc-pico': 5e-4}
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import faiss
 import matplotlib
+import memory
 import numpy as np
 import pandas as pd
 import torch
@@ -29,14 +30,14 @@ from scipy.spatial import KDTree
 from threadpoolctl import threadpool_limits
 from torch.utils.flop_counter import FlopCounterMode
 
-import memory
-from reflection_connection.embed import Shards, _readers, embed_table
-from reflection_connection.encoder import Encoder, _for_inference, bundled, pick_device
-from reflection_connection.evaluate import evaluate_embeddings
-from reflection_connection.index import Index, _fill, _make
-from reflection_connection.precision import forced
-from reflection_connection.siamese import Batches, SiameseConfig, SiameseModel
+from reflection_connection.encoder import Encoder, bundled, forced, pick_device
+from reflection_connection.encoder.encoder import _for_inference
+from reflection_connection.evaluation import evaluate_embeddings
+from reflection_connection.search import Index, Shards, embed_table
+from reflection_connection.search.embed import _readers
+from reflection_connection.search.index import _fill, _make
 from reflection_connection.synthetic import labelled_windows, write_survey
+from reflection_connection.training import Batches, SiameseConfig, SiameseModel
 from reflection_connection.volume import open_volume
 from reflection_connection.windows import Grid, Recipe, WindowReader, labelled_table, volume_windows
 

@@ -20,8 +20,7 @@ from scipy import ndimage
 from sklearn.metrics import roc_auc_score
 
 from reflection_connection.encoder import Encoder
-from reflection_connection.index import Index, embed_table
-from reflection_connection.search import Example, Question, Searcher
+from reflection_connection.search import Example, Index, Question, Searcher, embed_table
 from reflection_connection.synthetic import CLASSES, CLEAR, write_survey
 from reflection_connection.volume import open_volume
 from reflection_connection.windows import volume_windows

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-
 PEAK = "print([int(v.split()[1])/1024 for v in open('/proc/self/status') if v.startswith('VmHWM')][0], file=sys.stderr)"  # getrusage would count what the parent held before exec
 
 

@@ -19,11 +19,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 
 from reflection_connection.encoder import Encoder
-from reflection_connection.index import build_index, embed_table
 from reflection_connection.run import judge_search, questions
-from reflection_connection.search import Searcher
-from reflection_connection.synthetic import write_survey
-from reflection_connection.windows import Grid, WindowReader, labelled_table, synthetic_reader
+from reflection_connection.search import Searcher, build_index, embed_table
+from reflection_connection.synthetic import synthetic_reader, write_survey
+from reflection_connection.windows import Grid, WindowReader, labelled_table
 
 BODIES = ('Salt', 'Channel', 'Fault', 'Bright_Chaotic')
 

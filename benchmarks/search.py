@@ -12,12 +12,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-
 from bench import peak, seconds
 
 from reflection_connection.encoder import Encoder
-from reflection_connection.index import Index
-from reflection_connection.search import MAPS, Question, Searcher
+from reflection_connection.search import MAPS, Index, Question, Searcher
 from reflection_connection.synthetic import write_survey
 from reflection_connection.volume import open_volume
 from reflection_connection.windows import volume_windows

@@ -49,7 +49,7 @@ def warm():
                 'transformers.models.resnet.modeling_resnet',
                 *(
                     f'reflection_connection.{m}'
-                    for m in ('cli', 'run', 'siamese', 'pretrain', 'explore', 'search')
+                    for m in ('cli.commands', 'run', 'training', 'explore', 'search')
                 ),
             ]
         )
@@ -157,8 +157,8 @@ def refcon():
 @pytest.fixture(scope='session')
 def encoder_folder(tmp_path_factory):
     "A small untrained encoder with a calibration, saved."
-    from reflection_connection.confidence import fit_probability
     from reflection_connection.encoder import Encoder
+    from reflection_connection.search import fit_probability
     from reflection_connection.windows import Recipe
 
     encoder = Encoder.create(

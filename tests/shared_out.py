@@ -5,7 +5,7 @@ import sys
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 
-from reflection_connection.train import LoopTrainer
+from reflection_connection.training import LoopTrainer
 
 
 class Shared(LoopTrainer):
@@ -20,7 +20,8 @@ class Shared(LoopTrainer):
 
 
 def share_out():
-    from reflection_connection import pretrain, siamese
+    from reflection_connection.training import pretraining as pretrain
+    from reflection_connection.training import siamese
 
     for module, trainer in ((siamese, 'SiameseTrainer'), (pretrain, 'PretrainTrainer')):
         setattr(module, trainer, type(trainer, (getattr(module, trainer), Shared), {}))

@@ -1,10 +1,12 @@
 """Interval, first sample, domain and unit: what headers and texts say, what is taken, and what is said about it."""
 
 import struct
+
 import numpy as np
 import pytest
 import segyio
 from test_volume import grid, segy
+
 from reflection_connection.volume import open_volume, preflight, write_segy_like
 from reflection_connection.volume.vertical import (
     depth_unit_said,

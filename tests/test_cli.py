@@ -282,7 +282,7 @@ def test_evaluate_prints_baselines(refcon, work, encoder_folder):
 
 
 def test_submit(refcon, work, encoder_folder):
-    from reflection_connection.evaluate import check_submission
+    from reflection_connection.evaluation import check_submission
 
     done = refcon(
         'submit',

@@ -32,7 +32,7 @@ def encoder():
 
 
 def test_a_killed_worker_loses_and_duplicates_nothing(survey, encoder, tmp_path):
-    from reflection_connection.embed import embed_sources
+    from reflection_connection.search import embed_sources
     from reflection_connection.windows import Grid
 
     grid, made = Grid((64, 64), (32, 32), 'inline'), {}
@@ -86,7 +86,7 @@ def test_a_killed_worker_loses_and_duplicates_nothing(survey, encoder, tmp_path)
 def test_on_processes_here(refcon, survey, tmp_path):
     "The same command with --dask local gives the same index."
     import pandas as pd
-    from reflection_connection.index import Index
+    from reflection_connection.search import Index
 
     for name, more in (('alone', []), ('shared', ['--dask', 'local'])):
         done = refcon(

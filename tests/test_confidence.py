@@ -6,17 +6,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reflection_connection.confidence import (
+from reflection_connection.encoder import Encoder
+from reflection_connection.search import (
+    Searcher,
+    SearchError,
+    build_index,
     fit_over_surveys,
     fit_probability,
     neighbour_pairs,
     probability,
+    read_meta,
     stated_and_right,
 )
-from reflection_connection.encoder import Encoder
-from reflection_connection.files import read_json, write_json
-from reflection_connection.index import SearchError, build_index, read_meta
-from reflection_connection.search import Searcher
+from reflection_connection.storage import read_json, write_json
 from reflection_connection.synthetic import synthetic_section
 from reflection_connection.windows import Grid
 

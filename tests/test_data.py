@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
 from conftest import ROOT
+
 from reflection_connection.volume import open_volume, preflight
 from reflection_connection.volume.textual import text_lines
 from reflection_connection.windows import load_windows

@@ -14,7 +14,6 @@ from email import message_from_string
 from pathlib import Path
 
 import pytest
-
 from conftest import ROOT
 
 LEFT_OUT = (

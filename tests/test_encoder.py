@@ -25,7 +25,7 @@ def test_missing_file(folder, name):
 
 
 def test_changed_settings_do_not_fit(folder):
-    from reflection_connection.files import read_json, write_json
+    from reflection_connection.storage import read_json, write_json
 
     write_json(
         folder / 'refcon.json', read_json(folder / 'refcon.json') | {'head_dim': 7}, checked=True
@@ -35,7 +35,7 @@ def test_changed_settings_do_not_fit(folder):
 
 
 def test_a_newer_format_is_refused(folder):
-    from reflection_connection.files import read_json, write_json
+    from reflection_connection.storage import read_json, write_json
 
     write_json(
         folder / 'refcon.json', read_json(folder / 'refcon.json') | {'format': 99}, checked=True
@@ -83,7 +83,7 @@ def test_saving_fails_whole(encoder_folder, tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr('reflection_connection.encoder.to_safetensors', full)
+    monkeypatch.setattr('reflection_connection.encoder.encoder.to_safetensors', full)
     with pytest.raises(EncoderError, match='No space'):
         encoder.save(kept)
     assert {p.name: p.read_bytes() for p in kept.iterdir()} == before and sorted(
@@ -112,7 +112,8 @@ def test_cuda_equals_cpu(encoder_folder):
 
 def test_the_bundled_encoder_is_small():
     from torch.utils.flop_counter import FlopCounterMode
-    from reflection_connection.encoder import _ENCODERS
+
+    from reflection_connection.encoder.encoder import _ENCODERS
 
     encoder = Encoder.load('refcon-tiny')
     with FlopCounterMode(display=False) as count, torch.no_grad():

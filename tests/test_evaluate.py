@@ -1,10 +1,15 @@
 "Sweeps that would bore in the notebook: brute force over all orders, block borders, random tables, a killed write."
 
-import itertools, json, subprocess, sys
-import numpy as np, pandas as pd, pytest
-from reflection_connection import evaluate
-from reflection_connection.files import FileError
-from reflection_connection.evaluate import (
+import itertools
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reflection_connection.evaluation import (
     BASELINES,
     METRICS,
     chance_level,
@@ -16,11 +21,13 @@ from reflection_connection.evaluate import (
     make_submission,
     neighbour_confusion,
     paired_bootstrap,
-    rank_metrics,
     random_embeddings,
+    rank_metrics,
     summarise,
     write_submission,
 )
+from reflection_connection.evaluation import metrics as evaluate
+from reflection_connection.storage import FileError
 
 
 def plain(rel):

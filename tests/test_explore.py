@@ -17,7 +17,6 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
-
 from conftest import ROOT
 
 SHOTS = ROOT / 'runs' / 'screenshots'
@@ -59,7 +58,7 @@ def chromium():
 def survey(tmp_path_factory):
     "An index of a synthetic survey, by an encoder that tells kind from look."
     from reflection_connection.encoder import Encoder
-    from reflection_connection.index import build_index
+    from reflection_connection.search import build_index
     from reflection_connection.synthetic import write_survey
     from reflection_connection.windows import Grid
 

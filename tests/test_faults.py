@@ -3,11 +3,30 @@
 All cases run in one process of its own (torch is imported once); one that dies there takes only its own case with it. What came out of each is
 written in faults.md: `REFCON_WRITE_FAULTS=1 pytest tests/test_faults.py` renews it. `REFCON_FUZZ=5000` gives the fuzzers more, and random, examples."""
 
-import builtins, contextlib, faulthandler, io, json, os, re, resource, shlex, shutil, signal, struct, subprocess, sys, traceback, zlib
+import builtins
+import contextlib
+import faulthandler
+import io
+import json
+import os
+import re
+import resource
+import shlex
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import traceback
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-import numpy as np, pandas as pd, pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from test_volume import grid, segy
 
@@ -147,7 +166,8 @@ def parquet(frame, name='t.parquet'):
 
 def raw_parquet(names, columns):
     def make(o):
-        import pyarrow as pa, pyarrow.parquet as pq
+        import pyarrow as pa
+        import pyarrow.parquet as pq
 
         pq.write_table(
             pa.Table.from_arrays([pa.array(c) for c in columns], names=names), o / 't.parquet'
@@ -2354,7 +2374,11 @@ bad('no bundled notebook', 'run run_nothing --out {o}/r', 'run_training')
 bad('text', 'run README.md --out {o}/r', 'not a readable notebook')
 bad('a FIFO', nb, 'no such notebook', lambda o: os.mkfifo(o / 'a.ipynb'))
 bad('a folder', nb, 'no such notebook', lambda o: (o / 'a.ipynb').mkdir())
-bad('a notebook that is not to run', 'run nbs/00_synthetic.ipynb --out {o}/r', "0 cells tagged")
+bad(
+    'a notebook that is not to run',
+    'run nbs/synthetic/01_earth.ipynb --out {o}/r',
+    "0 cells tagged",
+)
 rt = 'run nbs/run_training.ipynb --out {o}/r '
 for p, says in (
     ('-p stepz 3', 'no parameter'),
@@ -2806,7 +2830,7 @@ def _edit(path, change):
 
 
 def _signed(frame, path):
-    from reflection_connection.files import write_table
+    from reflection_connection.storage import write_table
 
     write_table(path, frame)
 
@@ -2816,7 +2840,7 @@ def _items(o):
 
 
 def _indexed(o):
-    from reflection_connection.index import Index
+    from reflection_connection.search import Index
 
     z = Index.load(o / 'i').embeddings()
     return len(z) > 0 and np.isfinite(z).all()
@@ -2975,7 +2999,11 @@ def _late(*_):
 
 def _child(root, first):
     "Run cases from `first` on; a line of JSON each."
-    import reflection_connection.cli, reflection_connection.explore, reflection_connection.run, reflection_connection.pretrain, reflection_connection.siamese, xarray  # noqa: F401
+    import xarray  # noqa: F401
+
+    import reflection_connection.explore  # noqa: F401
+    import reflection_connection.run  # noqa: F401
+    import reflection_connection.training  # noqa: F401
 
     if not (root / 'index').is_dir():
         with contextlib.redirect_stdout(io.StringIO()):
@@ -3348,7 +3376,7 @@ def table_of_items():
 )
 @fuzzed
 def test_fuzz_filter(table_of_items, expression):
-    from reflection_connection.index import SearchError, where
+    from reflection_connection.search import SearchError, where
 
     def never(*_, **__):
         raise AssertionError('evaluated')
@@ -3449,7 +3477,7 @@ def test_fuzz_table(scratch, columns, gone, as_csv):
 )
 @fuzzed
 def test_fuzz_image(scratch, kind, changes, checked):
-    from reflection_connection.pictures import MAX_PIXELS, WindowError, read_image
+    from reflection_connection.windows import MAX_PIXELS, WindowError, read_image
 
     b = bytearray(
         mutated(
@@ -3509,6 +3537,7 @@ def _places_in(v, at=()):
 @fuzzed
 def test_fuzz_encoder(encoder_folder, scratch, name, changes):
     from hashlib import sha256
+
     from reflection_connection.encoder import Encoder, EncoderError
 
     new = scratch / 'enc'
@@ -3545,7 +3574,7 @@ def test_fuzz_encoder(encoder_folder, scratch, name, changes):
 )
 @fuzzed
 def test_fuzz_index(results, scratch, changes):
-    from reflection_connection.index import Index, SearchError
+    from reflection_connection.search import Index, SearchError
 
     new = scratch / 'ix'
     shutil.copytree(_places(results[1])['i'], new, dirs_exist_ok=True)

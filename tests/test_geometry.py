@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from reflection_connection.volume import VolumeError, open_volume, preflight
 from test_volume import segy
+
+from reflection_connection.volume import VolumeError, open_volume, preflight
 
 N_IL, N_XL = 12, 40
 PLACES = [(189, 193), (9, 21), (5, 21), (5, 17), (221, 225), (193, 189), (233, 237), (213, 217)]

@@ -8,10 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reflection_connection.pictures import read_image, read_picture, recognise_scale
 from reflection_connection.synthetic import synthetic_section
-from reflection_connection.tables import WindowError
-from reflection_connection.windows import Recipe, WindowReader, image_windows
+from reflection_connection.windows import (
+    Recipe,
+    WindowError,
+    WindowReader,
+    image_windows,
+    read_image,
+    read_picture,
+    recognise_scale,
+)
 
 SECTION = synthetic_section(3, (64, 96)).data
 AMPLITUDE = np.clip(SECTION / np.percentile(np.abs(SECTION), 99), -1, 1)

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
 from conftest import Process
 
 SEED = int(
@@ -33,7 +32,7 @@ slow = pytest.mark.skipif(
 
 
 def _shards_said():
-    from reflection_connection import embed
+    from reflection_connection.search import embed
 
     write = embed.write_shard
 
@@ -80,7 +79,7 @@ def pretrain(site, here):
 
 
 def iterate(site, here):
-    from reflection_connection.iterate import Rules
+    from reflection_connection.labelling import Rules
     from reflection_connection.run import iterate_labels, loop_windows
 
     windows = loop_windows(site / 'data', corpus=site / 'data' / 'image_corpus')
@@ -100,8 +99,8 @@ def iterate(site, here):
 
 
 def embed(site, here):
-    from reflection_connection.embed import embed_file
     from reflection_connection.encoder import Encoder
+    from reflection_connection.search import embed_file
     from reflection_connection.windows import Grid
 
     _shards_said()
@@ -116,7 +115,7 @@ def embed(site, here):
 
 def index(site, here, kind='flat'):
     from reflection_connection.encoder import Encoder
-    from reflection_connection.index import build_index
+    from reflection_connection.search import build_index
     from reflection_connection.windows import Grid
 
     _shards_said()
@@ -163,6 +162,7 @@ def others(site, here):
 
 def report(site, here):
     import matplotlib.pyplot as plt
+
     from reflection_connection.run import Run
 
     run = Run(here / 'out', {'parts': 4}, 'run_parts', track='disabled')
@@ -179,7 +179,7 @@ def report(site, here):
 def overwrite(site, here):
     "Index and encoder replaced again and again by one of two."
     from reflection_connection.encoder import Encoder
-    from reflection_connection.index import Index
+    from reflection_connection.search import Index
 
     pairs = [(Index.load(site / f'{n}-index'), Encoder.load(site / n)) for n in ('small', 'older')]
     for k in range(10**6):
@@ -208,7 +208,7 @@ def _encoder(folder):
 
 
 def _index(folder):
-    from reflection_connection.index import Index
+    from reflection_connection.search import Index
 
     i = Index.load(folder)
     return i.meta['sha256'], i.meta.get('build'), i.kind, len(i)
@@ -221,7 +221,8 @@ def _arrays(file):
 
 def _loop(folder):
     from PIL import Image
-    from reflection_connection.files import read_json, read_table
+
+    from reflection_connection.storage import read_json, read_table
 
     found = {
         p.relative_to(folder).as_posix(): _arrays(p) for p in folder.glob('embeddings/[!.]*')
@@ -240,7 +241,8 @@ def _loop(folder):
 
 def _run(folder):
     from PIL import Image
-    from reflection_connection.files import check_manifest, read_json
+
+    from reflection_connection.storage import check_manifest, read_json
 
     found = {
         n: read_json(folder / n, since=None)
@@ -270,7 +272,7 @@ def _labels(file):
 
 def complete(here):
     "The newest complete checkpoint of each training."
-    from reflection_connection.files import check_manifest
+    from reflection_connection.storage import check_manifest
 
     found = {}
     for p in sorted(
@@ -356,10 +358,9 @@ WHOLE = ('train', 'pretrain', 'embed', 'index', 'hnsw')  # one artefact: old or 
 @pytest.fixture(scope='module')
 def site(tmp_path_factory, encoder_folder):
     "Images, a survey, sections, two encoders, an index by each, embeddings."
-    from reflection_connection.corpus import write_sections
     from reflection_connection.encoder import Encoder
-    from reflection_connection.index import build_index
-    from reflection_connection.synthetic import write_challenge, write_survey
+    from reflection_connection.search import build_index
+    from reflection_connection.synthetic import write_challenge, write_sections, write_survey
     from reflection_connection.windows import Grid, Recipe
 
     site = tmp_path_factory.mktemp('site')
@@ -517,7 +518,8 @@ def test_cut_off_at_the_very_end(site, tmp_path):
 
 def test_a_round_counts_when_its_review_is_there(tmp_path):
     from types import SimpleNamespace
-    from reflection_connection.iterate import LabelLoop
+
+    from reflection_connection.labelling import LabelLoop
 
     def cut_off(*_):
         raise KeyboardInterrupt

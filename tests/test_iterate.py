@@ -4,12 +4,11 @@ import json
 import time
 
 import pandas as pd
-
 from conftest import Process
 
 
 def work(folder):
-    from reflection_connection.iterate import Rules
+    from reflection_connection.labelling import Rules
     from reflection_connection.run import iterate_labels, loop_windows
 
     windows = loop_windows(
@@ -109,6 +108,7 @@ def test_command_and_verdicts(refcon, tmp_path):
 def test_a_corpus_of_strangers_and_wrong_labels():
     "Little is added, and validation is no worse."
     import tempfile
+
     from reflection_connection.run import iterate_labels, loop_windows
 
     for n, options in ((200, dict(strangers=True)), (600, dict(poison=0.2))):
@@ -189,8 +189,8 @@ def test_run_notebook(refcon, tmp_path):
 
 def test_real_sections(refcon, shared, tmp_path):
     "Labels of two surveys, real sections as the corpus; no window of one part lies on one of another."
-    from reflection_connection.index import overlaps
     from reflection_connection.run import iterate_labels, loop_windows
+    from reflection_connection.search import overlaps
 
     dev = pd.read_csv(shared / 'windows_dev.csv')
     others = tuple(sorted(set(dev.survey) - {'f3', 'penobscot'}))

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from reflection_connection.encoder import Encoder
-from reflection_connection.index import build_index
 from reflection_connection.run import (
     ask_elsewhere,
     class_shares,
@@ -13,7 +12,7 @@ from reflection_connection.run import (
     judged_table,
     questions,
 )
-from reflection_connection.search import Searcher
+from reflection_connection.search import Searcher, build_index
 from reflection_connection.synthetic import CLASSES, CLEAR, write_survey
 from reflection_connection.windows import Grid
 

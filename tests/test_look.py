@@ -67,8 +67,9 @@ class Parts:
     def index(self, folder, kind):
         "An index of some kind, tuned as `build_index` does it."
         import faiss
-        from reflection_connection.embed import Shards
-        from reflection_connection.index import Index, _fill, weigher
+
+        from reflection_connection.search import Index, Shards, weigher
+        from reflection_connection.search.index import _fill
 
         if kind == 'pq':  # coarser codes than tuning would take
             index = Index.for_encoder(self.encoder, 'ivfpq', n=N, codes='PQ20x4np')
@@ -98,9 +99,7 @@ def parts():
 
 @pytest.fixture(scope='module')
 def searcher(parts):
-    from reflection_connection.confidence import fit_probability
-    from reflection_connection.index import Index
-    from reflection_connection.search import Searcher
+    from reflection_connection.search import Index, Searcher, fit_probability
 
     index = Index.for_encoder(parts.encoder)
     index.add(parts.z, parts.items.assign(line_kind='image'))
@@ -144,7 +143,7 @@ def test_one_index_answers_every_weight(parts, tmp_path, kind, rounding):
 
 def test_near_duplicates_and_similarity(parts, tmp_path):
     "Hits of a vector are those of the distances that it stands for; none shows the place of a better one."
-    from reflection_connection.index import HIT_COLUMNS, SearchError, overlaps
+    from reflection_connection.search import HIT_COLUMNS, SearchError, overlaps
 
     index = parts.index(tmp_path, 'flat')
     for look in (0.0, None, 1.0):
@@ -210,7 +209,7 @@ def test_likeness_and_probability(parts, searcher):
     for wrong in (-0.1, 1.1, np.nan):
         with pytest.raises(EncoderError, match='from 0'):
             Question(searcher, example(parts.z[7]), look=wrong)
-    from reflection_connection.index import Index
+    from reflection_connection.search import Index
 
     plain = Encoder.create('resnet-tiny', head_dim=40)
     index = Index.for_encoder(plain)
@@ -222,6 +221,7 @@ def test_likeness_and_probability(parts, searcher):
 def test_runs_keep_the_weight(searcher, tmp_path):
     "Questions of a run, and the same questions to another survey."
     from PIL import Image
+
     from reflection_connection.run import ask_elsewhere, questions
 
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40), np.uint8)).save(

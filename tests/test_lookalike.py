@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reflection_connection.evaluate import random_embeddings
-from reflection_connection.lookalike import (
+from reflection_connection.evaluation import (
     LookalikeError,
     SectionsOf,
     effective_dimensions,
     judge_look,
     look_table,
+    random_embeddings,
     recall_at,
     rerecord,
     same_place,

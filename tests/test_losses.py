@@ -4,7 +4,6 @@ import re
 
 import nbformat
 import pytest
-
 from conftest import ROOT
 
 BREAKS = [  # what stands in the notebook, what it is changed to
@@ -92,7 +91,7 @@ def cells():
 
     matplotlib.use('Agg')
     code, on = [], False
-    for c in nbformat.read(ROOT / 'nbs' / '05_pretrain.ipynb', 4).cells:
+    for c in nbformat.read(ROOT / 'nbs' / 'training' / '03_pretraining.ipynb', 4).cells:
         title = re.match(r'## (.*)', c.source)
         if title:
             on = title[1] in ('DINOv2: the three losses', 'Collapse', 'Student and teacher')
@@ -106,8 +105,9 @@ def run(code):
     import numpy
     import torch
     from fastcore import test as checks
-    from reflection_connection import pretrain
+
     from reflection_connection.encoder import EncoderModule, random_backbone
+    from reflection_connection.training import pretraining as pretrain
 
     space = (
         vars(pretrain)

@@ -74,9 +74,9 @@ def test_questions_that_weigh_kind_and_look(tmp_path):
     "At every weight Milvus ranks as an index in memory does."
     import numpy as np
     import pandas as pd
+
     from reflection_connection.encoder import Encoder
-    from reflection_connection.index import Index
-    from reflection_connection.milvus import MilvusIndex
+    from reflection_connection.search import Index, MilvusIndex
     from reflection_connection.windows import window_table
 
     rng = np.random.default_rng(0)

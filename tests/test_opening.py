@@ -88,7 +88,7 @@ def ask(refcon):
 
 # ---- options everywhere
 def test_every_command_that_opens_volumes_has_the_options(refcon):
-    from reflection_connection.cli import _OPENING, _OPENS
+    from reflection_connection.cli.commands import _OPENING, _OPENS
     from reflection_connection.volume.core import DOMAINS, SAMPLE_FORMATS, UNITS
     from reflection_connection.volume.errors import OPENING
 
@@ -202,10 +202,9 @@ def test_training_and_pretraining_take_the_options(refcon, tmp_path):
 
 
 def test_keys_change_with_the_options(tmp_path):
-    from reflection_connection.corpus import Corpus
     from reflection_connection.encoder import Encoder
-    from reflection_connection.embed import plan_windows, work_key
-    from reflection_connection.windows import Grid, data_fingerprint, load_windows
+    from reflection_connection.search import plan_windows, work_key
+    from reflection_connection.windows import Corpus, Grid, data_fingerprint, load_windows
 
     a = survey(tmp_path / 'a.sgy', shape=(8, 128, 64))
     encoder, grid = Encoder.create('resnet-tiny'), Grid((32, 32), (16, 16))
@@ -330,12 +329,17 @@ def test_time_beside_depth_is_said(make, tmp_path):
 
 # ---- the grid had to go
 def test_no_window_runs_over_a_join(encoder_folder, tmp_path):
-    from reflection_connection.corpus import Corpus, Shapes
     from reflection_connection.encoder import Encoder
-    from reflection_connection.index import SearchError, build_index
-    from reflection_connection.search import Searcher
+    from reflection_connection.search import Searcher, SearchError, build_index
     from reflection_connection.volume import open_volume
-    from reflection_connection.windows import Grid, WindowError, labelled_table, volume_windows
+    from reflection_connection.windows import (
+        Corpus,
+        Grid,
+        Shapes,
+        WindowError,
+        labelled_table,
+        volume_windows,
+    )
 
     trace = np.arange(8 * 48)
     along, beside = 25 * (trace % 48), 300 * (trace // 48)  # a survey turned by 30 degrees
@@ -452,7 +456,7 @@ def test_metric_windows_in_feet_and_degrees(tmp_path):
 
 
 def test_the_page_names_the_unit_of_coordinates():
-    from reflection_connection.explore import _position, _with_unit
+    from reflection_connection.explore.explorer import _position, _with_unit
 
     hit = dict(x=4.5123, y=54.1)
     of = lambda unit: SimpleNamespace(xy_unit=unit)
@@ -506,7 +510,7 @@ def test_lines_are_counted_not_numbers(make, ask, tmp_path):
 
 
 def test_steps_of_indexes_that_do_not_tell(tmp_path):
-    from reflection_connection.index import line_steps
+    from reflection_connection.search import line_steps
     from reflection_connection.volume import open_volume
     from reflection_connection.windows import volume_windows
 
@@ -520,8 +524,7 @@ def test_steps_of_indexes_that_do_not_tell(tmp_path):
 # ---- 2-D lines
 def test_two_d_lines_name_cdp_numbers(encoder_folder, tmp_path):
     from reflection_connection.encoder import Encoder
-    from reflection_connection.index import build_index
-    from reflection_connection.search import Question, Searcher
+    from reflection_connection.search import Question, Searcher, build_index
     from reflection_connection.windows import Grid
 
     path = segy(
@@ -747,7 +750,7 @@ def counted(monkeypatch):
 @pytest.mark.parametrize('kind', ['flat', 'fp16', 'hnsw', 'ivf'])
 def test_a_survey_that_is_added_is_embedded_alone(encoder_folder, tmp_path, counted, kind):
     from reflection_connection.encoder import Encoder
-    from reflection_connection.index import Index, build_index
+    from reflection_connection.search import Index, build_index
     from reflection_connection.windows import Grid
 
     survey(tmp_path / 'a.sgy')
@@ -782,7 +785,7 @@ def test_a_survey_that_is_added_is_embedded_alone(encoder_folder, tmp_path, coun
 
 def test_a_moved_survey_is_not_embedded_again(encoder_folder, tmp_path, counted):
     from reflection_connection.encoder import Encoder
-    from reflection_connection.index import build_index
+    from reflection_connection.search import build_index
     from reflection_connection.windows import Grid
 
     (tmp_path / 'p').mkdir()
@@ -797,7 +800,7 @@ def test_a_moved_survey_is_not_embedded_again(encoder_folder, tmp_path, counted)
 
 def test_adding_that_is_cut_off_leaves_the_old_index(encoder_folder, tmp_path, counted):
     from reflection_connection.encoder import Encoder
-    from reflection_connection.index import Index, build_index
+    from reflection_connection.search import Index, build_index
     from reflection_connection.windows import Grid
 
     a, b = survey(tmp_path / 'a.sgy'), survey(tmp_path / 'b.sgy', seed=3)
@@ -821,7 +824,7 @@ def test_adding_that_is_cut_off_leaves_the_old_index(encoder_folder, tmp_path, c
 
 
 def test_indexes_of_earlier_versions_are_read(make, ask, tmp_path):
-    from reflection_connection.files import read_json, write_json
+    from reflection_connection.storage import read_json, write_json
 
     survey(tmp_path / 'a.sgy', first=(1000, 2000), by=(10, 4), shape=(24, 48, 64))
     make(tmp_path / 'ix', tmp_path / 'a.sgy')

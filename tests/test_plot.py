@@ -1,13 +1,16 @@
 "What a picture must hold, read off its artists and its pixels."
 
-import subprocess, sys
-import numpy as np, pandas as pd, pytest
+import subprocess
+import sys
+
 import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt
-from reflection_connection import plot
-from reflection_connection.files import FileError
+
 from reflection_connection.plot import (
     color_range,
     save_figure,
@@ -19,6 +22,8 @@ from reflection_connection.plot import (
     show_metrics,
     show_section,
 )
+from reflection_connection.plot import figures as plot
+from reflection_connection.storage import FileError
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from reflection_connection import precision
-from reflection_connection.encoder import Encoder, EncoderError
-from reflection_connection.precision import PrecisionError, pick_precision
+from reflection_connection.encoder import (
+    Encoder,
+    EncoderError,
+    PrecisionError,
+    pick_precision,
+    precision,
+)
 from reflection_connection.windows import Recipe
 
 FAST, SLOW = (dict(fp32=gain, bf16=1.0, measured='2026-11-26') for gain in (2.9, 0.01))
@@ -239,7 +243,7 @@ def test_other_backbones_agree(name):
 
 
 def finetuned(folder, name, steps=20, **more):
-    from reflection_connection.siamese import SiameseConfig, finetune
+    from reflection_connection.training import SiameseConfig, finetune
 
     encoder, rng = small(), np.random.default_rng(0)
     labels = np.repeat(['a', 'b', 'c'], 8)

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from conftest import ROOT, Process
 
 BIN = Path(sys.executable).parent
@@ -18,7 +17,7 @@ SMALL = ['--size', '32', '--batch', '16', '--every', '1', '--workers', '0', '--j
 
 @pytest.fixture(scope='module')
 def sections(tmp_path_factory):
-    from reflection_connection.corpus import write_sections
+    from reflection_connection.synthetic import write_sections
 
     return write_sections(tmp_path_factory.mktemp('corpus') / 'sections', 40, seed=4)
 
@@ -53,6 +52,7 @@ def pretrain(*arguments, processes=1, shared=False):
 def test_two_processes_see_what_one_sees(sections, tmp_path, objective, assignment, shared):
     "Same global batch: the same losses step by step, and the same encoder, within float tolerance; with all weights in each process, or shared out over them (FSDP)."
     import torch
+
     from reflection_connection.encoder import Encoder
 
     run = lambda n: pretrain(

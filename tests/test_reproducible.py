@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-
 SESSION = """
 import sys
 from reflection_connection.cli import main
@@ -39,7 +38,7 @@ def twice(tmp_path_factory):
 
 def everything(o):
     "name -> what is to be the same; bytes where nothing else than the result is in the file."
-    from reflection_connection.index import Index
+    from reflection_connection.search import Index
 
     index, files = (
         Index.load(o / 'index'),
@@ -92,8 +91,8 @@ def test_another_seed_gives_something_else(twice):
 
 
 def test_batches_shards_and_order_do_not_matter(twice, tmp_path):
-    from reflection_connection.embed import embed_sources, embed_table
     from reflection_connection.encoder import Encoder
+    from reflection_connection.search import embed_sources, embed_table
     from reflection_connection.windows import Grid, image_windows
 
     encoder, survey = Encoder.load('refcon-tiny'), twice[0] / 'data' / 'survey' / 'survey.sgy'

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-
 from conftest import ROOT
 
 SMALL = [
@@ -157,7 +156,7 @@ def test_killed_half_way_it_goes_on(first, refcon, tmp_path):
 
 def test_challenge_folder(refcon, tmp_path):
     "The challenge's layout: the corpus is indexed and every query is answered."
-    from reflection_connection.evaluate import check_submission
+    from reflection_connection.evaluation import check_submission
     from reflection_connection.synthetic import write_challenge
 
     data = write_challenge(tmp_path / 'data', per_class=6, seed=3)
@@ -182,7 +181,7 @@ def test_volume_with_a_table(refcon, tmp_path):
 
 def test_real_windows(refcon, shared, tmp_path):
     "Labelled windows cut from real sections, as PNG class folders and as a table."
-    from reflection_connection.evaluate import check_submission
+    from reflection_connection.evaluation import check_submission
 
     subprocess.run(
         [sys.executable, str(shared / 'make_windows.py'), str(tmp_path / 'png')],
@@ -584,7 +583,7 @@ def test_where_nothing_can_be_written_but_the_run(refcon, tmp_path):
 
 
 def test_a_second_one_at_the_same_time_is_refused(refcon, tmp_path):
-    from reflection_connection.files import locked
+    from reflection_connection.storage import locked
 
     with locked(tmp_path / 'r' / 'tiny.ipynb'):
         done = refcon('run', tiny(tmp_path / 'tiny.ipynb'), '--out', tmp_path / 'r')

@@ -23,7 +23,6 @@ import pandas as pd
 import psutil
 import pytest
 import torch
-
 from conftest import ROOT
 from test_explore import Served, browser, chromium, drag, opened, told  # noqa: F401 (fixtures)
 
@@ -198,7 +197,7 @@ def test_the_package_has_no_call_that_runs_data():
 
 
 def test_pickled_arrays_are_refused(ran, tmp_path, capsys):
-    from reflection_connection.embed import Shards
+    from reflection_connection.search import Shards
 
     bad = np.array([Bomb(ran)] * 2, dtype=object)
     np.save(tmp_path / 'a.npy', bad, allow_pickle=True)
@@ -293,7 +292,7 @@ class Three(torch.nn.Module):
 
 
 def trained(folder, steps):
-    from reflection_connection.train import LoopTrainer, arguments, fit
+    from reflection_connection.training import LoopTrainer, arguments, fit
 
     return fit(
         LoopTrainer(
@@ -306,8 +305,8 @@ def trained(folder, steps):
 
 def test_a_checkpoint_with_code_is_not_taken_up(ran, tmp_path):
     "The pickled files of an interrupted training's checkpoint; training_args.bin is written and never read."
-    from reflection_connection.files import manifest
-    from reflection_connection.train import TrainError
+    from reflection_connection.storage import manifest
+    from reflection_connection.training import TrainError
 
     trained(tmp_path / 'work', 4)
     planted = []
@@ -371,7 +370,7 @@ CODE = "open({ran!r}, 'w')\nfrom transformers import PretrainedConfig, PreTraine
 
 def test_a_model_that_brings_code_is_refused(ran, tmp_path, capsys, encoder_folder, monkeypatch):
     "auto_map in config.json, in a folder of transformers' and in one of ours; nobody is asked whether to trust it."
-    from reflection_connection.files import read_json
+    from reflection_connection.storage import read_json
 
     asked = []
     monkeypatch.setattr('builtins.input', lambda *a: asked.append(a) or 'y')
@@ -516,7 +515,7 @@ def test_names_in_a_table_stay_in_their_folder(tmp_path, capsys):
 @pytest.fixture(scope='module')
 def small(tmp_path_factory):
     "An index of a few random windows, without encoder."
-    from reflection_connection.index import Index
+    from reflection_connection.search import Index
 
     z = np.random.default_rng(0).normal(size=(40, 8)).astype('f4')
     z /= np.linalg.norm(z, axis=1, keepdims=True)
@@ -535,7 +534,7 @@ def small(tmp_path_factory):
 
 def sealed(folder, **changes):
     "Change meta.json, and make all checksums right."
-    from reflection_connection.files import file_sha256, read_json, write_json
+    from reflection_connection.storage import file_sha256, read_json, write_json
 
     meta = read_json(folder / 'meta.json')
     write_json(
@@ -549,13 +548,15 @@ def sealed(folder, **changes):
 
 
 def test_an_index_names_only_its_own_files(small, tmp_path, monkeypatch):
-    from reflection_connection.index import Index, SearchError
+    from reflection_connection.search import Index, SearchError
 
     folder = shutil.copytree(small['flat'], tmp_path / 'i')
     assert len(Index.load(folder)) == 40
     sums = json.loads((folder / 'meta.json').read_text())['sha256']
     read = []
-    monkeypatch.setattr('reflection_connection.index.file_sha256', lambda p: read.append(str(p)))
+    monkeypatch.setattr(
+        'reflection_connection.search.searcher.index.file_sha256', lambda p: read.append(str(p))
+    )
     for names in (
         sums | {'../../secret': 'x'},
         {'/etc/passwd': 'x'},
@@ -569,7 +570,7 @@ def test_an_index_names_only_its_own_files(small, tmp_path, monkeypatch):
 
 def test_an_index_file_cannot_claim_more_than_it_holds(small, tmp_path):
     "Counts in the head of index.faiss, by which FAISS makes room, are compared with the tables and the file's size first."
-    from reflection_connection.index import Index, SearchError
+    from reflection_connection.search import Index, SearchError
 
     for kind, source in small.items():
         good = Index.load(source)
@@ -605,8 +606,7 @@ def test_an_index_file_cannot_claim_more_than_it_holds(small, tmp_path):
 
 def test_places_in_an_index_are_read_as_pictures_and_volumes_only(small, encoder_folder):
     from reflection_connection.encoder import Encoder
-    from reflection_connection.index import Index
-    from reflection_connection.search import Searcher
+    from reflection_connection.search import Index, Searcher
     from reflection_connection.windows import WindowError
 
     encoder, index = Encoder.load(encoder_folder), Index.load(small['flat'])
@@ -621,6 +621,7 @@ def test_places_in_an_index_are_read_as_pictures_and_volumes_only(small, encoder
 
 def test_names_that_are_written_hold_no_separators(tmp_path):
     import matplotlib.pyplot as plt
+
     from reflection_connection.run import Run, RunError
 
     run = Run(tmp_path / 'run', {}, 'x', track='disabled')
@@ -668,8 +669,7 @@ def test_names_that_are_written_hold_no_separators(tmp_path):
     ids=lambda e: repr(e[:24]),
 )
 def test_a_filter_is_parsed_not_run(expression, ran):
-    from reflection_connection.index import SearchError, where
-    from reflection_connection.milvus import milvus_filter
+    from reflection_connection.search import SearchError, milvus_filter, where
     from reflection_connection.windows import window_table
 
     table = window_table([dict(id='a', source='s', line_kind='inline', line=1, time_ms=3.0)] * 1)
@@ -694,7 +694,7 @@ def hostile(tmp_path_factory):
     "An index of a survey whose name is HTML, with such a label."
     from reflection_connection.encoder import Encoder
     from reflection_connection.explore import LABEL_COLUMNS
-    from reflection_connection.index import build_index
+    from reflection_connection.search import build_index
     from reflection_connection.synthetic import write_survey
     from reflection_connection.windows import Grid
 
@@ -1053,8 +1053,7 @@ def test_keys_are_not_in_what_a_failed_run_leaves(leaky):
 
 
 def test_an_address_with_a_password_is_refused(tmp_path, capsys, encoder_folder, small):
-    from reflection_connection.index import Index, SearchError
-    from reflection_connection.milvus import MilvusIndex, open_milvus
+    from reflection_connection.search import Index, MilvusIndex, SearchError, open_milvus
 
     data = images(tmp_path / 'images')
     for uri in (
@@ -1090,8 +1089,7 @@ def test_an_address_with_a_password_is_refused(tmp_path, capsys, encoder_folder,
 
 
 def test_a_folder_cannot_have_the_milvus_token_sent_elsewhere(tmp_path, small, monkeypatch):
-    from reflection_connection.index import SearchError
-    from reflection_connection.milvus import MilvusIndex, open_milvus
+    from reflection_connection.search import MilvusIndex, SearchError, open_milvus
 
     folder = sealed(
         shutil.copytree(small['flat'], tmp_path / 'i'),
@@ -1127,9 +1125,9 @@ def test_nothing_is_written_for_everybody_to_write(with_keys, hostile):
 def test_files_are_as_private_as_the_user_asks(tmp_path):
     "Under a umask of 077 nobody else reads what is written."
     from reflection_connection.encoder import Encoder
-    from reflection_connection.evaluate import write_submission
-    from reflection_connection.index import Index
+    from reflection_connection.evaluation import write_submission
     from reflection_connection.plot import save_figure, show_curves
+    from reflection_connection.search import Index
 
     index = Index(2)
     index.add(np.eye(2, dtype='f4'), pd.DataFrame({'id': ['a', 'b']}))

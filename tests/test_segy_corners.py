@@ -3,8 +3,10 @@
 import os
 import struct
 import time
+
 import numpy as np
 import pytest
+
 from reflection_connection.volume import VolumeError, open_volume, preflight, write_segy_like
 
 TYPES = {

@@ -381,7 +381,7 @@ def test_training_splits_lines_by_survey(lines, tmp_path, capsys):
 
 
 def test_folds_of_a_head_keep_windows_together_that_are_near(lines):
-    from reflection_connection.run import _folds
+    from reflection_connection.run.workflows import _folds
 
     frame = (
         load_labelled(lines / 'labels.csv', lines)[0]

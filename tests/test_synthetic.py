@@ -1,8 +1,15 @@
-"What a cell of 00_synthetic can't test: separate processes, files on disk read by other software, memory."
+"What a cell of synthetic/01_earth can't test: separate processes, files on disk read by other software, memory."
 
-import hashlib, subprocess, sys
-import numpy as np, pandas as pd, pytest, segyio
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import segyio
 from PIL import Image
+
 from reflection_connection.synthetic import (
     CLASSES,
     CLEAR,

@@ -9,20 +9,18 @@ import pytest
 from PIL import Image
 
 from reflection_connection.cli import main
-from reflection_connection.iterate import IterateError, Ledger, review, take_back
-from reflection_connection.tables import (
+from reflection_connection.labelling import IterateError, Ledger, review, take_back
+from reflection_connection.windows import (
     WindowError,
+    challenge_windows,
     class_name,
     class_names,
-    name_among,
-    read_polygon,
-    read_rows,
-)
-from reflection_connection.windows import (
-    challenge_windows,
     image_windows,
     labelled_table,
     load_windows,
+    name_among,
+    read_polygon,
+    read_rows,
 )
 
 HEAD = ['line_kind', 'line', 'top', 'left', 'height', 'width', 'label']
@@ -134,7 +132,7 @@ def test_endings_in_any_case(survey, tmp_path, name):
 def test_a_missing_file_is_a_missing_file(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        'reflection_connection.windows.challenge_folder',
+        'reflection_connection.windows.windows.challenge_folder',
         lambda *_: pytest.fail('the hub was asked'),
     )
     with pytest.raises(WindowError, match='no such') as e:
@@ -158,7 +156,7 @@ def test_a_file_of_another_kind_is_named(tmp_path, monkeypatch, name, content):
     (tmp_path / 'org').mkdir()
     (tmp_path / name).write_bytes(content)
     monkeypatch.setattr(
-        'reflection_connection.windows.challenge_folder',
+        'reflection_connection.windows.windows.challenge_folder',
         lambda *_: pytest.fail('the hub was asked'),
     )
     with pytest.raises(
@@ -512,7 +510,7 @@ def test_what_is_no_polygon_is_named(tmp_path, content, says):
 
 
 def test_inside_any_of_several_polygons():
-    from reflection_connection.index import SearchError, inside
+    from reflection_connection.search import SearchError, inside
     from reflection_connection.windows import window_table
 
     items = window_table(
@@ -729,7 +727,7 @@ def test_folders_beside_train_are_used_or_named(tmp_path):
 
 
 def test_images_beside_volumes_are_named(tmp_path, capsys):
-    from reflection_connection.corpus import open_sources
+    from reflection_connection.windows import open_sources
 
     d = pictures(tmp_path / 'd', 'a.png')
     np.save(d / 's.npy', np.random.default_rng(0).normal(size=(64, 64)))
@@ -859,7 +857,7 @@ def test_volumes_in_sub_folders_are_named(tmp_path, capsys):
     (tmp_path / 'd' / 'more').mkdir(parents=True)
     for name in ('d/a.npy', 'd/more/b.npy'):
         np.save(tmp_path / name, np.random.default_rng(0).normal(size=(40, 40)))
-    from reflection_connection.corpus import open_sources
+    from reflection_connection.windows import open_sources
 
     assert [str(what) for _, what, *_ in open_sources(tmp_path / 'd')] == [
         str(tmp_path / 'd' / 'a.npy')

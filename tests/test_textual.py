@@ -1,6 +1,7 @@
 """What people write in textual headers about byte positions and line numbers."""
 
 import pytest
+
 from reflection_connection.volume.textual import named_bytes, named_ranges
 
 # lines of a textual header, and the bytes that they name

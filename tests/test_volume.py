@@ -1,7 +1,18 @@
 """The reader against real files, a corpus of faults, and files too big to load."""
 
-import json, os, pathlib, subprocess, sys, textwrap, time, warnings
-import numpy as np, pytest, segyio
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import textwrap
+import time
+import warnings
+
+import numpy as np
+import pytest
+import segyio
+
 from reflection_connection.volume import VolumeError, open_volume, preflight, write_segy_like
 
 SHARED = pathlib.Path(__file__).parents[2] / 'shared' / 'data' / 'segy'

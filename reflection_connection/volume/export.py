@@ -12,7 +12,7 @@ import struct
 from pathlib import Path
 import numpy as np
 import segyio
-from ..files import whole_file
+from ..storage import whole_file
 from .axis import SCALARS, extended_interval
 from .core import Volume, open_volume
 from .errors import VolumeError, failure

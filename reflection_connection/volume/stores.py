@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
-from ..files import reason
+from ..storage import reason
 from .arrays import for_segy_alone
 from .axis import scaled
 from .errors import failure, problem
