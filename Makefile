@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test slow bench lab explore readme notebooks audit gpu hooks clean
+.PHONY: help demo check test slow bench lab explore readme notebooks audit gpu hooks clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
 
@@ -21,7 +21,14 @@ help: ## this list
 demo: .venv/installed ## synthetic survey, training, index, search, report: in runs/demo
 	refcon run nbs/run_training.ipynb --out runs/demo
 
+FAST := $(addprefix tests/test_,$(addsuffix .py,repository losses textual tables axis confidence))
+check: .venv/installed-dev ## a minute: layout, lint, modules equal notebooks, fast tests
+	ruff format --check
+	ruff check
+	python -m pytest $(FAST) -q -n auto --dist loadfile
+
 test: .venv/installed-dev ## all notebooks, then tests/
+	ruff format --check
 	ruff check
 	REFCON_PRECISION=fp32 nbdev_test --path nbs --skip_file_re '^(_|\.|run_)' --n_workers 2 --do_print
 	python -m pytest tests -q -rs -n auto --dist loadfile --no-loadscope-reorder

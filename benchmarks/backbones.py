@@ -1,9 +1,10 @@
 """Backbones at equal compute: python benchmarks/backbones.py --seconds 180
 
-Every architecture is trained from random weights for the same seconds on the same synthetic windows, as the recipe of the bundled encoder trains
-(supervised contrastive loss, two heavily augmented views, running mean of weights), and asked on surveys that it has not seen. The number of steps is
-what its own speed, measured on this machine just before, allows. One run each: differences of a few hundredths are noise.
-"""
+Every architecture is trained from random weights for the same seconds on the same synthetic
+windows, as the recipe of the bundled encoder trains (supervised contrastive loss, two heavily
+augmented views, running mean of weights), and asked on surveys that it has not seen. The number of
+steps is what its own speed, measured on this machine just before, allows. One run each: differences
+of a few hundredths are noise."""
 
 import argparse
 import json

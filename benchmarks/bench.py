@@ -1,16 +1,18 @@
-"""Speed and memory, each as a ratio within one run: make bench (about half an hour on two cores), or python benchmarks/bench.py --quick
+"""Speed and memory, each as a ratio within one run: make bench (about half an hour on two cores),
+or python benchmarks/bench.py --quick
 
-- embedding: share of the machine's own fp32 matrix-product peak, from the model's counted operations; `refcon embed`'s way (reading, scaling,
-  embedding) against the model alone;
+- embedding: share of the machine's own fp32 matrix-product peak, from the model's counted
+  operations; `refcon embed`'s way (reading, scaling, embedding) against the model alone;
 - reading windows of a cube from SEG-Y, npy and Zarr against reading the file's bytes;
-- training: steps and useful triplets a second, P x K batches with one forward pass against random triplets with three;
+- training: steps and useful triplets a second, P x K batches with one forward pass against random
+  triplets with three;
 - tiling for pretraining: PNG files, written once and read, against windows read in place;
-- search: time a query, recall@10 and bytes of every kind of index, and of SciPy's KD-tree, at growing numbers of windows; the vectors are
-  mixtures of pairs of 4,000 synthetic windows of one class with a little noise, and the queries are not among those that are searched;
+- search: time a query, recall@10 and bytes of every kind of index, and of SciPy's KD-tree, at
+  growing numbers of windows; the vectors are mixtures of pairs of 4,000 synthetic windows of one
+  class with a little noise, and the queries are not among those that are searched;
 - memory: peak of `refcon index` as files and numbers of windows grow (benchmarks/memory.py).
 
-Writes OUT/results.json, OUT/table.md and the plots.
-"""
+Writes OUT/results.json, OUT/table.md and the plots."""
 
 import argparse
 import json
@@ -326,7 +328,8 @@ def tiling(quick):
 
 
 def quality(table, sections):
-    "Macro mAP of leave-one-survey-out retrieval over labelled windows, for every way to compute embeddings."
+    """Macro mAP of leave-one-survey-out retrieval over labelled windows, for every way to compute
+    embeddings."""
     reader = WindowReader(labelled_table(table, sections))
     encoder, rows = Encoder.load('refcon-tiny'), []
     x = encoder.recipe.batch(*reader.read())
@@ -350,7 +353,8 @@ def quality(table, sections):
                 'quality',
                 f'macro mAP, {name}',
                 f"{found['macro_map']:.4f}",
-                f"{base['macro_map']:.4f} [{base['macro_map_ci'][0]:.2f}, {base['macro_map_ci'][1]:.2f}] as it was trained",
+                f"{base['macro_map']:.4f} [{base['macro_map_ci'][0]:.2f}, "
+                f"{base['macro_map_ci'][1]:.2f}] as it was trained",
                 found['macro_map'] / base['macro_map'],
             )
         )
@@ -358,7 +362,8 @@ def quality(table, sections):
 
 
 def vectors(n, dim_from='refcon-tiny', seed=0):
-    "As many embeddings: those of 4,000 synthetic windows, and mixtures of pairs of one class with a little noise."
+    """As many embeddings: those of 4,000 synthetic windows, and mixtures of pairs of one class with
+    a little noise."""
     windows, frame = labelled_windows(500, seed=9)
     z = Encoder.load(dim_from).embed(list(windows))
     y, rng = frame.label.to_numpy(str), np.random.default_rng(seed)

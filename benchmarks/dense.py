@@ -1,12 +1,14 @@
-"""One forward pass for each window, or one for a whole section whose feature map serves all windows on it?
+"""One forward pass for each window, or one for a whole section whose feature map serves all windows
+on it?
 
-    python benchmarks/dense.py [--lines 15] [--window 48] [--stride 24]
+python benchmarks/dense.py [--lines 15] [--window 48] [--stride 24]
 
-On a synthetic survey whose class cube is known: windows a second, and how good the answers are (share of the first 20 hits that are
-right, area under ROC of the likeness over windows), for boxes on its labelled structures. Queries are embedded the way the index is.
-The section's way resizes the section so that a window has the encoder's input size, takes out the mean and the spread of every window-sized
-neighbourhood, runs the backbone once for each of the encoder's scales and mirror images, and averages the feature map under every window.
-"""
+On a synthetic survey whose class cube is known: windows a second, and how good the answers are
+(share of the first 20 hits that are right, area under ROC of the likeness over windows), for boxes
+on its labelled structures. Queries are embedded the way the index is. The section's way resizes the
+section so that a window has the encoder's input size, takes out the mean and the spread of every
+window-sized neighbourhood, runs the backbone once for each of the encoder's scales and mirror
+images, and averages the feature map under every window."""
 
 import argparse
 import tempfile
@@ -39,7 +41,8 @@ def local_scale(section, size):
 
 
 def box_weights(cells, n, starts, size):
-    "(len(starts), cells) float32: the mean over a box of a map of `cells` cells that is interpolated linearly over n positions."
+    """(len(starts), cells) float32: the mean over a box of a map of `cells` cells that is
+    interpolated linearly over n positions."""
     x = (np.arange(n) + 0.5) * cells / n - 0.5
     at = np.clip(np.floor(x).astype(int), 0, max(cells - 2, 0))
     f = np.clip(x - at, 0, 1)
@@ -52,7 +55,8 @@ def box_weights(cells, n, starts, size):
 
 
 def section_embeddings(encoder, section, windows):
-    "(N, D) embeddings of windows (top, left, height, width; one size) from one pass over their section."
+    """(N, D) embeddings of windows (top, left, height, width; one size) from one pass over their
+    section."""
     h, w = int(windows.height.iloc[0]), int(windows.width.iloc[0])
     m, pooled = encoder.module, 0
     x = torch.from_numpy(local_scale(section, (h, w)))[None, None]

@@ -1,10 +1,12 @@
-"""How much memory indexing takes: python benchmarks/memory.py [--gigabytes 1 4 20] [--windows 50000 100000 200000]
+"""How much memory indexing takes: python benchmarks/memory.py [--gigabytes 1 4 20] [--windows 50000
+100000 200000]
 
-1. SEG-Y files of several sizes, most of their traces dead (a sparse file: what is read counts, not what lies on the disk), every inline and crossline.
-2. A file of live traces cut into more and more windows, with a network of a few numbers, so that the table of windows and the embeddings count.
+1. SEG-Y files of several sizes, most of their traces dead (a sparse file: what is read counts, not
+   what lies on the disk), every inline and crossline.
+2. A file of live traces cut into more and more windows, with a network of a few numbers, so that
+   the table of windows and the embeddings count.
 
-Peak resident memory of the whole process `refcon index`, as the system counts it.
-"""
+Peak resident memory of the whole process `refcon index`, as the system counts it."""
 
 import argparse
 import json
@@ -17,7 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-PEAK = "print([int(v.split()[1])/1024 for v in open('/proc/self/status') if v.startswith('VmHWM')][0], file=sys.stderr)"  # getrusage would count what the parent held before exec
+# getrusage would count what the parent held before exec
+PEAK = (
+    "print([int(v.split()[1])/1024 for v in open('/proc/self/status') if "
+    "v.startswith('VmHWM')][0], file=sys.stderr)"
+)
 
 
 def sparse_segy(path, gigabytes, n_samples=3000, n_crosslines=1000, live=8, seed=0):
@@ -83,7 +89,13 @@ def small_encoder(folder):
 
 def index(path, encoder, out, *more):
     "Peak memory (MB), seconds and windows of `refcon index`, run as a process of its own."
-    code = f"import sys; sys.argv = {['refcon', 'index', str(path), '--encoder', str(encoder), '--out', str(out), *map(str, more)]!r}\nfrom reflection_connection.cli import main; code = main(); {PEAK}; sys.exit(code)"
+    command = ['refcon', 'index', str(path), '--encoder', str(encoder), '--out', str(out)]
+    code = '\n'.join(
+        (
+            f'import sys; sys.argv = {[*command, *map(str, more)]!r}',
+            f'from reflection_connection.cli import main; code = main(); {PEAK}; sys.exit(code)',
+        )
+    )
     t = time.time()
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     t = time.time() - t

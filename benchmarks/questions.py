@@ -1,12 +1,16 @@
-"""How to ask, and how to smooth an answer: python benchmarks/questions.py [--table windows.csv --sections FOLDER] [--survey FOLDER]
+"""How to ask, and how to smooth an answer: python benchmarks/questions.py [--table windows.csv
+--sections FOLDER] [--survey FOLDER]
 
-1. Examples: average precision of all other windows, mean over classes, with 1 … 50 examples of each kind, for the mean of the positives, that minus
-   a quarter or a half of the negatives' mean (the best wrong hits of the first question), and a logistic regression on both and as many random
-   windows; on synthetic windows of surveys that the encoder has not seen, and on a table of labelled windows where one is given.
-2. Smoothing: a survey of 300 x 300 x 400 samples, windows of 48 x 48 half a window apart on every fifth inline (every tenth with --every 10), five boxes for each
-   of salt, channel, fault zone and chaotic unit, asked with one line and with five: first twenty hits
-   more than 600 m from the box that are clearly of the class, the same for the nearest windows in space and by chance, area under ROC of the map.
-"""
+1. Examples: average precision of all other windows, mean over classes, with 1 … 50 examples of each
+   kind, for the mean of the positives, that minus a quarter or a half of the negatives' mean (the
+   best wrong hits of the first question), and a logistic regression on both and as many random
+   windows; on synthetic windows of surveys that the encoder has not seen, and on a table of
+   labelled windows where one is given.
+2. Smoothing: a survey of 300 x 300 x 400 samples, windows of 48 x 48 half a window apart on every
+   fifth inline (every tenth with --every 10), five boxes for each of salt, channel, fault zone and
+   chaotic unit, asked with one line and with five: first twenty hits more than 600 m from the box
+   that are clearly of the class, the same for the nearest windows in space and by chance, area
+   under ROC of the map."""
 
 import argparse
 import tempfile

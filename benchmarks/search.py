@@ -1,9 +1,11 @@
-"""How long a question takes on an index of about 100,000 windows: python benchmarks/search.py [--survey FOLDER]
+"""How long a question takes on an index of about 100,000 windows: python benchmarks/search.py
+[--survey FOLDER]
 
-Hits for a box (reading, embedding, scoring, ranking), a map of one section, a map of the whole cube, each warm, as the median of several; the
-machine's fp32 matrix-product peak in the same run, and the memory that the process holds. Embeddings are random (their values do not matter
-for time), places are those of windows of 48 x 48 half a window apart on every inline and crossline of 300 x 300 x 400 samples.
-"""
+Hits for a box (reading, embedding, scoring, ranking), a map of one section, a map of the whole
+cube, each warm, as the median of several; the machine's fp32 matrix-product peak in the same run,
+and the memory that the process holds. Embeddings are random (their values do not matter for time),
+places are those of windows of 48 x 48 half a window apart on every inline and crossline of 300 x
+300 x 400 samples."""
 
 import argparse
 import json

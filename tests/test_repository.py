@@ -1,6 +1,7 @@
 "The repository keeps its promises: modules equal notebooks, notebooks are clean, README equals its notebook, no secrets."
 
 import ast
+import importlib
 import json
 import re
 import shutil
@@ -180,3 +181,27 @@ def test_modules_import_only_modules_above(wing):
 def test_every_module_belongs_to_a_wing():
     modules = {exported(p) for p in NOTEBOOKS} - {None}
     assert {m.split('.')[0] for m in modules} == {*WINGS, 'moved'}
+
+
+def test_the_citation_names_this_version():
+    settings = re.search(r'^version = (.+)$', (ROOT / 'settings.ini').read_text(), re.M)[1]
+    cited = re.search(r'^version: (.+)$', (ROOT / 'CITATION.cff').read_text(), re.M)[1]
+    assert cited == settings
+
+
+def test_old_module_paths_lead_to_their_wings():
+    from reflection_connection.moved import MOVED
+
+    for name, wing in MOVED.items():
+        new = importlib.import_module(f'reflection_connection.{wing}')
+        sys.modules.pop(f'reflection_connection.{name}', None)
+        with pytest.warns(DeprecationWarning, match=f'has moved to reflection_connection.{wing}:'):
+            old = importlib.import_module(f'reflection_connection.{name}')
+        public = {n for n in dir(new) if not n.startswith('_')}
+        assert public and all(getattr(old, n) is getattr(new, n) for n in public)
+
+
+@pytest.mark.parametrize('page', ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md'])
+def test_links_of_a_page_lead_somewhere(page):
+    for path in re.findall(r'\]\(([^)#:]+)\)', (ROOT / page).read_text()):
+        assert (ROOT / path).exists(), path
