@@ -1,5 +1,6 @@
 "What a picture must hold, read off its artists and its pixels."
 
+import os
 import subprocess
 import sys
 
@@ -22,7 +23,7 @@ from reflection_connection.plot import (
     show_metrics,
     show_section,
 )
-from reflection_connection.plot import figures as plot
+from reflection_connection import plot
 from reflection_connection.storage import FileError
 
 
@@ -67,10 +68,8 @@ def test_box_covers_exactly_its_pixels():
     )
     ax = fig.axes[0]
     x0, x1, y1, y0 = ax.images[0].get_extent()
-    left, top = (
-        (ax.patches[0].get_x() - x0) / (x1 - x0) * 40,
-        (ax.patches[0].get_y() - y0) / (y1 - y0) * 40,
-    )
+    left = (ax.patches[0].get_x() - x0) / (x1 - x0) * 40
+    top = (ax.patches[0].get_y() - y0) / (y1 - y0) * 40
     assert (round(left, 6), round(top, 6)) == (8, 10)
 
 
@@ -222,10 +221,12 @@ def test_given_axes_are_used_and_the_figure_returned():
 
 
 def test_plot_needs_no_display_and_no_torch():
-    code = "import sys, reflection_connection.plot as p, numpy as np; p.show_section(np.eye(9)); sys.exit('torch' in sys.modules)"
-    assert (
-        subprocess.run(
-            [sys.executable, '-c', code], env=dict(__import__('os').environ, MPLBACKEND='Agg')
-        ).returncode
-        == 0
-    )
+    code = """
+import sys
+import numpy as np
+import reflection_connection.plot as p
+p.show_section(np.eye(9))
+sys.exit('torch' in sys.modules)
+"""
+    done = subprocess.run([sys.executable, '-c', code], env=dict(os.environ, MPLBACKEND='Agg'))
+    assert done.returncode == 0

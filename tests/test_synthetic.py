@@ -1,4 +1,6 @@
-"What a cell of synthetic/01_earth can't test: separate processes, files on disk read by other software, memory."
+"""What a cell of the synthetic notebooks can't test.
+
+Separate processes, files on disk read by other software, memory."""
 
 import hashlib
 import subprocess
@@ -24,28 +26,24 @@ from reflection_connection.synthetic import (
 SMALL = dict(n_inlines=12, n_crosslines=96, n_samples=128)
 
 
+IMPORTS = 'import hashlib\nfrom reflection_connection.synthetic import labelled_windows\n'
+
+
 def digest(code):
     "sha256 that a fresh process prints."
-    return subprocess.run(
-        [
-            sys.executable,
-            '-c',
-            'import hashlib; from reflection_connection.synthetic import *; ' + code,
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
+    command = [sys.executable, '-c', IMPORTS + code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def test_two_processes_make_identical_windows():
-    code = 'w, f = labelled_windows(2, seed=11, shape=(64, 64)); print(hashlib.sha256(w.tobytes() + f.to_csv().encode()).hexdigest())'
+    code = """
+w, f = labelled_windows(2, seed=11, shape=(64, 64))
+print(hashlib.sha256(w.tobytes() + f.to_csv().encode()).hexdigest())
+"""
     w, f = labelled_windows(2, seed=11, shape=(64, 64))
-    assert (
-        digest(code)
-        == digest(code)
-        == hashlib.sha256(w.tobytes() + f.to_csv().encode()).hexdigest()
-    )
+    here = hashlib.sha256(w.tobytes() + f.to_csv().encode()).hexdigest()
+    assert digest(code) == digest(code) == here
 
 
 def test_generation_leaves_numpys_global_random_state_alone():
@@ -56,15 +54,15 @@ def test_generation_leaves_numpys_global_random_state_alone():
     assert (np.random.get_state()[1] == before).all()
 
 
-@pytest.mark.parametrize('seed', range(6))
-def test_windows_of_many_seeds_and_shapes_are_finite_and_alive(seed):
-    shape = [(32, 32), (50, 125), (128, 128), (99, 60), (33, 200), (224, 224)][seed]
+SHAPES = [(32, 32), (50, 125), (128, 128), (99, 60), (33, 200), (224, 224)]
+
+
+@pytest.mark.parametrize('seed, shape', list(enumerate(SHAPES)))
+def test_windows_of_many_seeds_and_shapes_are_finite_and_alive(seed, shape):
     w, f = labelled_windows(8, seed=seed, shape=shape, surveys=8)
-    assert (
-        np.isfinite(w).all()
-        and (w.std((1, 2)) > 0).all()
-        and list(f.columns) == ['id', 'label', 'survey', 'structure', 'wavelet', 'noise']
-    )
+    assert np.isfinite(w).all()
+    assert (w.std((1, 2)) > 0).all()
+    assert list(f.columns) == ['id', 'label', 'survey', 'structure', 'wavelet', 'noise']
     assert set(f.label) == set(CLASSES) and f.id.is_unique
 
 
@@ -76,19 +74,19 @@ def test_default_survey_holds_at_least_six_classes_for_any_seed(seed, tmp_path):
     assert set(labels.line_kind) == {'inline', 'crossline'} and labels.line.nunique() > 8
 
 
-def test_survey_round_trip(tmp_path):
+def test_a_survey_is_written_twice_alike(tmp_path):
     path = write_survey(tmp_path, seed=2, dt_ms=2.0, **SMALL)
     again = write_survey(tmp_path / 'again', seed=2, dt_ms=2.0, **SMALL)
+    assert again != path and path.name == 'survey.sgy'
     for name in ('survey.sgy', 'classes.npy', 'labels.csv'):
         assert (tmp_path / name).read_bytes() == (tmp_path / 'again' / name).read_bytes(), name
-    assert again != path and path.name == 'survey.sgy'
+
+
+def test_survey_round_trip(tmp_path):
+    path = write_survey(tmp_path, seed=2, dt_ms=2.0, **SMALL)
     classes = np.load(tmp_path / 'classes.npy')
-    assert (
-        classes.shape == (12, 96, 128)
-        and classes.dtype == np.int8
-        and 0 <= classes.min()
-        and classes.max() < len(CLASSES)
-    )
+    assert classes.shape == (12, 96, 128) and classes.dtype == np.int8
+    assert 0 <= classes.min() and classes.max() < len(CLASSES)
     sv = Survey(2, dt_ms=2.0, **SMALL)
     with segyio.open(str(path), strict=True) as f:
         assert segyio.tools.dt(f) == 2000.0 and f.bin[3217] == 2000 and f.bin[3221] == 128
@@ -97,73 +95,76 @@ def test_survey_round_trip(tmp_path):
             assert (f.iline[1200 + i].T == data).all() and (classes[i].T == cls).all()
         assert (f.xline[3400 + 2 * 7][5] == f.iline[1205][7]).all()
         h = f.header[5 * 96 + 7]
-        assert (h[189], h[193], h[71]) == (1205, 3414, -100) and np.allclose(
-            [h[181] / 100, h[185] / 100], cdp_xy(5, 7), atol=0.01
-        )
+        assert (h[189], h[193], h[71]) == (1205, 3414, -100)
+        assert np.allclose([h[181] / 100, h[185] / 100], cdp_xy(5, 7), atol=0.01)
+
+
+def test_survey_bytes_and_labels(tmp_path):
+    path = write_survey(tmp_path, seed=2, dt_ms=2.0, **SMALL)
     raw = path.read_bytes()
-    assert (
-        len(raw) == 3600 + 12 * 96 * (240 + 4 * 128)
-        and raw[3500:3504] == b'\x01\x00\x00\x01'
-        and raw[:3].decode('cp037') == 'C 1'
-    )
-    labels = pd.read_csv(tmp_path / 'labels.csv')
+    assert len(raw) == 3600 + 12 * 96 * (240 + 4 * 128)
+    assert raw[3500:3504] == b'\x01\x00\x00\x01' and raw[:3].decode('cp037') == 'C 1'
+    classes, labels = np.load(tmp_path / 'classes.npy'), pd.read_csv(tmp_path / 'labels.csv')
     for r in labels.itertuples():
-        section = (
-            classes[r.line - 1200] if r.line_kind == 'inline' else classes[:, (r.line - 3400) // 2]
-        )
+        inline = r.line_kind == 'inline'
+        section = classes[r.line - 1200] if inline else classes[:, (r.line - 3400) // 2]
         box = section.T[r.top : r.top + r.height, r.left : r.left + r.width]
-        assert (
-            box.shape == (r.height, r.width)
-            and (box == CLASSES.index(r.label)).mean() >= CLEAR[r.label]
-        )
+        assert box.shape == (r.height, r.width)
+        assert (box == CLASSES.index(r.label)).mean() >= CLEAR[r.label]
 
 
-def test_challenge_layout(tmp_path):
-    out = write_challenge(
-        tmp_path / 'c',
-        per_class=3,
-        seed=4,
-        shape=(48, 64),
-        corpus_per_class=2,
-        query_per_class=1,
-        surveys=2,
-    )
-    files = sorted(p.relative_to(out).as_posix() for p in out.rglob('*') if p.is_file())
+FEW = dict(per_class=3, seed=4, shape=(48, 64), corpus_per_class=2, query_per_class=1, surveys=2)
+
+
+@pytest.fixture(scope='module')
+def challenge(tmp_path_factory):
+    return write_challenge(tmp_path_factory.mktemp('challenge') / 'c', **FEW)
+
+
+def files_in(folder):
+    "Paths of all files below a folder, sorted."
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob('*') if p.is_file())
+
+
+def test_challenge_layout(challenge):
+    files = files_in(challenge)
     count = lambda top: sum(f.startswith(top + '/') for f in files)
-    assert [count(t) for t in ('train', 'test', 'image_corpus', 'query')] == [24, 8, 16, 8] and len(
-        files
-    ) == 24 + 8 + 16 + 8 + 1
+    assert [count(t) for t in ('train', 'test', 'image_corpus', 'query')] == [24, 8, 16, 8]
+    assert len(files) == 24 + 8 + 16 + 8 + 1
     for part in ('train', 'test'):
-        assert {p.name for p in (out / part).iterdir()} == set(CLASSES)
-    truth = pd.read_csv(out / 'truth.csv')
-    assert sorted(truth.file) == [f for f in files if f.startswith(('image_corpus/', 'query/'))]
+        assert {p.name for p in (challenge / part).iterdir()} == set(CLASSES)
+    for f in files[:-1]:
+        if f.endswith('.png'):
+            im = Image.open(challenge / f)
+            assert (im.mode, im.size) == ('L', (64, 48)) and im.getextrema() == (0, 255)
+
+
+def test_challenge_truth(challenge):
+    truth = pd.read_csv(challenge / 'truth.csv')
+    hidden = [f for f in files_in(challenge) if f.startswith(('image_corpus/', 'query/'))]
+    assert sorted(truth.file) == hidden
     assert truth[truth.file.str.startswith('image_corpus')].label.value_counts().eq(2).all()
+    assert not any(c in f for f in truth.file for c in CLASSES)  # names tell nothing
+
+
+def test_no_survey_is_in_two_parts_of_a_challenge(challenge):
+    truth = pd.read_csv(challenge / 'truth.csv')
     surveys = {
-        part: {p.stem.split('-')[1] for p in (out / part).rglob('*.png')}
+        part: {p.stem.split('-')[1] for p in (challenge / part).rglob('*.png')}
         for part in ('train', 'test')
     }
     surveys |= {
         part: {s.split('-')[1] for s in truth[truth.file.str.startswith(part)].survey}
         for part in ('image_corpus', 'query')
     }
-    assert len(set().union(*surveys.values())) == 4 and all(
-        len(s) == 1 for s in surveys.values()
-    )  # no survey in two parts
-    for f in files[:-1]:
-        if f.endswith('.png'):
-            im = Image.open(out / f)
-            assert (im.mode, im.size) == ('L', (64, 48)) and im.getextrema() == (0, 255)
-    assert not any(c in f for f in truth.file for c in CLASSES)  # names tell nothing
-    other = write_challenge(
-        tmp_path / 'd',
-        per_class=3,
-        seed=4,
-        shape=(48, 64),
-        corpus_per_class=2,
-        query_per_class=1,
-        surveys=2,
-    )
-    assert all((out / f).read_bytes() == (other / f).read_bytes() for f in files)
+    assert len(set().union(*surveys.values())) == 4
+    assert all(len(s) == 1 for s in surveys.values())
+
+
+def test_a_challenge_is_written_twice_alike(challenge, tmp_path):
+    other = write_challenge(tmp_path / 'd', **FEW)
+    files = files_in(challenge)
+    assert all((challenge / f).read_bytes() == (other / f).read_bytes() for f in files)
 
 
 def test_a_window_always_shows_something():

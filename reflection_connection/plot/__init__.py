@@ -6,4 +6,10 @@
 __all__ = []
 
 # %% ../../nbs/plot/99_wing.ipynb #wing0003
-from .figures import *
+from .curves import *
+from .galleries import *
+from .maps import *
+from .neighbours import *
+from .scores import *
+from .sections import *
+from .style import *

@@ -6,5 +6,26 @@
 __all__ = []
 
 # %% ../../nbs/synthetic/99_wing.ipynb #wing0003
+from .challenge import *
+from .converging import *
 from .datasets import *
-from .earth import *
+from .faulting import *
+from .fields import *
+from .geobodies import *
+from .images import *
+from .recording import *
+from .response import *
+from .rock import *
+from .scene import *
+from .segy import *
+from .strata import *
+from .stratal_scenes import *
+from .structural_scenes import *
+from .structures import *
+from .style import *
+from .survey import *
+from .survey_labels import *
+from .units import *
+from .visibility import *
+from .wavelets import *
+from .windows import *

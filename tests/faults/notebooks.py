@@ -43,7 +43,7 @@ bad('a FIFO', nb, 'no such notebook', lambda o: os.mkfifo(o / 'a.ipynb'))
 bad('a folder', nb, 'no such notebook', lambda o: (o / 'a.ipynb').mkdir())
 bad(
     'a notebook that is not to run',
-    'run nbs/synthetic/01_earth.ipynb --out {o}/r',
+    'run nbs/synthetic/01_fields.ipynb --out {o}/r',
     "0 cells tagged",
 )
 rt = 'run nbs/run_training.ipynb --out {o}/r '
