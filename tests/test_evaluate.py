@@ -1,4 +1,4 @@
-"Sweeps that would bore in the notebook: brute force over all orders, block borders, random tables, a killed write."
+"Long sweeps: brute force over all orders, block borders, random tables, a failed write."
 
 import itertools
 import json
@@ -11,6 +11,7 @@ import pytest
 
 from reflection_connection.evaluation import (
     BASELINES,
+    LEAVE_OUT,
     METRICS,
     chance_level,
     check_submission,
@@ -23,10 +24,11 @@ from reflection_connection.evaluation import (
     paired_bootstrap,
     random_embeddings,
     rank_metrics,
+    ranking,
+    retrieval,
     summarise,
     write_submission,
 )
-from reflection_connection.evaluation import metrics as evaluate
 from reflection_connection.storage import FileError
 
 
@@ -78,9 +80,8 @@ def test_perfect_is_one_and_reversed_is_the_worst():
     d += 1e-3 * np.random.default_rng(0).random(d.shape)
     left = np.eye(24, dtype=bool)
     best, worst = (rank_metrics(x, labels, labels, left) for x in (d, -d))
-    assert (best[['ap', 'rr', 'p_at_1', 'r_precision']] == 1).all(axis=None) and np.allclose(
-        best.p_at_10, 0.7
-    )
+    assert (best[['ap', 'rr', 'p_at_1', 'r_precision']] == 1).all(axis=None)
+    assert np.allclose(best.p_at_10, 0.7)
     lowest = np.mean([(i + 1) / (16 + i + 1) for i in range(7)])
     np.testing.assert_allclose(worst.ap, lowest)
     assert (worst.p_at_10 == 0).all()
@@ -90,86 +91,65 @@ def test_blocks_do_not_show(monkeypatch):
     rng = np.random.default_rng(1)
     labels, d = rng.choice(list('ABCD'), 90), np.floor(8 * rng.random((90, 90)))
     left = rng.random((90, 90)) < 0.2
-    whole, conf, ch = (
-        rank_metrics(d, labels, labels, left),
-        neighbour_confusion(d, labels, labels, left),
-        chance_level(labels, labels, left),
-    )
-    frame = pd.DataFrame(
-        dict(id=np.arange(90).astype(str), label=labels, survey=rng.choice(['n', 's'], 90))
-    )
+    whole = rank_metrics(d, labels, labels, left)
+    confusion = neighbour_confusion(d, labels, labels, left)
+    chance = chance_level(labels, labels, left)
+    frame = pd.DataFrame(dict(id=np.arange(90).astype(str), label=labels))
+    frame['survey'] = rng.choice(['n', 's'], 90)
     emb = random_embeddings(90, 8)
     run, _ = evaluate_embeddings(emb, frame)
-    blocks = evaluate._blocks
-    monkeypatch.setattr(evaluate, '_blocks', lambda r, c, cells=0: blocks(r, c, 7 * 90))
+    row_blocks = ranking.row_blocks
+    for module in (ranking, retrieval):
+        monkeypatch.setattr(module, 'row_blocks', lambda r, c: row_blocks(r, c, cells=7 * 90))
     pd.testing.assert_frame_equal(rank_metrics(d, labels, labels, left), whole)
-    np.testing.assert_allclose(neighbour_confusion(d, labels, labels, left), conf)
-    assert chance_level(labels, labels, left) == ch and evaluate_embeddings(emb, frame)[0] == run
-    assert np.isclose(
-        run['chance']['macro_map'],
-        chance_level(labels, labels, leave_out_mask(frame, frame, 'survey'))['macro_map'],
-    )
+    np.testing.assert_allclose(neighbour_confusion(d, labels, labels, left), confusion)
+    assert chance_level(labels, labels, left) == chance
+    assert evaluate_embeddings(emb, frame)[0] == run
+    own = leave_out_mask(frame, frame, 'survey')
+    expected = chance_level(labels, labels, own)['macro_map']
+    assert np.isclose(run['chance']['macro_map'], expected)
 
 
 def test_leave_out_equals_a_loop_over_pairs():
     rng = np.random.default_rng(2)
     n = 60
-    f = pd.DataFrame(
-        dict(
-            id=[f'w{i}' for i in range(n)],
-            survey=rng.choice(['n', 's'], n),
-            source=rng.choice(['a.sgy', 'b.sgy'], n),
-            line_kind=rng.choice(['inline', 'crossline'], n),
-            line=rng.integers(1, 4, n),
-            top=rng.integers(0, 50, n),
-            left=rng.integers(0, 50, n),
-            height=20,
-            width=30,
-        )
+    places = dict(
+        id=[f'w{i}' for i in range(n)],
+        survey=rng.choice(['n', 's'], n),
+        source=rng.choice(['a.sgy', 'b.sgy'], n),
+        line_kind=rng.choice(['inline', 'crossline'], n),
+        line=rng.integers(1, 4, n),
+        top=rng.integers(0, 50, n),
+        left=rng.integers(0, 50, n),
     )
+    f = pd.DataFrame(places).assign(height=20, width=30)
 
     def pair(a, b, how):
-        if a.id == b.id:
-            return True
+        if how == 'none' or a.id == b.id:
+            return a.id == b.id
+        if how == 'survey':
+            return a.survey == b.survey
         section = (a.source, a.line_kind, a.line) == (b.source, b.line_kind, b.line)
-        meets = (
-            a.top < b.top + b.height
-            and b.top < a.top + a.height
-            and a.left < b.left + b.width
-            and b.left < a.left + a.width
-        )
-        return dict(
-            none=False, survey=a.survey == b.survey, section=section, overlapping=section and meets
-        )[how]
+        down = a.top < b.top + b.height and b.top < a.top + a.height
+        across = a.left < b.left + b.width and b.left < a.left + a.width
+        return section and (how == 'section' or (down and across))
 
     rows = list(f.itertuples())
-    for how in evaluate.LEAVE_OUT:
+    for how in LEAVE_OUT:
         np.testing.assert_array_equal(
             leave_out_mask(f, f, how), [[pair(a, b, how) for b in rows] for a in rows]
         )
-    typed = f.astype(
-        {'line': 'Int64', 'source': 'string', 'survey': 'category', 'top': 'Int32'}
-    )  # as Parquet gives them back
-    for how in evaluate.LEAVE_OUT:
+    # as Parquet gives them back
+    typed = f.astype({'line': 'Int64', 'source': 'string', 'survey': 'category', 'top': 'Int32'})
+    for how in LEAVE_OUT:
         np.testing.assert_array_equal(leave_out_mask(typed, f, how), leave_out_mask(f, f, how))
-    assert (
-        default_leave_out(f) == 'survey'
-        and default_leave_out(f.assign(survey=None)) == 'overlapping'
-    )
+    assert default_leave_out(f) == 'survey'
+    assert default_leave_out(f.assign(survey=None)) == 'overlapping'
 
 
 def test_a_missing_source_never_leaks_and_never_crashes():
-    f = pd.DataFrame(
-        dict(
-            id=['a', 'b', 'c'],
-            source=['x', None, None],
-            line=[1, 1, 1],
-            top=[0, 0, 0],
-            height=9,
-            left=0,
-            width=9,
-        )
-    )
+    f = pd.DataFrame(dict(id=['a', 'b', 'c'], source=['x', None, None], line=1, top=0, left=0))
+    f = f.assign(height=9, width=9)
     assert leave_out_mask(f, f, 'overlapping').sum() == 3
     with pytest.raises(ValueError, match='2 of 3 windows have no source'):
         leave_out_mask(f, f, 'section')
@@ -180,17 +160,7 @@ def test_intervals_cover():
     rng, hits = np.random.default_rng(3), 0
     for i in range(200):
         ap = rng.beta(2, 2, 60)
-        t = pd.DataFrame(
-            dict(
-                label=np.repeat(['A', 'B'], 30),
-                ap=ap,
-                rr=ap,
-                p_at_1=ap,
-                p_at_3=ap,
-                p_at_10=ap,
-                r_precision=ap,
-            )
-        )
+        t = pd.DataFrame(dict(label=np.repeat(['A', 'B'], 30)) | dict.fromkeys(METRICS, ap))
         lo, hi = summarise(t, 300, i)['macro_map_ci']
         hits += lo <= 0.5 <= hi
     assert 0.88 <= hits / 200 <= 0.99, hits
@@ -206,12 +176,9 @@ def test_paired_p_is_uniform_enough_under_no_difference():
 @pytest.mark.parametrize('name', list(BASELINES))
 def test_baselines_of_two_images(name):
     rng = np.random.default_rng(5)
-    e = BASELINES[name](
-        [
-            rng.normal(size=(40, 70)).astype(np.float32),
-            (255 * rng.random((101, 101))).astype(np.uint8),
-        ]
-    )
+    section = rng.normal(size=(40, 70)).astype(np.float32)
+    photograph = (255 * rng.random((101, 101))).astype(np.uint8)
+    e = BASELINES[name]([section, photograph])
     assert e.dtype == np.float32 and np.allclose(np.linalg.norm(e, axis=1), 1, atol=1e-5)
 
 
@@ -226,9 +193,8 @@ def test_submission_survives_a_failed_write(tmp_path, monkeypatch):
     monkeypatch.setattr('os.replace', broken)
     with pytest.raises(FileError, match='disk full'):
         write_submission(path, sub)
-    assert path.read_bytes() == before and [p.name for p in path.parent.iterdir()] == [
-        'results.json'
-    ]
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == ['results.json']
     assert json.loads(before) == check_submission(path) == sub
     with pytest.raises(ValueError, match='exactly 3'):
         write_submission(path, {'q.png': []})
@@ -240,18 +206,14 @@ def test_evaluate_does_not_import_torch():
 
 
 def correlated(rng, n_surveys=12, n=10, spread=0.15):
-    "Windows of a survey that are easy or hard together; the mean over all surveys there could be is 0.5."
-    ap = np.clip(
-        rng.normal(0.5, spread, n_surveys)[:, None] + rng.normal(0, 0.05, (n_surveys, n)), 0, 1
-    ).ravel()
-    t = pd.DataFrame(
-        dict(
-            label=np.tile(['A', 'B'], n_surveys * n // 2),
-            ap=ap,
-            survey=np.repeat([f's{k}' for k in range(n_surveys)], n),
-        )
+    "Windows of a survey that are easy or hard together; over all possible surveys the mean is 0.5."
+    of_survey = rng.normal(0.5, spread, n_surveys)[:, None]
+    ap = np.clip(of_survey + rng.normal(0, 0.05, (n_surveys, n)), 0, 1).ravel()
+    about = dict(
+        label=np.tile(['A', 'B'], n_surveys * n // 2),
+        survey=np.repeat([f's{k}' for k in range(n_surveys)], n),
     )
-    return t.assign(**{c: t.ap for c in ('rr', 'p_at_1', 'p_at_3', 'p_at_10', 'r_precision')})
+    return pd.DataFrame(about | dict.fromkeys(METRICS, ap))
 
 
 def test_intervals_cover_when_the_windows_of_a_survey_are_alike():
@@ -262,46 +224,38 @@ def test_intervals_cover_when_the_windows_of_a_survey_are_alike():
         for found, table in ((by_survey, t), (by_window, t.drop(columns='survey'))):
             lo, hi = summarise(table, 200, i)['macro_map_ci']
             found.append(lo <= 0.5 <= hi)
-    assert 0.85 <= np.mean(by_survey) <= 1 and np.mean(by_window) < 0.6, (
-        np.mean(by_survey),
-        np.mean(by_window),
-    )
+    assert 0.85 <= np.mean(by_survey) <= 1, np.mean(by_survey)
+    assert np.mean(by_window) < 0.6, np.mean(by_window)
 
 
 def test_what_intervals_are_over():
     t = correlated(np.random.default_rng(7))
+    n = np.arange(len(t))
     over = lambda f: summarise(f, 20)['intervals']
+    one_survey = t.assign(survey='one')
+    all_but_one = np.where(n, t.survey, None)
     assert over(t) == dict(over='survey', n=12)
-    assert over(t.assign(survey='one', section=t.survey)) == dict(over='section', n=12)
-    assert over(
-        t.assign(survey=np.where(np.arange(len(t)), t.survey, None), section=t.survey)
-    ) == dict(over='section', n=12)
-    assert over(t.assign(survey='one', section=np.arange(len(t)))) == dict(
-        over='window', n=len(t)
-    )  # loose images: each is its own section
-    known = np.where(
-        np.arange(len(t)) > 4, t.survey, None
-    )  # five of the first survey's ten are not known
-    assert over(t.assign(survey=known)) == dict(over='survey', n=17)
-    assert over(
-        t.assign(survey=known, section=np.where(np.arange(len(t)) > 1, t.survey, None))
-    ) == dict(over='section', n=14)
-    assert paired_bootstrap(t.assign(survey=known), t, n_boot=20, over='survey')['ci'] == [0, 0]
+    assert over(one_survey.assign(section=t.survey)) == dict(over='section', n=12)
+    assert over(t.assign(survey=all_but_one, section=t.survey)) == dict(over='section', n=12)
+    # loose images: each is its own section
+    assert over(one_survey.assign(section=n)) == dict(over='window', n=len(t))
+    # five of the first survey's ten are not known
+    partly = t.assign(survey=np.where(n > 4, t.survey, None))
+    assert over(partly) == dict(over='survey', n=17)
+    sections = np.where(n > 1, t.survey, None)
+    assert over(partly.assign(section=sections)) == dict(over='section', n=14)
+    assert paired_bootstrap(partly, t, n_boot=20, over='survey')['ci'] == [0, 0]
 
 
 def test_a_difference_in_one_survey_only_is_not_sure():
     "Over windows it would be."
     t = correlated(np.random.default_rng(8), n_surveys=5)
     ahead = t.assign(ap=t.ap + np.where(t.survey == 's0', 0.3, 0.0))
-    by_survey, by_window = (
-        paired_bootstrap(ahead, t, n_boot=2000, over=o) for o in (None, 'window')
-    )
-    assert (
-        by_survey['over'] == 'survey'
-        and by_survey['p'] > 0.05
-        and by_window['p'] < 0.05
-        and by_survey['difference'] == by_window['difference']
-    )
+    by_survey = paired_bootstrap(ahead, t, n_boot=2000)
+    by_window = paired_bootstrap(ahead, t, n_boot=2000, over='window')
+    assert by_survey['over'] == 'survey'
+    assert by_survey['p'] > 0.05 and by_window['p'] < 0.05
+    assert by_survey['difference'] == by_window['difference']
     with pytest.raises(ValueError, match='over is'):
         paired_bootstrap(t, t, over='section')
 

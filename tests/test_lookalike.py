@@ -29,7 +29,7 @@ def earth():
 
 
 def over_all_orders(d, right, k):
-    "Mean over every order that sorts the distances of: rank of the right candidate, whether it is among the first k."
+    "Mean rank of the right candidate, and how often it is among the first k, over all orders."
     orders = [
         o
         for o in itertools.permutations(range(len(d)))
@@ -62,11 +62,7 @@ def test_effective_dimensions_do_not_depend_on_the_side_that_is_summed():
 
 
 def test_the_same_seed_gives_the_same_windows(earth):
-    (a, f), (b, g), (c, _) = (
-        same_place(earth, seed=1),
-        same_place(earth, seed=1),
-        same_place(earth, seed=2),
-    )
+    (a, f), (b, g), (c, _) = (same_place(earth, seed=seed) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(f, g)
     for name in a:
         assert all(np.array_equal(x, y) for x, y in zip(a[name], b[name]))
@@ -76,14 +72,11 @@ def test_the_same_seed_gives_the_same_windows(earth):
 def test_no_window_is_on_dead_traces_and_all_stay_inside(earth):
     muted = {name: np.where(np.arange(260) % 130 < 40, 0, s) for name, s in earth.items()}
     windows, frame = same_place(muted, window=(32, 40), min_live=0.95)
-    assert len(frame) and all(
-        ((w != 0).mean() >= 0.95) for name in ('candidates', 'moved') for w in windows[name]
-    )
-    assert (
-        (frame.moved_top >= 0).all()
-        and (frame.moved_top + 32 <= 160).all()
-        and (frame.moved_left + 40 <= 260).all()
-    )
+    assert len(frame)
+    for window in (*windows['candidates'], *windows['moved']):
+        assert (window != 0).mean() >= 0.95
+    assert (frame.moved_top >= 0).all()
+    assert (frame.moved_top + 32 <= 160).all() and (frame.moved_left + 40 <= 260).all()
     assert ((frame.moved_top != frame.top) & (frame.moved_left != frame.left)).all()
 
 
@@ -96,9 +89,11 @@ def test_recordings_differ_and_keep_the_amplitude_unit(earth):
 def test_intervals_are_over_what_is_known(earth):
     surveys = dict(zip(earth, 'aabb'))
     look = lambda shown: random_embeddings(len(shown), 8)
-    judged = lambda **known: judge_look(
-        look, *same_place(earth, (40, 50), **known), baselines=(), n_boot=20
-    )['encoder']
+
+    def judged(**known):
+        places = same_place(earth, (40, 50), **known)
+        return judge_look(look, *places, baselines=(), n_boot=20)['encoder']
+
     assert judged(surveys=surveys)['intervals'] == dict(over='survey', n=2)
     assert judged()['intervals'] == dict(over='section', n=4)
     json.dumps(judged(), allow_nan=False)
@@ -111,24 +106,19 @@ def test_sections_that_are_hard_together_widen_the_interval(earth):
     place = np.tile(np.arange(len(frame)), 3)
     place[len(frame) :][hard[len(frame) :]] = -1  # a point that is no window's
     z = np.eye(len(frame) + 1)[place]
-    figures = judge_look(lambda shown: z, windows, frame, baselines=(), n_boot=300)['encoder'][
-        'moved'
-    ]
+    judged = judge_look(lambda shown: z, windows, frame, baselines=(), n_boot=300)
+    figures = judged['encoder']['moved']
     low, high = figures['recall_1_ci']
     assert 0.4 < figures['recall_1'] < 0.6 and low <= 0.1 and high >= 0.9
 
 
 def test_lines_close_together_count_once(earth, tmp_path):
-    np.save(
-        tmp_path / 'cube.npy', np.stack([earth['line 0'].T] * 20)
-    )  # (inlines, crosslines, samples)
-    rows = [
-        f'inline,{line},0,0,64,80,{label}'
-        for line, label in ((0, 'A'), (3, 'B'), (9, 'A'), (17, 'B'))
-    ]
-    (tmp_path / 't.csv').write_text(
-        'line_kind,line,top,left,height,width,label\n' + '\n'.join(rows)
-    )
+    cube = np.stack([earth['line 0'].T] * 20)  # (inlines, crosslines, samples)
+    np.save(tmp_path / 'cube.npy', cube)
+    labels = ((0, 'A'), (3, 'B'), (9, 'A'), (17, 'B'))
+    rows = [f'inline,{line},0,0,64,80,{label}' for line, label in labels]
+    table = ['line_kind,line,top,left,height,width,label', *rows]
+    (tmp_path / 't.csv').write_text('\n'.join(table))
     reader = load_windows(tmp_path / 't.csv', tmp_path / 'cube.npy')
     first = min(reader.frame.line)
     found = SectionsOf(reader)
@@ -148,29 +138,30 @@ def test_evaluate_judges_looks_where_there_are_sections(earth, encoder_folder, t
     for name, section in earth.items():
         np.save(tmp_path / f'{name}.npy', section)
     np.save(tmp_path / 'small.npy', earth['line 0'][:48, :64])
+    corners = ((0, 0, 'A'), (8, 16, 'B'), (16, 24, 'A'), (4, 8, 'B'))
     rows = [
         f'{name},{name[-1:]},{top},{left},32,40,{label}'
         for name in (*earth, 'small')
-        for top, left, label in ((0, 0, 'A'), (8, 16, 'B'), (16, 24, 'A'), (4, 8, 'B'))
+        for top, left, label in corners
     ]
-    head = 'section,survey,top,left,height,width,label\n'
-    (tmp_path / 't.csv').write_text(head + '\n'.join(rows))
-    (tmp_path / 'small.csv').write_text(head + '\n'.join(r for r in rows if r.startswith('small')))
-    ask = lambda table, *more: main(
-        ['evaluate', str(tmp_path / table), '--encoder', str(encoder_folder), *more]
-    )
+    head = 'section,survey,top,left,height,width,label'
+    (tmp_path / 't.csv').write_text('\n'.join([head, *rows]))
+    small = [row for row in rows if row.startswith('small')]
+    (tmp_path / 'small.csv').write_text('\n'.join([head, *small]))
+
+    def ask(table, *more):
+        table = str(tmp_path / table)
+        return main(['evaluate', table, '--encoder', str(encoder_folder), *more])
+
     assert ask('t.csv', '--json') == 0
     found = json.loads(capsys.readouterr().out)
     for method in ('encoder', 'hog', 'hog_tuned'):
         figures = found[method]['look_alike']
         assert {'moved', 're_recorded', 'effective_dimensions', 'intervals'} <= set(figures)
-        assert {'recall_1', 'recall_1_ci', 'recall_10', 'median_rank', 'median_rank_ci'} <= set(
-            figures['moved']
-        )
+        measured = {'recall_1', 'recall_1_ci', 'recall_10', 'median_rank', 'median_rank_ci'}
+        assert measured <= set(figures['moved'])
     assert 'look_alike' not in found['lbp'] and found['encoder']['macro_map'] is not None
-    assert list(look_table({n: found[n]['look_alike'] for n in ('encoder', 'hog')}).index) == [
-        'encoder',
-        'hog',
-    ]
+    looks = {name: found[name]['look_alike'] for name in ('encoder', 'hog')}
+    assert list(look_table(looks).index) == ['encoder', 'hog']
     assert ask('small.csv', '--leave-out', 'none') == 0
     assert 'same place: not judged' in capsys.readouterr().out

@@ -6,5 +6,17 @@
 __all__ = []
 
 # %% ../../nbs/evaluation/99_wing.ipynb #wing0003
-from .metrics import *
+from .leave_out import *
+from .ranking import *
+from .intervals import *
+from .distances import *
+from .retrieval import *
+from .probe import *
+from .pixels import *
+from .textures import *
+from .baselines import *
+from .results import *
+from .challenge import *
+from .places import *
+from .structures import *
 from .lookalike import *

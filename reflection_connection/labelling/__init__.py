@@ -6,4 +6,10 @@
 __all__ = []
 
 # %% ../../nbs/labelling/99_wing.ipynb #wing0003
+from .proposals import *
+from .rules import *
+from .ledger import *
+from .verdicts import *
+from .training_set import *
+from .state import *
 from .loop import *
