@@ -85,7 +85,7 @@ BREAKS = [  # what stands in a notebook, what it is changed to
 ]
 
 
-NOTEBOOKS = ('koleo', 'centering', 'dino', 'ibot', 'collapse', 'teacher')
+NOTEBOOKS = ('koleo_loss', 'centering', 'dino', 'ibot', 'collapse', 'teacher')
 
 
 @pytest.fixture(scope='module')
@@ -108,6 +108,7 @@ def cells():
 
 def run(code):
     "Execute cells as a fresh reader would, everything that the notebooks import given."
+    from importlib import import_module
     from types import SimpleNamespace
 
     import matplotlib.pyplot as plt
@@ -129,7 +130,7 @@ def run(code):
         __name__='notebook',
     )
     for name in NOTEBOOKS:
-        space = vars(getattr(training, name)) | space
+        space = vars(import_module(f'reflection_connection.training.{name}')) | space
     exec(compile(code, 'notebook', 'exec', dont_inherit=True), space)
 
 

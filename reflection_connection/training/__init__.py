@@ -11,7 +11,7 @@ from .loop import *
 from .settings import *
 from .masks import *
 from .mae import *
-from .koleo import *
+from .koleo_loss import *
 from .centering import *
 from .dino import *
 from .ibot import *

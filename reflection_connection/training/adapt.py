@@ -49,7 +49,7 @@ def stretch_head(
     encoder: Encoder,  # its head is changed in place
     stretch: np.ndarray,  # (D, D) from `discriminative_projection`
 ) -> Encoder:
-    "Multiply a projection into an encoder's head; one without a head gets one. Raises `TrainError`."
+    "Multiply a projection into an encoder's head; one without gets one. Raises `TrainError`."
     m, a = encoder.module, torch.as_tensor(stretch, dtype=torch.float32)
     dim = m.class_dim  # labels say nothing about structures and looks
     if a.shape != (dim, dim):

@@ -82,7 +82,7 @@ def toward(
     trained: Encoder,  # what came out; changed in place
     share: float = 0.5,  # 0: the start, 1: what came out
 ) -> Encoder:
-    """Interpolate weights between the start and the fine-tuned encoder (WiSE-FT), which forgets less.
+    """Interpolate weights between the start and the fine-tuned encoder (WiSE-FT): it forgets less.
 
     Raises `TrainError` for encoders of different weights."""
     if not 0 <= share <= 1:

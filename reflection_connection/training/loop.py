@@ -208,8 +208,10 @@ class LoopTrainer(Trainer):
 
     @contextmanager
     def whole(self):
-        """Yield the model with all its weights: itself, or where weights are shared out a copy in which
-        they are put together, and which leaves the device afterwards; then every process must ask."""
+        """Yield the model with all its weights.
+
+        That is the model itself; where weights are shared out, a copy in which they are put together,
+        and which leaves the device afterwards. Then every process must ask."""
         if not self.is_fsdp_enabled:
             yield self.model
             return

@@ -84,7 +84,8 @@ class PretrainTrainer(LoopTrainer):
 def whole_windows(
     encoder: Encoder, corpus: Corpus, seed: int = 0, n: int = 256, part: str = 'train'
 ) -> torch.Tensor:  # (n, 1, H, W)
-    "The first windows of a corpus, whole: for validation, and for the statistics of `Encoder.add_neck`."
+    """The first windows of a corpus, whole: for validation, and for the statistics of
+    `Encoder.add_neck`."""
     some = [corpus.window(i, seed, part) for i in range(n)]
     scales = [corpus.scale(w) for w in some] if encoder.recipe.scaling == 'source' else None
     return encoder.recipe.batch([w.pixels for w in some], [w.live for w in some], scales)

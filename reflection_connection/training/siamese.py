@@ -251,7 +251,8 @@ def check_run(
     valid,
     score,
 ):
-    "Raises `TrainError` where checkpoints have no place, or validation has windows or a score only."
+    """Raises `TrainError` where checkpoints have no place, or validation has windows or a score
+    only."""
     if folder is None:
         raise TrainError(f"{name} needs a folder for its checkpoints")
     if (valid is None) != (score is None):

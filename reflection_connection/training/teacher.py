@@ -18,7 +18,7 @@ from .centering import Centering, sinkhorn
 from .collapse import assignment_entropy, effective_rank, spread
 from .dino import DINOHead, dino_loss
 from .ibot import ibot_loss
-from .koleo import koleo
+from .koleo_loss import koleo
 from .masks import embedding_layers, masked_tokens
 from .settings import PretrainConfig
 

@@ -320,13 +320,13 @@ class TwoPartsModel(Averaged):
         c, kind, look = self.settings, kind.float(), look.float()
         structure = kind if structure is None else structure.float()
         known = labels >= 0
+        kind, structure, structures = kind[known], structure[known], structures[known]
         within = same(labels[known])
-        told = within & same(torch.where(structures[known] >= 0, 0, -1))  # both structures known
-        alike = same(structures[known])
+        told = within & same(torch.where(structures >= 0, 0, -1))  # both structures are known
         losses = {
-            'class': contrast(kind[known], within, temperature=c.temperature),
-            'structure': contrast(structure[known], alike, told, c.temperature),
-            'instance': contrast(structure[known], same(places[known]), within, c.temperature),
+            'class': contrast(kind, within, temperature=c.temperature),
+            'structure': contrast(structure, same(structures), told, c.temperature),
+            'instance': contrast(structure, same(places[known]), within, c.temperature),
             'look': contrast(look, same(places), temperature=c.look_temperature),
         }
         weights = {'class': 1.0, 'structure': c.structure, 'instance': c.instance, 'look': c.look}
