@@ -32,8 +32,7 @@ from scipy.spatial import KDTree
 from threadpoolctl import threadpool_limits
 from torch.utils.flop_counter import FlopCounterMode
 
-from reflection_connection.encoder import Encoder, bundled, forced, pick_device
-from reflection_connection.encoder.encoder import _for_inference
+from reflection_connection.encoder import Encoder, bundled, for_inference, forced, pick_device
 from reflection_connection.evaluation import evaluate_embeddings
 from reflection_connection.search import Index, Shards, embed_table
 from reflection_connection.search.embed import _readers
@@ -89,7 +88,7 @@ def embedding(quick):
         x = torch.randn(n, 1, side, side)
         encoder.embed_batches([x[:16]], 16)
         with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-            _for_inference(encoder.module, pick_device('cpu'))[0](x[:2])
+            for_inference(encoder.module, pick_device('cpu'))[0](x[:2])
         flops, rates, tops = counter.get_total_flops() / 2, [], []
         for _ in range(3):
             tops.append(peak())

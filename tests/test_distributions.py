@@ -176,7 +176,13 @@ def test_it_works_where_it_was_installed(installed):
     done = call(installed, '--version')
     assert (done.returncode, done.stdout) == (0, f'refcon {version}\n'), done.stderr
     assert 'explore' in call(installed, '--help').stdout
-    code = 'import reflection_connection.run as r, json; from reflection_connection.encoder import Encoder\nprint(json.dumps([r.__file__, Encoder.load("refcon-tiny").dim, {n: str(p) for n, p in r.bundled_notebooks().items()}]))'
+    code = """
+import json
+import reflection_connection.run as r
+from reflection_connection.encoder import Encoder
+notebooks = {n: str(p) for n, p in r.bundled_notebooks().items()}
+print(json.dumps([r.__file__, Encoder.load('refcon-tiny').dim, notebooks]))
+"""
     done = call(installed, '-c', code, program='python')
     assert done.returncode == 0, done.stderr
     module, dim, notebooks = json.loads(done.stdout)

@@ -83,7 +83,7 @@ def test_saving_fails_whole(encoder_folder, tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr('reflection_connection.encoder.encoder.to_safetensors', full)
+    monkeypatch.setattr('reflection_connection.encoder.checkpoints.to_safetensors', full)
     with pytest.raises(EncoderError, match='No space'):
         encoder.save(kept)
     assert {p.name: p.read_bytes() for p in kept.iterdir()} == before and sorted(
@@ -113,7 +113,7 @@ def test_cuda_equals_cpu(encoder_folder):
 def test_the_bundled_encoder_is_small():
     from torch.utils.flop_counter import FlopCounterMode
 
-    from reflection_connection.encoder.encoder import _ENCODERS
+    from reflection_connection.encoder import bundled_folder
 
     encoder = Encoder.load('refcon-tiny')
     with FlopCounterMode(display=False) as count, torch.no_grad():
@@ -123,7 +123,7 @@ def test_the_bundled_encoder_is_small():
         and count.get_total_flops() <= 1e9
         and encoder.calibration is not None
     )
-    assert sum(p.stat().st_size for p in (_ENCODERS / 'refcon-tiny').iterdir()) <= 13e6
+    assert sum(p.stat().st_size for p in bundled_folder('refcon-tiny').iterdir()) <= 13e6
 
 
 def test_the_bundled_encoder_finds_across_real_surveys(shared):
@@ -216,13 +216,15 @@ NARROW = """
 import torch
 from reflection_connection.encoder import Encoder
 from reflection_connection.windows import Recipe
-encoder = Encoder.create('resnet-tiny', Recipe(size=(48, 48)), head_dim=32, embedding_size=8, hidden_sizes=[8, 16, 32, 64])
+narrow = dict(embedding_size=8, hidden_sizes=[8, 16, 32, 64])
+encoder = Encoder.create('resnet-tiny', Recipe(size=(48, 48)), head_dim=32, **narrow)
 encoder.module.train()
-for step in range(60): encoder.module(torch.randn(63, 1, 48, 48)).square().mean().backward()
+for step in range(60):
+    encoder.module(torch.randn(63, 1, 48, 48)).square().mean().backward()
 """
 
 
 def test_a_narrow_network_trains_in_odd_batches():
-    "oneDNN writes past the end of a buffer there if channels come last: a crash, so in a process of its own."
+    "oneDNN writes past the end of a buffer there if channels come last: a crash, so in a subprocess."
     done = subprocess.run([sys.executable, '-c', NARROW], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-500:]

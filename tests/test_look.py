@@ -1,4 +1,6 @@
-"Questions that weigh kind and look: one index, whatever its kind, answers them all. Embeddings are made of known parts, so the answers are known."
+"""Queries that weigh kind and look: one index, whatever its kind, answers them all.
+
+Embeddings are made of known parts, so the answers are known."""
 
 import json
 

@@ -23,7 +23,8 @@ FAST, SLOW = (dict(fp32=gain, bf16=1.0, measured='2026-11-26') for gain in (2.9,
 
 @pytest.fixture()
 def machine(tmp_path, monkeypatch):
-    "A machine on which nothing has been measured; machine(found) sets what a measurement gives, `.measured` counts them."
+    """A machine on which nothing has been measured; machine(found) sets what a measurement gives,
+    `.measured` counts them."""
     monkeypatch.delenv('REFCON_PRECISION', raising=False)
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
 
@@ -179,7 +180,12 @@ def test_the_measurement_gives_up_where_bf16_is_slow(monkeypatch):
 )
 def test_an_emulating_processor_stays_in_fp32(tmp_path):
     "oneDNN without the instructions for bf16, as on a processor that has none."
-    ask = 'from reflection_connection.precision import *; import time; t = time.perf_counter(); print(pick_precision(), pick_precision(training=True), time.perf_counter() - t)'
+    ask = """
+from reflection_connection.encoder import pick_precision
+import time
+t = time.perf_counter()
+print(pick_precision(), pick_precision(training=True), time.perf_counter() - t)
+"""
     environment = os.environ | {
         'ONEDNN_MAX_CPU_ISA': 'AVX2',
         'XDG_CACHE_HOME': str(tmp_path),
@@ -271,7 +277,8 @@ def finetuned(folder, name, steps=20, **more):
 
 
 def test_training_in_bf16_agrees_with_fp32(tmp_path):
-    "The backbone computes in bf16, in validation too; weights stay in fp32, and losses of 20 steps agree within 1 % (0.2 % measured)."
+    """The backbone computes in bf16, in validation too; weights stay in fp32, and losses of 20 steps
+    agree within 1 % (0.2 % measured)."""
     single, types, _ = finetuned(tmp_path / 'fp32', 'fp32')
     assert types == {torch.float32}
     half, types, encoder = finetuned(tmp_path / 'bf16', 'bf16')

@@ -50,7 +50,8 @@ def pretrain(*arguments, processes=1, shared=False):
     [('mae', 'sinkhorn', False), ('dinov2', 'sinkhorn', False), ('dinov2', 'centering', True)],
 )
 def test_two_processes_see_what_one_sees(sections, tmp_path, objective, assignment, shared):
-    "Same global batch: the same losses step by step, and the same encoder, within float tolerance; with all weights in each process, or shared out over them (FSDP)."
+    """Same global batch: the same losses step by step, and the same encoder, within float tolerance;
+    with all weights in each process, or shared out over them (FSDP)."""
     import torch
 
     from reflection_connection.encoder import Encoder
@@ -112,7 +113,8 @@ def train(sections, out):
 
 
 def test_killed_and_started_again(sections, tmp_path):
-    "SIGKILL while training, a process reading windows; started again it goes on, and ends with the weights of a run that was left alone. (The masked autoencoder: test_interruption.py.)"
+    """SIGKILL while training, a process reading windows; started again it resumes, and ends with the
+    weights of a run that was left alone. (The masked autoencoder: test_interruption.py.)"""
     from reflection_connection.encoder import Encoder
 
     with Process(train, sections, tmp_path / 'whole') as whole:
@@ -241,7 +243,8 @@ def test_notebook_compares_and_is_taken_up(refcon, tmp_path):
 
 @pytest.mark.parametrize('objective', ['mae', 'dinov2'])
 def test_real_files_through_plain_papermill(shared, tmp_path, objective):
-    "SEG-Y files of a folder: what can be read is used, what cannot is named; then a probe on real windows. Killed in the middle, it is taken up."
+    """SEG-Y files of a folder: what can be read is used, what cannot is named; then a probe on real
+    windows. Killed in the middle, it resumes."""
     out = tmp_path / 'run'
     command = [
         str(BIN / 'papermill'),

@@ -1,4 +1,5 @@
-"One seed rules everything: the same command twice, in processes of their own, gives the same; how the work is cut up does not matter."
+"""One seed rules everything: the same command twice, in separate processes, gives the same;
+how the work is cut up does not matter."""
 
 import json
 import os
@@ -13,14 +14,26 @@ SESSION = """
 import sys
 from reflection_connection.cli import main
 o, seed = sys.argv[1:]
-for line in f'synth {o}/data --per-class 4 --seed {seed} --survey|pretrain synthetic --sections 8 --steps 2 --batch 8 --size 32 --workers 0 --seed {seed} --out {o}/pre|train {o}/data --encoder resnet-tiny --what all --steps 2 --seed {seed} --out {o}/enc|index {o}/data/survey/survey.sgy --encoder {o}/enc --window 64 64 --stride 64 64 --every 32 --out {o}/index|embed {o}/data/image_corpus --encoder {o}/enc --out {o}/e.npz|iterate {o}/data --corpus {o}/data/image_corpus --rounds 1 --min-probability .3 --seed {seed} --out {o}/loop'.split('|'):
-    if main(line.split()): sys.exit(line)
+small = '--sections 8 --steps 2 --batch 8 --size 32 --workers 0'
+windows = '--window 64 64 --stride 64 64 --every 32'
+for line in (
+    f'synth {o}/data --per-class 4 --seed {seed} --survey',
+    f'pretrain synthetic {small} --seed {seed} --out {o}/pre',
+    f'train {o}/data --encoder resnet-tiny --what all --steps 2 --seed {seed} --out {o}/enc',
+    f'index {o}/data/survey/survey.sgy --encoder {o}/enc {windows} --out {o}/index',
+    f'embed {o}/data/image_corpus --encoder {o}/enc --out {o}/e.npz',
+    f'iterate {o}/data --corpus {o}/data/image_corpus --rounds 1 --min-probability .3'
+    f' --seed {seed} --out {o}/loop',
+):
+    if main(line.split()):
+        sys.exit(line)
 """
 
 
 @pytest.fixture(scope='module')
 def twice(tmp_path_factory):
-    "A small session from synthetic data to labels found, done twice with different hash seeds, and once with another seed."
+    """A small session from synthetic data to labels found, done twice with different hash seeds,
+    and once with another seed."""
     out = []
     for name, hash_seed, seed in (('a', '1', '3'), ('b', '2', '3'), ('c', '1', '4')):
         o = tmp_path_factory.mktemp(name)

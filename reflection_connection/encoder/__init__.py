@@ -7,4 +7,11 @@ __all__ = []
 
 # %% ../../nbs/encoder/99_wing.ipynb #wing0003
 from .precision import *
+from .backbones import *
+from .module import *
+from .inference import *
 from .encoder import *
+from .parts import *
+from .novelty import *
+from .checkpoints import *
+from .hub import *

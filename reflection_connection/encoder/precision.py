@@ -63,7 +63,7 @@ def _network():
     ]
     return nn.Sequential(*stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(384, 384))
 
-
+# %% ../../nbs/encoder/01_precision.ipynb #precisi1
 def _embedding_seconds(networks, x, name):
     "Seconds of one forward pass in a precision."
     network = networks[name]
@@ -93,7 +93,7 @@ def _best(once, rounds):
                 best[name] = min(best[name], seconds)
     return best
 
-
+# %% ../../nbs/encoder/01_precision.ipynb #precisi2
 def _draw(training):
     "A network in both precisions, first looks, and windows to measure with."
     with torch.random.fork_rng(devices=[]):
@@ -116,7 +116,8 @@ def _compare(training):
 
 
 def measure(
-    training: bool = False,  # forward and backward under autocast; else forward with weights that are cast
+    # forward and backward under autocast; else forward with weights that are cast
+    training: bool = False,
 ) -> dict:  # fp32, bf16: seconds of one processor core; measured: date
     "Time a small network on one core of this processor in both precisions."
     threads = torch.get_num_threads()
@@ -234,7 +235,8 @@ def pick_precision(
     error: type = PrecisionError,  # raised for anything that is no precision
     tell: bool = True,  # say, once in a process, what was chosen by measurement
 ) -> str:  # 'fp32', 'fp16' or 'bf16'
-    "The precision to compute in: what is wanted, else what REFCON_PRECISION says, else what is fast on the device."
+    """The precision to compute in: what is wanted, else what REFCON_PRECISION says, else what is
+    fast on the device."""
     choices, forced = ', '.join(PRECISIONS), os.environ.get('REFCON_PRECISION') or 'auto'
     if want not in PRECISIONS:
         raise error(f"precision is {want!r}: expected one of {choices}")

@@ -67,7 +67,8 @@ def reshape_spectrum(
     p: float = 0.4,  # share of windows changed
     tilt: float = 0.6,  # largest exponent of frequency: above 0 sharpens, below 0 dulls
 ) -> torch.Tensor:  # (B, 1, H, W)
-    "Rotate the phase of every trace by one random angle and tilt its amplitude spectrum: another wavelet, the same reflectors."
+    """Rotate the phase of every trace by one random angle and tilt its amplitude spectrum: another
+    wavelet, the same reflectors."""
     chosen = torch.rand(len(x), device=x.device) < p
     if not chosen.any():
         return x
@@ -97,17 +98,12 @@ class Augment:
         scaling: str = 'window',  # the recipe's scaling: 'window' standardises again afterwards
         clip: float = 3.0,  # the recipe's clip
         crop: bool = True,  # False when the windows are crops already
-        frame: bool = True,  # False when mirror and shear have been chosen already, as in `TwoViews`
+        frame: bool = True,  # False when mirror and shear are chosen already, as in `TwoViews`
     ):
         if level not in LEVELS:
             raise ValueError(f"level is {level!r}: expected one of {LEVELS}")
-        self.level, self.scaling, self.clip, self.cropping, self.framing = (
-            level,
-            scaling,
-            clip,
-            crop,
-            frame,
-        )
+        self.level, self.scaling, self.clip = level, scaling, clip
+        self.cropping, self.framing = crop, frame
         self.mirror = K.RandomHorizontalFlip(p=0.5)
         self.shear = K.RandomAffine(
             degrees=0.0, shear=(-12.0, 12.0, -6.0, 6.0), p=0.5, padding_mode='reflection'
@@ -137,18 +133,21 @@ class Augment:
         with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
             if seed is not None:
                 torch.manual_seed(seed)
-            if self.cropping:
-                x = self.crop(tuple(x.shape[-2:]))(x)
-            x = flip_polarity(self.mirror(x) if self.framing else x)
-            if self.level == 'heavy':
-                x = compand(gain_with_depth(x))
-                x = reshape_spectrum(self.shear(x) if self.framing else x)
-                x = coloured_noise(self.low_resolution(self.blur(x)))
-            return (
-                standardise(x, self.clip)
-                if self.scaling == 'window'
-                else x.clamp(-self.clip, self.clip)
-            )
+            x = self.changed(x)
+        if self.scaling == 'window':
+            return standardise(x, self.clip)
+        return x.clamp(-self.clip, self.clip)
+
+    def changed(self, x: torch.Tensor) -> torch.Tensor:
+        "What the level holds, before amplitudes are scaled again."
+        if self.cropping:
+            x = self.crop(tuple(x.shape[-2:]))(x)
+        x = flip_polarity(self.mirror(x) if self.framing else x)
+        if self.level == 'heavy':
+            x = compand(gain_with_depth(x))
+            x = reshape_spectrum(self.shear(x) if self.framing else x)
+            x = coloured_noise(self.low_resolution(self.blur(x)))
+        return x
 
     def low_resolution(self, x, p=0.25):
         "Halve the resolution of some windows, as coarser sampling would."
@@ -162,7 +161,8 @@ class Augment:
 
 # %% ../../nbs/training/01_augment.ipynb #b311a152
 class TwoViews:
-    "Pairs of views of the same places, moved and recorded otherwise; `seed` in the call makes it repeatable."
+    """Pairs of views of the same places, moved and recorded otherwise; `seed` in the call makes
+    it repeatable."""
 
     def __init__(
         self,
@@ -170,9 +170,12 @@ class TwoViews:
         level: str = 'heavy',  # what recording changes, one of `LEVELS`
         scaling: str = 'window',
         clip: float = 3.0,  # the recipe's
-        move: float = 0.16,  # largest distance between the centres of two views, in widths of a view
-        zoom: float = 0.07,  # largest difference in scale between view and window, besides what both share
-        stretch: float = 0.25,  # share of the window that both views leave out at most, in each direction by itself
+        # largest distance between the centres of two views, in widths of a view
+        move: float = 0.16,
+        # largest difference in scale between view and window, besides what both share
+        zoom: float = 0.07,
+        # share of the window that both views leave out at most, in each direction by itself
+        stretch: float = 0.25,
     ):
         self.size, self.move, self.zoom, self.stretch = size, move, zoom, stretch
         self.record = Augment(level, scaling, clip, crop=False, frame=False)
@@ -204,7 +207,7 @@ class TwoViews:
 
     def __call__(
         self,
-        x: torch.Tensor,  # (B, 1, H, W) float32 windows, scaled by the recipe, larger than the views
+        x: torch.Tensor,  # (B, 1, H, W) float32 windows, scaled, larger than the views
         seed: int = None,  # same seed, same views; the global random state is left as it was
     ) -> tuple:  # two tensors (B, 1, size, size)
         "Two views of every window."

@@ -27,9 +27,12 @@ class TrainError(ValueError):
 
 
 def mixed_precision(
-    want: str = 'auto',  # one of `PRECISIONS`; auto is bf16 on CUDA where the device has it, else fp16; on a processor what is measured to be fast
+    want: str = 'auto',  # one of `PRECISIONS`
 ) -> dict:  # for `TrainingArguments`
-    "Mixed precision only where the device is fast in it."
+    """Mixed precision only where the device is fast in it.
+
+    `auto` is bf16 on CUDA where the device has it, else fp16; on a processor what is measured to be
+    fast. Raises `TrainError` for fp16 on a processor."""
     device = pick_device()
     name = pick_precision(want, device, training=True, error=TrainError)
     if name == 'fp16' and device.type == 'cpu':
@@ -42,12 +45,13 @@ def arguments(
     steps: int,  # optimiser steps
     lr: float,  # highest learning rate of AdamW
     every: int,  # steps between checkpoints, log lines and validations
-    warmup: float = 0.1,  # share of steps in which the learning rate rises; then it falls as a cosine to 0
+    # share of steps in which the learning rate rises; then it falls as a cosine to 0
+    warmup: float = 0.1,
     precision: str = 'auto',  # one of `PRECISIONS`
     report_to=(),  # e.g. ('wandb',)
     **others,  # further `TrainingArguments`
 ) -> TrainingArguments:
-    "How every training of this package runs: in order, clipped at norm 3, with the last two checkpoints kept."
+    "How every training here runs: in order, clipped at norm 3, with the last two checkpoints kept."
     every = min(every, steps)
     if pick_device().type == 'cpu':
         others |= dict(use_cpu=True)  # unasked, transformers takes bf16 for a GPU's
@@ -115,9 +119,10 @@ def largest(x: torch.Tensor) -> torch.Tensor:
         dist.all_reduce(x, op=dist.ReduceOp.MAX)
     return x
 
-
+# %% ../../nbs/training/02_loop.ipynb #loopgath
 class _Gather(torch.autograd.Function):
-    "Rows of all processes; their gradients come back to where they were computed, summed over the losses of all."
+    """Rows of all processes; their gradients come back to where they were computed, summed over the
+    losses of all."""
 
     @staticmethod
     def forward(ctx, x):
@@ -138,7 +143,7 @@ def gather_rows(
     "Rows of all processes, with gradient."
     return _Gather.apply(x.contiguous()) if several() else x
 
-
+# %% ../../nbs/training/02_loop.ipynb #loopwrld
 def world_size() -> int:
     "Number of processes, as torchrun and accelerate say."
     return int(os.environ.get('WORLD_SIZE', 1))
@@ -149,39 +154,46 @@ def rank() -> int:
     return int(os.environ.get('RANK', 0))
 
 # %% ../../nbs/training/02_loop.ipynb #e6dbc7da
+def _layer_classes(model):
+    "Names of the classes of layers in a model that its library says to keep whole."
+    there, whole = set(), set()
+    for m in model.modules():
+        there.add(type(m).__name__)
+        whole.update(getattr(m, '_no_split_modules', None) or ())
+    return sorted(name for name in whole & there if name.endswith('Layer'))
+
+
 def share_out(
     model: torch.nn.Module,
     plugin,  # accelerate's FullyShardedDataParallelPlugin, as its launcher made it
 ) -> torch.nn.Module:  # a copy of the model, for its weights when they are put together
-    "Have accelerate share out weights layer by layer, and write checkpoints as whole tensors: any number of processes can take them up, and nothing in them is pickled but numbers."
+    """Have accelerate share out weights layer by layer, and write checkpoints as whole tensors: any
+    number of processes can take them up, and nothing in them is pickled but numbers."""
     from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
 
     if plugin.fsdp_version != 2:
         raise TrainError(
             "weights are shared out by FSDP2 only: accelerate launch --use_fsdp --fsdp_version 2"
         )
-    layers = sorted(
-        {
-            n
-            for m in model.modules()
-            for n in getattr(m, '_no_split_modules', None) or ()
-            if n.endswith('Layer')
-        }
-        & {type(m).__name__ for m in model.modules()}
-    )
+    layers = _layer_classes(model)
     if layers and not plugin.transformer_cls_names_to_wrap:
-        plugin.auto_wrap_policy, plugin.transformer_cls_names_to_wrap = (
-            transformer_auto_wrap_policy,
-            layers,
-        )
+        plugin.auto_wrap_policy = transformer_auto_wrap_policy
+        plugin.transformer_cls_names_to_wrap = layers
     plugin.state_dict_config = plugin.optim_state_dict_config = None
     plugin.set_state_dict_type('FULL_STATE_DICT')
     plugin.cpu_ram_efficient_loading = False  # every process has the weights that it begins with
     return deepcopy(model)
 
 # %% ../../nbs/training/02_loop.ipynb #acd7622f
+def _put_together(tensor):
+    "A tensor with the parts that other processes hold, on the processor."
+    whole = tensor.full_tensor() if hasattr(tensor, 'full_tensor') else tensor
+    return whole.detach().cpu()
+
+
 class LoopTrainer(Trainer):
-    "Trainer that logs the means of what the model returns beside its loss, stops when the loss is not finite, and measures the wait for data."
+    """Trainer that logs the means of what the model returns beside its loss, stops when the loss is
+    not finite, and measures the wait for data."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -196,24 +208,22 @@ class LoopTrainer(Trainer):
 
     @contextmanager
     def whole(self):
-        "Yield the model with all its weights: itself, or where weights are shared out a copy in which they are put together, and which leaves the device afterwards; then every process must ask."
+        """Yield the model with all its weights.
+
+        That is the model itself; where weights are shared out, a copy in which they are put together,
+        and which leaves the device afterwards. Then every process must ask."""
         if not self.is_fsdp_enabled:
             yield self.model
             return
-        self.twin.load_state_dict(
-            {
-                k: (v.full_tensor() if hasattr(v, 'full_tensor') else v).detach().cpu()
-                for k, v in self.model.state_dict().items()
-            }
-        )
+        weights = {name: _put_together(v) for name, v in self.model.state_dict().items()}
+        self.twin.load_state_dict(weights)
         yield self.twin.to(self.args.device)
         self.twin.cpu()
 
     def _load_optimizer_and_scheduler(self, checkpoint):
         idle = []
-        if (
-            checkpoint and self.is_fsdp_enabled
-        ):  # torch wants moments of all that learns; what has had no gradient yet has none
+        # torch wants moments of all that learns; what has had no gradient yet has none
+        if checkpoint and self.is_fsdp_enabled:
             known = torch.load(
                 Path(checkpoint) / 'optimizer.bin', map_location='cpu', weights_only=True, mmap=True
             )['state']
@@ -229,10 +239,9 @@ class LoopTrainer(Trainer):
     def _save_checkpoint(self, model, trial):
         folder = Path(self.args.output_dir) / f'checkpoint-{self.state.global_step}'
         try:
+            # torch's and safetensors' writers have errors of their own
             with writing(folder, TrainError, (RuntimeError, SafetensorError)):
-                super()._save_checkpoint(
-                    model, trial
-                )  # torch's and safetensors' writers have errors of their own
+                super()._save_checkpoint(model, trial)
         except TrainError:
             shutil.rmtree(folder, ignore_errors=True)
             raise  # half of one is of no use, and takes room
@@ -241,7 +250,8 @@ class LoopTrainer(Trainer):
         out = model(**inputs)
         if not torch.isfinite(out['loss']):
             raise TrainError(
-                f"the loss became {float(out['loss'])} at step {self.state.global_step + 1}: lower the learning rate ({self.args.learning_rate:g})"
+                f"the loss became {float(out['loss'])} at step {self.state.global_step + 1}: "
+                f"lower the learning rate ({self.args.learning_rate:g})"
             )
         for k, v in out.items():
             if k != 'loss':
@@ -251,10 +261,9 @@ class LoopTrainer(Trainer):
     def get_batch_samples(self, epoch_iterator, num_batches, device):
         t0 = time.perf_counter()
         got = super().get_batch_samples(epoch_iterator, num_batches, device)
+        # the first batch waits for processes to start: not counted
         if self.began is None:
-            self.began = (
-                time.perf_counter()
-            )  # the first batch waits for processes to start: not counted
+            self.began = time.perf_counter()
         else:
             self.waited += time.perf_counter() - t0
         return got
@@ -284,35 +293,31 @@ class Checksums(TrainerCallback):
             event('train.checkpoint', step=state.global_step, of=state.max_steps)
 
 
+def _is_shown(name):
+    "Whether a number that is logged is printed too."
+    return name not in ('epoch', 'grad_norm', 'total_flos') and not name.startswith('train_')
+
+
 class LogLines(TrainerCallback):
     "Print every log as one line."
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if not state.is_world_process_zero:
             return
-        shown = {
-            k: v
-            for k, v in logs.items()
-            if k not in ('epoch', 'grad_norm', 'total_flos') and not k.startswith('train_')
-        }
-        if shown:
-            print(
-                f"step {state.global_step}/{state.max_steps}  "
-                + '  '.join(
-                    f'{k} {v:.4g}' for k, v in shown.items() if isinstance(v, (int, float))
-                ),
-                flush=True,
-            )
+        shown = {k: v for k, v in logs.items() if _is_shown(k)}
+        if not shown:
+            return
+        numbers = [f'{k} {v:.4g}' for k, v in shown.items() if isinstance(v, (int, float))]
+        print(f"step {state.global_step}/{state.max_steps}  " + '  '.join(numbers), flush=True)
 
 # %% ../../nbs/training/02_loop.ipynb #5ca5e226
 def last_checkpoint(
     folder,  # a Trainer's output folder
 ) -> Path:  # the newest complete checkpoint, or None
-    "Checksums are written last: a checkpoint without them was cut off, and one that differs from them is damaged; both are passed over."
-    found = sorted(
-        Path(folder).glob('checkpoint-*'), key=lambda p: int(p.name.split('-')[1]), reverse=True
-    )
-    for p in found:
+    """Checksums are written last: a checkpoint without them was cut off, and one that differs from
+    them is damaged; both are skipped."""
+    found = Path(folder).glob('checkpoint-*')
+    for p in sorted(found, key=lambda p: int(p.name.split('-')[1]), reverse=True):
         if not (p / MANIFEST).is_file():
             continue
         try:
@@ -323,11 +328,12 @@ def last_checkpoint(
             return p
         print(f'{p.name} is passed over: {bad[0]} is not as it was written', flush=True)
 
-
+# %% ../../nbs/training/02_loop.ipynb #looponly
 def only_numbers(
     checkpoint,  # a Trainer's checkpoint folder
 ):
-    "Refuse a checkpoint whose pickled files hold anything but numbers, or cannot be read; nothing in them is run, and numbers are not read yet."
+    """Raises `TrainError` for a checkpoint whose pickled files hold anything but numbers, or cannot
+    be read; nothing in them is run, and numbers are not read yet."""
     for p in sorted(Path(checkpoint).iterdir()):
         if p.suffix not in ('.pt', '.pth', '.bin') or p.name == 'training_args.bin':
             continue  # that one is written and never read
@@ -335,9 +341,22 @@ def only_numbers(
             with safe_globals():
                 torch.load(p, map_location='cpu', weights_only=True, mmap=True)
         except Exception as e:  # an unpickler fails in as many ways as files are damaged
+            why = str(e).splitlines()[0][:80] if str(e) else type(e).__name__
             raise TrainError(
-                f"{p}: damaged, or not what training writes ({str(e).splitlines()[0][:80] if str(e) else type(e).__name__}): remove {Path(checkpoint).name} to go on from the checkpoint before it"
+                f"{p}: damaged, or not what training writes ({why}): "
+                f"remove {Path(checkpoint).name} to go on from the checkpoint before it"
             ) from e
+
+# %% ../../nbs/training/02_loop.ipynb #loopfit0
+def _check_sharing(checkpoint, shared_out):
+    """Refuse a checkpoint whose weights are shared out where the model's are not, or the other
+    way round."""
+    there = (checkpoint / 'pytorch_model_fsdp.bin').is_file()
+    if there != shared_out:
+        raise TrainError(
+            f"{checkpoint} was written with weights {'shared out' if there else 'on every device'}: "
+            f"go on {'with' if there else 'without'} --use_fsdp, or choose another folder"
+        )
 
 
 def fit(
@@ -349,13 +368,9 @@ def fit(
     before = last_checkpoint(trainer.args.output_dir)
     if before:
         only_numbers(before)
-        if (there := (before / 'pytorch_model_fsdp.bin').is_file()) != trainer.is_fsdp_enabled:
-            raise TrainError(
-                f"{before} was written with weights {'shared out' if there else 'on every device'}: go on {'with' if there else 'without'} --use_fsdp, or choose another folder"
-            )
-    event(
-        'train.started', steps=trainer.args.max_steps, going_on_from=before.name if before else None
-    )
+        _check_sharing(before, trainer.is_fsdp_enabled)
+    name = before.name if before else None
+    event('train.started', steps=trainer.args.max_steps, going_on_from=name)
     if before and trainer.is_world_process_zero():
         print(f'going on from {before.name}', flush=True)
     trainer.train(resume_from_checkpoint=str(before) if before else None)
