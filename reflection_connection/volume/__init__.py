@@ -7,11 +7,11 @@ __all__ = ['Openings', 'Volume', 'VolumeError', 'as_openings', 'in_words', 'live
            'sentences', 'tell', 'write_segy_like']
 
 # %% ../../nbs/volume/99_wing.ipynb #3f98e277
-from .core import Volume, open_volume
-from .errors import VolumeError
-from .export import write_segy_like
-from .live import live_mask
-from reflection_connection.volume.opening import (
+from .core import Volume, open_volume  # noqa: F401 (handed on)
+from .errors import VolumeError  # noqa: F401
+from .export import write_segy_like  # noqa: F401
+from .live import live_mask  # noqa: F401
+from reflection_connection.volume.opening import (  # noqa: F401
     Openings,
     as_openings,
     in_words,
@@ -19,7 +19,7 @@ from reflection_connection.volume.opening import (
     sentences,
     tell,
 )
-from .qc import preflight
+from .qc import preflight  # noqa: F401
 
 _all_ = [
     'Openings',

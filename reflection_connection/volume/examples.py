@@ -7,6 +7,7 @@ __all__ = ['tiny_segy', 'bumpy_segy']
 
 # %% ../../nbs/volume/03_examples.ipynb #1600a35a
 from pathlib import Path
+
 import numpy as np
 import segyio
 
@@ -58,7 +59,9 @@ def bumpy_segy(
     dead: tuple = (14, 210),  # inline and crossline of a trace of zeros
     **options,  # of `tiny_segy`
 ) -> Path:
-    "Write a small survey with a reflector that rises and falls, a mute on top, a corner that was not shot and a lost trace."
+    """Write a small survey with a reflector that rises and falls, and a mute on top.
+
+    A corner was not shot, and one trace was lost."""
     tiny_segy(
         path,
         inlines=range(10, 40),

@@ -100,7 +100,8 @@ _BYTE_WORD = (
 _SAYS_BYTES = re.compile(r'\b(?:byte|octet|header|hdr)\w*|@\s*\d|,,\s*,*\d{1,3}/', re.I)
 _ASIDE = re.compile(  # "SEG-Y rev. 1", "4 byte integer", "INT32", "4I"
     r'\bseg[\s_-]?y\b(?:\s*(?:rev\w*\.?)\s*\d(?:\.\d)?)?|\brev(?:ision|\.)?\s*\d(?:\.\d)?\b'
-    r'|\b(?:[248]|16|32|64)[\s-]*(?:bytes?|octets?|bits?)\b(?:[\s,-]*(?:signed|int\w*|long|short|float\w*|ieee|ibm|real))*'
+    r'|\b(?:[248]|16|32|64)[\s-]*(?:bytes?|octets?|bits?)\b'
+    r'(?:[\s,-]*(?:signed|int\w*|long|short|float\w*|ieee|ibm|real))*'
     r'|\b(?:int|i|uint|float|real|r)(?:2|4|8|16|32)\b|\b[24][IRFS]\b',
     re.I,
 )
@@ -225,8 +226,8 @@ def _is_heading(card):  # "Trace header locations:", with nothing located on the
 
 def _headed(
     lines: list,  # the textual header
-):  # yields (the line, its text, whether a heading above says that bytes follow, whether those are of the binary header)
-    "The lines, with and without their numbers, and what they stand under."
+):  # yields (line, its text, whether bytes follow, whether those of the binary header)
+    "The lines, with and without their numbers, and what the heading above says of them."
     heading = binary = False
     for line in lines:
         card = _card(line)
