@@ -2824,6 +2824,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                              'reflection_connection/volume/survey.py'),
                                                      'reflection_connection.volume.survey._left_out': ( 'volume/survey.html#_left_out',
                                                                                                         'reflection_connection/volume/survey.py'),
+                                                     'reflection_connection.volume.survey._taken': ( 'volume/survey.html#_taken',
+                                                                                                     'reflection_connection/volume/survey.py'),
                                                      'reflection_connection.volume.survey.first_grid': ( 'volume/survey.html#first_grid',
                                                                                                          'reflection_connection/volume/survey.py'),
                                                      'reflection_connection.volume.survey.on_the_map': ( 'volume/survey.html#on_the_map',

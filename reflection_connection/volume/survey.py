@@ -131,6 +131,17 @@ def survey_of(
 ) -> Survey:
     "Find the line numbers and put every trace in its place. Raises `VolumeError` for gathers."
     words = {byte: column for byte, column in c.items() if isinstance(byte, int)}
+    taken = _taken(file, c, found, words)
+    survey = Survey(taken.candidate.lines, taken.grid, words, taken.notes, taken.problems)
+    if quote := exchanged(survey.grid, ranges):
+        _exchange_back(survey, taken.candidate.place, quote)
+    for reason, ids in survey.grid.left_out.items():
+        survey.problems.append(_left_out(survey, reason, ids))
+    return survey
+
+
+def _taken(file, c, found, words):
+    "The pair of bytes that is taken; `words` grows where all conventions had to be read."
     first = next((f for f in found if f.origin != 'text'), found[0])
     others = [f for f in found if f is not first]
     standard = first_grid(file.path, first, words, c['offset'])
@@ -139,14 +150,7 @@ def survey_of(
     if not full and first.origin != 'asked' and not sound(standard):
         words |= file.own_words(wanted_words(found, {}) - set(words))
         full = second_look(file.path, others, words, c, standard)
-    taken = decided((first, standard), full)
-    lines = taken.candidate.lines
-    survey = Survey(lines, taken.grid, words, taken.notes, taken.problems)
-    if quote := exchanged(survey.grid, ranges):
-        _exchange_back(survey, taken.candidate.place, quote)
-    for reason, ids in survey.grid.left_out.items():
-        survey.problems.append(_left_out(survey, reason, ids))
-    return survey
+    return decided((first, standard), full)
 
 
 def _exchange_back(survey, place, quote):
