@@ -15,7 +15,8 @@ from reflection_connection.volume.vertical import (
     starts_said,
 )
 
-# lines of a textual header, and the domain: 'time' or 'depth' is stated, '-' is assumed, '?' has a doubt that must be said
+# Lines of a textual header, and the domain: 'time' or 'depth' is stated, '-' is assumed,
+# '?' has a doubt that must be said.
 DOMAINS = [
     (['BP 2004 VELOCITY MODEL', 'DZ 6.25 M  DX 12.5 M'], 'depth'),
     (
@@ -293,7 +294,9 @@ SHORT = (29, 71, 89, 105, 107, 109, 117, 215)  # trace header words of two bytes
 
 
 def volume(path, text=(), binary=(), doubles=(), endian='>', ns=64, **fields):
-    "A SEG-Y of 4 inlines and 5 crosslines with such a text, binary header and trace headers (b109=…), as bytes that share no code with the package."
+    """A SEG-Y of 4 inlines and 5 crosslines with such a text, binary header and trace headers (b109=…).
+
+    Its bytes are written without code of the package."""
     traces, il, xl = grid(ns=ns)
     fields = dict(b117=4000, b71=1, b181=xl * 25, b185=il * 25) | fields
     wide = {name: v for name, v in fields.items() if int(name[1:]) not in SHORT}
@@ -611,7 +614,9 @@ def test_check_says_notes_and_problems(tmp_path):
 
 # ---- maps
 def axis_words(path, n=20):
-    "Delay, interval and scalar of times of all traces, and bytes 3217, 3255 of the binary header, straight from the bytes."
+    """Delay, interval and scalar of times of all traces, straight from the bytes.
+
+    And bytes 3217, 3255 of the binary header."""
     data = np.frombuffer(path.read_bytes(), np.uint8)
     records = data[3600:].reshape(n, -1)
     word = lambda at: records[:, at - 1 : at + 1].copy().view('>i2').ravel().tolist()

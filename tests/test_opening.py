@@ -1,5 +1,7 @@
-"""What headers leave open can be said everywhere and is remembered; what is doubtful is told by whoever opens a file; volumes that moved are found; a survey is added without
-embedding the others again; near duplicates go by position."""
+"""What headers leave open can be said everywhere and is remembered.
+
+What is doubtful is told by whoever opens a file; volumes that moved are found; a survey is added
+without embedding the others again; near duplicates go by position."""
 
 import json
 import os
@@ -89,8 +91,8 @@ def ask(refcon):
 # ---- options everywhere
 def test_every_command_that_opens_volumes_has_the_options(refcon):
     from reflection_connection.cli.commands import _OPENING, _OPENS
-    from reflection_connection.volume.core import DOMAINS, SAMPLE_FORMATS, UNITS
     from reflection_connection.volume.errors import OPENING
+    from reflection_connection.volume.readers import DOMAINS, SAMPLE_FORMATS, UNITS
 
     flags = [flags[0] for flags, _ in _OPENING]
     assert flags == [f"--{name.replace('_', '-')}" for name in OPENING] + ['--for']

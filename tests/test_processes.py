@@ -21,23 +21,42 @@ SCRIPT = textwrap.dedent('''
     from reflection_connection.windows import Recipe
 
     class Cut(TrainerCallback):
-        "Says what share of the weights is here, and ends the process after a checkpoint, as a scheduler's time limit would."
+        """Says what share of the weights is here.
+
+        Ends the process after a checkpoint, as a scheduler's time limit would."""
+
         def on_step_end(self, args, state, control, model=None, **kwargs):
-            if state.global_step == 5: here = [p.to_local() if hasattr(p, 'to_local') else p for p in model.parameters()]; print(f'holds {sum(p.numel() for p in here)/sum(p.numel() for p in model.parameters()):.1f}', flush=True)
-            if state.global_step == 5 and cut: sys.exit(7)
+            if state.global_step != 5:
+                return
+            whole = list(model.parameters())
+            here = [p.to_local() if hasattr(p, 'to_local') else p for p in whole]
+            share = sum(p.numel() for p in here) / sum(p.numel() for p in whole)
+            print(f'holds {share:.1f}', flush=True)
+            if cut:
+                sys.exit(7)
 
     out, cut, settings = sys.argv[1], 'cut' in sys.argv[2], json.loads(sys.argv[3])
     if 'shared' in sys.argv[2]:
         from shared_out import share_out
         share_out()
-    rng = np.random.default_rng(0); y = np.repeat(list('abcd'), 12); waves = {c: np.sin(np.arange(32)[:, None]*(.3 + .3*i)) for i, c in enumerate('abcd')}
-    x = torch.tensor(np.stack([waves[c] + rng.normal(size=(32, 32)) for c in y]), dtype=torch.float32)[:, None]
+    rng = np.random.default_rng(0)
+    y = np.repeat(list('abcd'), 12)
+    rows = np.arange(32)[:, None]
+    waves = {c: np.sin(rows * (0.3 + 0.3 * i)) for i, c in enumerate('abcd')}
+    windows = np.stack([waves[c] + rng.normal(size=(32, 32)) for c in y])
+    x = torch.tensor(windows, dtype=torch.float32)[:, None]
     encoder = Encoder.create('vitc-pico', Recipe(size=(32, 32)), 'mean', 16, seed=0)
-    config = SiameseConfig(**dict(steps=8, classes=4, per_class=4, eval_every=4, augment='none', lr=3e-4) | settings)
-    score = lambda z: {'macro_map': float(np.mean([(z[i] @ z[j]) for i in range(4) for j in range(4)]))}
+    usual = dict(steps=8, classes=4, per_class=4, eval_every=4, augment='none', lr=3e-4)
+    config = SiameseConfig(**usual | settings)
+
+    def score(z):
+        products = [(z[i] @ z[j]) for i in range(4) for j in range(4)]
+        return {'macro_map': float(np.mean(products))}
+
     history = finetune(encoder, x, y, config, x[:8], score, out + '-checkpoints', callbacks=[Cut()])
     if rank() == 0:
-        encoder.save(out); json.dump(history, open(out + '.json', 'w'), default=float)
+        encoder.save(out)
+        json.dump(history, open(out + '.json', 'w'), default=float)
 ''')
 
 
@@ -101,7 +120,9 @@ def one(tmp_path_factory):
 
 
 def test_two_processes_take_the_step_of_one(tmp_path, start, one):
-    "Gathered, the loss and the weights are those of a single process; apart, they are others, and training still works."
+    """Gathered, the loss and the weights are those of a single process.
+
+    Apart, they are others, and training still works."""
     for name, gather in (('two', True), ('apart', False)):
         done = run(tmp_path / name, 2, loss='supcon', gather=gather)
         assert done.returncode == 0, done.stderr[-3000:]
@@ -115,7 +136,9 @@ def test_two_processes_take_the_step_of_one(tmp_path, start, one):
 
 
 def test_taken_up_by_another_number_of_processes(tmp_path, start, one):
-    "Two processes, cut off after step 5; one goes on from the checkpoint of step 4 and ends where a single process that was left alone ends."
+    """Two processes, cut off after step 5.
+
+    One resumes from the checkpoint of step 4 and ends where an undisturbed process ends."""
     cut = run(tmp_path / 'cut', 2, 'cut', loss='supcon', gather=True)
     assert (
         cut.returncode != 0
@@ -132,7 +155,10 @@ def test_taken_up_by_another_number_of_processes(tmp_path, start, one):
 
 
 def test_weights_shared_out(tmp_path, start):
-    "FSDP: every process holds half of the weights; cut off and taken up by four, validation and weights are those of a single process. Without, its checkpoint is refused."
+    """FSDP: every process holds half of the weights.
+
+    Cut off and taken up by four, validation and weights are those of a single process.
+    Without FSDP, its checkpoint is refused."""
     settings = dict(loss='supcon', average=0.5)
     cut = run(tmp_path / 'cut', 2, 'shared cut', gather=True, **settings)
     assert (
@@ -176,7 +202,9 @@ def test_accumulated_gradients(tmp_path, one):
 
 
 def test_command_line(tmp_path):
-    "torchrun starts the command twice; one encoder is written, one answer printed; a number of processes that does not fit is one line."
+    """torchrun starts the command twice; one encoder is written, one answer printed.
+
+    A number of processes that does not fit is one line."""
 
     def go(n, *more, **env):
         return subprocess.run(

@@ -1,4 +1,6 @@
-"""The format's corners: every file is read right or refused in one line that names what it is, and text is never read as traces."""
+"""The format's corners: every file is read right or refused in one line that names what it is.
+
+Text is never read as traces."""
 
 import os
 import struct
@@ -70,8 +72,11 @@ def segy(
     order=None,
     before=b'',
 ):
-    """Write a SEG-Y byte by byte. `ns`: count in both headers; `binary`: (byte, kind, value); `words`: samples as they are; `more`: additional
-    trace headers; `bare`: nothing but line numbers in trace headers; `order`: byte order of trace headers."""
+    """Write a SEG-Y byte by byte.
+
+    `ns`: count in both headers; `binary`: (byte, kind, value); `words`: samples as they are;
+    `more`: additional trace headers; `bare`: nothing but line numbers in trace headers;
+    `order`: byte order of trace headers."""
     n, n_samples = traces.shape
     ns = n_samples if ns is None else ns
     head = bytearray(b'\x40' * 3200 + bytes(400))
@@ -581,7 +586,7 @@ def test_the_caller_settles_it(tmp_path, endian):
             w.section('inline', 102), a[40:60].T, rtol=0.1
         )
         assert v.fingerprint() == w.fingerprint() == u.fingerprint()
-        assert (v.reader.sample_format, w.reader.sample_format, v.problems) == (
+        assert (v.sample_format, w.sample_format, v.problems) == (
             'IEEE float',
             'IBM float',
             v.problems,

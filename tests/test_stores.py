@@ -1,6 +1,7 @@
-"""Zarr, MDIO and .npy as people write them: dimensions in any order and under any usual name, units in any spelling, axes that fall or are uneven.
+"""Zarr, MDIO and .npy as people write them.
 
-Amplitudes encode inline, crossline and sample, so that a transposition shows."""
+Dimensions come in any order and under any usual name, units in any spelling, axes fall or are
+uneven. Amplitudes encode inline, crossline and sample, so that a transposition shows."""
 
 import itertools
 import json
@@ -362,7 +363,7 @@ def test_attributes_of_segysak(tmp_path):
         v = open_volume(
             write(tmp_path / 'a.zarr', names, variable='data', extra=xy, dataset_attrs=attrs)
         )
-        assert (v.domain, v.unit, v.reader.xy_unit, v.problems) == ('depth', 'ft', 'ft', [])
+        assert (v.domain, v.unit, v.xy_unit, v.problems) == ('depth', 'ft', 'ft', [])
     v = open_volume(
         write(
             tmp_path / 'a.zarr',
@@ -372,7 +373,7 @@ def test_attributes_of_segysak(tmp_path):
             dataset_attrs=dict(measurement_system='m', d3_domain='TWT'),
         )
     )
-    assert (v.domain, v.unit, v.reader.xy_unit) == ('time', 'ms', 'm')
+    assert (v.domain, v.unit, v.xy_unit) == ('time', 'ms', 'm')
 
 
 def test_coord_scalar_of_segysak(tmp_path):
@@ -582,7 +583,7 @@ def test_the_mask_in_either_order(tmp_path, order):
             extra={'trace_mask': ([dims[i] for i in order], mask.transpose(order))},
         )
     )
-    assert v.n_traces == 52 and v.reader.grid[2, 3] == v.reader.grid[5, 0] == -1
+    assert v.n_traces == 52 and v.grid[2, 3] == v.grid[5, 0] == -1
     assert (
         np.array_equal(v.section('crossline', 303)[:, [0, 3]], CUBE[[0, 3], 3].T)
         and not v.section('crossline', 303)[:, 2].any()
@@ -612,7 +613,7 @@ def test_coordinates(tmp_path, names, order):
     assert np.array_equal(v.xy('inline', 104), np.stack([X[2], Y[2]], 1)) and np.array_equal(
         v.xy('crossline', 305), np.stack([X[:, 5], Y[:, 5]], 1)
     )
-    assert v.reader.xy_unit == 'm'
+    assert v.xy_unit == 'm'
 
 
 def test_coordinates_along_one_line_each(tmp_path):
@@ -623,9 +624,7 @@ def test_coordinates_along_one_line_each(tmp_path):
             extra={'x': ('crossline', X[0]), 'y': ('inline', Y[:, 0])},
         )
     )
-    assert (
-        np.array_equal(v.xy('inline', 104), np.stack([X[2], Y[2]], 1)) and v.reader.xy_unit is None
-    )
+    assert np.array_equal(v.xy('inline', 104), np.stack([X[2], Y[2]], 1)) and v.xy_unit is None
 
 
 XY_UNITS = [
@@ -643,7 +642,7 @@ XY_UNITS = [
 def test_units_of_coordinates(tmp_path, attrs, factor, unit):
     extra = {n: (('inline', 'crossline'), a, attrs) for n, a in (('cdp_x', X), ('cdp_y', Y))}
     v = open_volume(write(tmp_path / 'a.zarr', units='ms', extra=extra))
-    assert v.reader.xy_unit == unit and np.allclose(
+    assert v.xy_unit == unit and np.allclose(
         v.xy('inline', 104), factor * np.stack([X[2], Y[2]], 1)
     )
 
@@ -654,7 +653,7 @@ def test_latitude_and_longitude(tmp_path):
         'longitude': (('inline', 'crossline'), X / 1e5),
     }
     v = open_volume(write(tmp_path / 'a.zarr', units='ms', extra=extra))
-    assert v.reader.xy_unit == 'degrees' and np.allclose(
+    assert v.xy_unit == 'degrees' and np.allclose(
         v.xy('inline', 104), np.stack([X[2], Y[2]], 1) / 1e5
     )
 
@@ -662,9 +661,12 @@ def test_latitude_and_longitude(tmp_path):
 def test_the_caller_says_the_unit_of_coordinates(tmp_path):
     extra = {n: (('inline', 'crossline'), a) for n, a in (('cdp_x', X), ('cdp_y', Y))}
     path = write(tmp_path / 'a.zarr', units='ms', extra=extra)
-    assert [
-        open_volume(path, units=u).reader.xy_unit for u in ('m', 'ft', 'degrees', 'arcsec')
-    ] == ['m', 'ft', 'degrees', 'degrees']
+    assert [open_volume(path, units=u).xy_unit for u in ('m', 'ft', 'degrees', 'arcsec')] == [
+        'm',
+        'ft',
+        'degrees',
+        'degrees',
+    ]
     assert np.allclose(
         open_volume(path, units='arcsec').xy('inline', 104), np.stack([X[2], Y[2]], 1) / 3600
     )

@@ -36,7 +36,9 @@ def raw_traces(path):
 
 
 def segy(path, traces, il=None, xl=None, fmt=5, endian='>', dt=4000, tr_dt=4000, rev=0, **fields):
-    "Byte-by-byte SEG-Y writer that shares no code with the package: (n, n_samples) traces, header columns by byte in b21=…"
+    """Write a SEG-Y byte by byte, sharing no code with the package.
+
+    `traces` is (n, n_samples); header columns go by byte, in b21=…"""
     n, ns = traces.shape
     head = np.zeros(3600, np.uint8)
     head[:3200] = 0x40
@@ -240,7 +242,7 @@ def test_trace_order(tmp_path):
             np.arange(3000)[::-1] * 70001 % 99991,
         )
     )  # 9 million cells
-    assert not huge.has_geometry and huge.reader.grid is None
+    assert not huge.has_geometry and huge.grid is None
 
 
 @pytest.mark.parametrize(
@@ -433,10 +435,16 @@ def test_full_disk(tmp_path, limit):
         """
         import json, os, resource, signal, sys
         from reflection_connection.volume import VolumeError, open_volume, write_segy_like
-        v = open_volume(sys.argv[1]); ids = v.trace_ids('inline', 11); items = [(ids, v.section('inline', 11))]
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),)*2)
-        try: write_segy_like(v, sys.argv[1] + '.out', items); print('{}')
-        except VolumeError as e: print(json.dumps([str(e), os.listdir(os.path.dirname(sys.argv[1]))]))
+        v = open_volume(sys.argv[1])
+        items = [(v.trace_ids('inline', 11), v.section('inline', 11))]
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        most = int(sys.argv[2])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        try:
+            write_segy_like(v, sys.argv[1] + '.out', items)
+            print('{}')
+        except VolumeError as e:
+            print(json.dumps([str(e), os.listdir(os.path.dirname(sys.argv[1]))]))
     """,
         p,
         limit,
@@ -618,7 +626,7 @@ def test_write_like(tmp_path, fmt, endian):
     keep[:5] = 0
     assert (
         np.array_equal(w.traces[:], keep)
-        and w.reader.sample_format == 'IEEE float'
+        and w.sample_format == 'IEEE float'
         and w.reader.endian == '>'
         and w.dt == src.dt
     )
@@ -676,7 +684,11 @@ def test_ibm_in_a_fresh_process(tmp_path):
     b[3840:3844] = b'\xc2\x76\xa0\0'
     p.write_bytes(b)  # -118.625, the textbook's example
     assert run(
-        "import json, sys\nfrom reflection_connection.volume import open_volume\nprint(json.dumps(open_volume(sys.argv[1]).traces[0].tolist()[:2]))",
+        """
+        import json, sys
+        from reflection_connection.volume import open_volume
+        print(json.dumps(open_volume(sys.argv[1]).traces[0].tolist()[:2]))
+        """,
         p,
     ) == [-118.625, 0]
 
@@ -690,10 +702,15 @@ def test_forked_worker(tmp_path):
         import json, os, sys
         import numpy as np
         from reflection_connection.volume import open_volume
-        v = open_volume(sys.argv[1]); want = v.traces[:]; pid = os.fork(); rng = np.random.default_rng(pid); ok = True
+        v = open_volume(sys.argv[1])
+        want = v.traces[:]
+        pid = os.fork()
+        rng, ok = np.random.default_rng(pid), True
         for _ in range(300):
-            ids = rng.permutation(1000)[:20]; ok &= bool(np.array_equal(v.traces[ids], want[ids]))
-        if not pid: os._exit(0 if ok else 1)
+            ids = rng.permutation(1000)[:20]
+            ok &= bool(np.array_equal(v.traces[ids], want[ids]))
+        if not pid:
+            os._exit(0 if ok else 1)
         print(json.dumps(ok and os.waitpid(pid, 0)[1] == 0))
     """,
         p,
@@ -733,14 +750,27 @@ MEASURE = r'''
     import json, re, sys, time
     from reflection_connection.volume import open_volume, preflight
     import numpy as np
-    warm = open_volume(sys.argv[2]); warm.section('inline', warm.inlines[0]); warm.scale(); preflight(sys.argv[2])
-    peak = lambda: int(re.search(r'VmHWM:\s+(\d+)', open('/proc/self/status').read())[1])/1024      # MB; ru_maxrss would count the parent's
+    warm = open_volume(sys.argv[2])
+    warm.section('inline', warm.inlines[0])
+    warm.scale()
+    preflight(sys.argv[2])
+
+    def peak():
+        "MB; ru_maxrss would count the parent's."
+        status = open('/proc/self/status').read()
+        return int(re.search(r'VmHWM:\s+(\d+)', status)[1]) / 1024
+
     before, t = peak(), time.time()
-    v = open_volume(sys.argv[1]); opened = peak() - before
-    v.section('inline', v.inlines[-1]); v.section('crossline', v.crosslines[3]); v.fingerprint(); v.scale()
+    v = open_volume(sys.argv[1])
+    opened = peak() - before
+    v.section('inline', v.inlines[-1])
+    v.section('crossline', v.crosslines[3])
+    v.fingerprint()
+    v.scale()
     lines = peak() - before
     preflight(sys.argv[1])
-    print(json.dumps(dict(opened=opened, lines=lines, all=peak() - before, seconds=time.time() - t, shape=v.shape)))
+    found = dict(opened=opened, lines=lines, all=peak() - before)
+    print(json.dumps(found | dict(seconds=time.time() - t, shape=v.shape)))
 '''
 
 
@@ -820,8 +850,14 @@ def test_mdio(tmp_path):
             from segy.schema import HeaderField
             from segy.standards import get_segy_standard
             fields = dict(inline=189, crossline=193, cdp_x=181, cdp_y=185)
-            spec = get_segy_standard(1.0).customize(trace_header_fields=[HeaderField(name=k, byte=b, format='int32') for k, b in fields.items()])
-            segy_to_mdio(segy_spec=spec, mdio_template=TemplateRegistry().get('PostStack3DTime'), input_path=sys.argv[1], output_path=sys.argv[2], overwrite=True)
+            words = [HeaderField(name=k, byte=b, format='int32') for k, b in fields.items()]
+            segy_to_mdio(
+                segy_spec=get_segy_standard(1.0).customize(trace_header_fields=words),
+                mdio_template=TemplateRegistry().get('PostStack3DTime'),
+                input_path=sys.argv[1],
+                output_path=sys.argv[2],
+                overwrite=True,
+            )
         if __name__ == '__main__': main()
     ''')
     )
