@@ -25,7 +25,7 @@ from .splits import PARTS, cut_axis
 # %% auto #0
 __all__ = ['split_by_window', 'split_windows']
 
-# %% ../../nbs/windows/16_best_split.ipynb #2498d010
+# %% ../../nbs/windows/16_best_split.ipynb #a4b3e369
 def split_by_window(
     frame: pd.DataFrame,  # table of windows with labels
     valid: float = 0.2,  # share of each class for validation, from four windows on
@@ -43,7 +43,7 @@ def split_by_window(
         split[rows[n_valid : n_valid + n_test]] = 'test'
     return frame.assign(split=split)
 
-# %% ../../nbs/windows/16_best_split.ipynb #f2d793da
+# %% ../../nbs/windows/16_best_split.ipynb #212d7832
 def _n_apart(box) -> int:
     "How many boxes share no pixel with one another, taken one after the other."
     free, n = np.ones(len(box), bool), 0
@@ -67,7 +67,7 @@ class _Counts(NamedTuple):
     every: np.ndarray
     apart: np.ndarray  # those that share no pixel with one another
 
-
+# %% ../../nbs/windows/16_best_split.ipynb #750cf83e
 def _counts(
     frame: pd.DataFrame,  # table of windows with labels
     unit,  # (N,) number of each window's unit
@@ -88,7 +88,7 @@ def _counts(
         apart[units[first], classes[first]] += _n_apart(box[mine]) - len(mine)
     return _Counts(every, apart)
 
-# %% ../../nbs/windows/16_best_split.ipynb #60a4156c
+# %% ../../nbs/windows/16_best_split.ipynb #0c3f487e
 def _parts_have(
     frame: pd.DataFrame,  # table of windows with labels
     parts: np.ndarray,  # (N,) number of each window's part
@@ -102,7 +102,7 @@ def _parts_have(
         out.append(full)
     return _Counts(*out)
 
-# %% ../../nbs/windows/16_best_split.ipynb #22048d08
+# %% ../../nbs/windows/16_best_split.ipynb #e2636e00
 def _worth(
     have: _Counts,  # (D, 3, C): windows of each part and class in each of D ways
     wanted,  # share of each part
@@ -128,7 +128,7 @@ def _best(worth) -> int:
     "Position of the best row; of equal ones the first."
     return int(np.lexsort((-np.arange(len(worth)), *worth.T[::-1]))[-1])
 
-# %% ../../nbs/windows/16_best_split.ipynb #ca6f1474
+# %% ../../nbs/windows/16_best_split.ipynb #6f3bcb7f
 _DRAWS = 600  # ways to share units out that are looked at
 
 
@@ -156,7 +156,7 @@ def _ways(sizes, wanted, seed) -> np.ndarray:  # (D, U) part of each unit
         out += [np.array(p) for p in itertools.product(parts, repeat=len(sizes))]
     return np.array(out)
 
-# %% ../../nbs/windows/16_best_split.ipynb #0f21f1f2
+# %% ../../nbs/windows/16_best_split.ipynb #fa8a7be1
 def _deal(frame, unit, wanted, seed) -> tuple:  # (N,) parts as numbers, worth
     "Share units out so that as many classes as possible can be trained and judged."
     counts = _counts(frame, unit)
@@ -166,7 +166,7 @@ def _deal(frame, unit, wanted, seed) -> tuple:  # (N,) parts as numbers, worth
     best = _best(worth)
     return ways[best][pd.factorize(unit)[0]], worth[best]
 
-# %% ../../nbs/windows/16_best_split.ipynb #467e00f8
+# %% ../../nbs/windows/16_best_split.ipynb #52d7e97d
 def _worth_of_parts(frame, parts, wanted):
     "What parts are worth, and how many windows they hold, as a tuple that can be compared."
     kept = parts >= 0
@@ -190,7 +190,7 @@ def _largest_first(ground):
     names, sizes = np.unique(ground[ground >= 0], return_counts=True)
     return list(names[np.argsort(-sizes, kind='stable')])
 
-
+# %% ../../nbs/windows/16_best_split.ipynb #4829b77b
 def _cut_all(
     frame, guard, wanted, volume, depth
 ) -> tuple:  # (N,) parts as numbers, -1 in a guard band; worth, and how many windows are kept
@@ -209,7 +209,7 @@ def _cut_all(
                 best, parts = worth, tried
     return parts, best
 
-# %% ../../nbs/windows/16_best_split.ipynb #6f19a67b
+# %% ../../nbs/windows/16_best_split.ipynb #4a815d62
 class _Found(NamedTuple):
     "A split that is possible."
 
@@ -217,7 +217,7 @@ class _Found(NamedTuple):
     how: str
     worth: tuple  # larger is better
 
-
+# %% ../../nbs/windows/16_best_split.ipynb #5571d9ab
 @dataclass
 class _Strictest:
     "Looks for a split with enough in every part: by survey, by line, by block."
@@ -276,7 +276,7 @@ class _Strictest:
         # above one another only where nothing else is left
         return self.by_block(depth=False) or self.by_block(depth=True)
 
-# %% ../../nbs/windows/16_best_split.ipynb #e4f4d6f1
+# %% ../../nbs/windows/16_best_split.ipynb #fb5be3de
 def split_windows(
     frame: pd.DataFrame,  # table of windows with labels
     valid: float = 0.2,  # share of windows for validation

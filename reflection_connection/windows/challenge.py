@@ -45,7 +45,7 @@ def is_challenge(folder) -> bool:
     "Whether a folder has the challenge's layout."
     return 'train' in _parts_of(folder).values()
 
-# %% ../../nbs/windows/10_challenge.ipynb #9aa5835a
+# %% ../../nbs/windows/10_challenge.ipynb #b306d294
 def _from_hub(name) -> Path:
     "Fetch a data set from the Hugging Face hub, or say why that fails."
     from huggingface_hub import errors, snapshot_download
@@ -70,7 +70,7 @@ def _from_hub(name) -> Path:
             "check the network, or give a local folder"
         ) from e
 
-
+# %% ../../nbs/windows/10_challenge.ipynb #c9d470dd
 def challenge_folder(
     name=CHALLENGE,  # a folder in this layout, or the data set's name on the Hugging Face hub
 ) -> Path:  # folder with train/, and test/, image_corpus/, query/ where present
@@ -83,7 +83,7 @@ def challenge_folder(
         )
     return folder
 
-# %% ../../nbs/windows/10_challenge.ipynb #e4f7241a
+# %% ../../nbs/windows/10_challenge.ipynb #19476f7f
 def _unread(folder):
     "Rows of the report: images and folders beside those of the layout."
     out = loose_pictures(folder, 'beside train/: not read; move it into a class folder')

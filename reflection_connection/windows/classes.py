@@ -12,7 +12,7 @@ from .rows import name_key
 # %% auto #0
 __all__ = ['class_name', 'name_among', 'name_variants', 'is_missing', 'class_names']
 
-# %% ../../nbs/windows/03_classes.ipynb #f854e012
+# %% ../../nbs/windows/03_classes.ipynb #5666aacf
 _NO_ROOM = re.compile('[\u200b\u2060\ufeff\u00ad]')  # zero-width spaces, BOMs, soft hyphens
 
 
@@ -22,7 +22,7 @@ def class_name(
     "One form of a name: Unicode NFC, trimmed, without characters that take no room."
     return _NO_ROOM.sub('', unicodedata.normalize('NFC', str(text))).strip()
 
-# %% ../../nbs/windows/03_classes.ipynb #d5626485
+# %% ../../nbs/windows/03_classes.ipynb #039e5acb
 def name_among(
     name,  # of a class, as asked for
     names,  # of the classes that there are
@@ -44,7 +44,7 @@ def name_variants(
         out.setdefault(name_key(name), {})[name] = int(n)
     return [group for group in out.values() if len(group) > 1]
 
-# %% ../../nbs/windows/03_classes.ipynb #4ee8fcfc
+# %% ../../nbs/windows/03_classes.ipynb #dabe0622
 def _written(v):
     "A label as text: 1.0 from a Parquet column with gaps is 1."
     return str(int(v)) if isinstance(v, (float, np.floating)) and float(v).is_integer() else str(v)
@@ -62,7 +62,7 @@ def _in_one_form(labels):
     cells = [None if is_missing(v) else class_name(_written(v)) or None for v in labels]
     return pd.Series(cells, index=labels.index, dtype='string')
 
-# %% ../../nbs/windows/03_classes.ipynb #d36d60a1
+# %% ../../nbs/windows/03_classes.ipynb #a7c71362
 _LIKE_EMPTY = ('na', 'n/a', 'nan', 'none', 'null', '<na>', '#n/a')  # what others write for nothing
 
 
@@ -98,7 +98,7 @@ def _merge_variants(names, where, merge_case):
         )
     return names
 
-
+# %% ../../nbs/windows/03_classes.ipynb #d2971a32
 def class_names(
     labels: pd.Series,  # as they were read
     where: str,  # name of the table or folder, for messages

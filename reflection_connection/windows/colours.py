@@ -11,7 +11,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 # %% auto #0
 __all__ = ['colour_scales', 'coloured_pixels', 'recognise_scale', 'off_scale']
 
-# %% ../../nbs/windows/05_colours.ipynb #57365645
+# %% ../../nbs/windows/05_colours.ipynb #c311ba73
 _NO_SCALE = {
     *'flag prism gist_ncar gist_stern hsv twilight twilight_shifted'.split(),  # in no order
     *'gray grey gist_gray gist_grey Greys Grays binary gist_yarg gist_yerg'.split(),
@@ -35,7 +35,7 @@ _SOFTWARE = {  # colours from low to high, at equal steps or at (position, colou
     'blue-white-orange': ((0, (0, 77, 153)), (0.5, (255, 255, 255)), (1, (255, 102, 0))),
 }
 
-# %% ../../nbs/windows/05_colours.ipynb #849b76c2
+# %% ../../nbs/windows/05_colours.ipynb #ab2aed59
 _LIGHT = np.array(
     [
         [0.299, 0.587, 0.114],
@@ -68,7 +68,7 @@ def _curves():
     names = list(colour_scales())
     return names, np.stack([colour_scales()[n] @ _LIGHT.T for n in names])
 
-# %% ../../nbs/windows/05_colours.ipynb #895cec75
+# %% ../../nbs/windows/05_colours.ipynb #ff2744e1
 def _palette(pixels):
     "Colours (M, 3) of pixels, those that occur most, and their weights."
     _, which, count = np.unique(
@@ -89,13 +89,9 @@ def _every_and_calm(rgb, live):
     calm = change <= np.quantile(change[live], 0.4)
     return some[live], some[live & calm]
 
-# %% ../../nbs/windows/05_colours.ipynb #d889037b
+# %% ../../nbs/windows/05_colours.ipynb #b1b8e88f
 _COLOURED = 24  # levels between channels that are colour
-
-
 _NEAR = 0.52  # share of the distance to the greys that is near
-
-
 _FAR = 16.0  # levels that are near at most
 
 
@@ -120,7 +116,7 @@ def _apart(palette, curves):
     nearest = lambda curve: np.sqrt(((points[:, None] - curve) ** 2).sum(-1).min(1))
     return np.array([_mean_distance(nearest(curve), weight) for curve in curves])
 
-
+# %% ../../nbs/windows/05_colours.ipynb #ed8f0cba
 def recognise_scale(
     rgb: np.ndarray,  # (height, width, 3) uint8
     live: np.ndarray = None,  # (height, width) bool: the pixels that count
@@ -138,7 +134,7 @@ def recognise_scale(
     best = int(np.argmin(to_curves + _apart(every, curves)))
     return names[best] if to_curves[best] <= min(_NEAR * to_grey, _FAR) else ''
 
-# %% ../../nbs/windows/05_colours.ipynb #0a81b96a
+# %% ../../nbs/windows/05_colours.ipynb #cc6dfefd
 def _on_curve(points, curve):
     "Place (0 to 1) on a curve of the nearest point to each of `points`, between its corners too."
     best, place = np.full(len(points), np.inf), np.zeros(len(points))

@@ -20,7 +20,7 @@ from .holdout import image_source, volume_source
 # %% auto #0
 __all__ = ['WEIGHTS', 'Corpus', 'CorpusWindow']
 
-# %% ../../nbs/windows/21_corpus.ipynb #f8ddc45e
+# %% ../../nbs/windows/21_corpus.ipynb #f38b08e4
 WEIGHTS = ('root', 'equal', 'size')
 
 
@@ -55,7 +55,7 @@ def _name_apart(sources):
         if seen[s.survey] > 1:
             s.survey = f'{s.survey}-{seen[s.survey]}'
 
-
+# %% ../../nbs/windows/21_corpus.ipynb #772917c1
 def _weigher(weights, sources):
     "The function that weighs a source."
     if not isinstance(weights, dict):
@@ -71,7 +71,7 @@ def _weigher(weights, sources):
         raise WindowError(f"weights name {unknown}: not among the surveys {', '.join(surveys)}")
     return lambda s: float(weights.get(s.survey, 0.0))
 
-# %% ../../nbs/windows/21_corpus.ipynb #e7f14566
+# %% ../../nbs/windows/21_corpus.ipynb #02d28d1d
 class Corpus:
     """An endless, repeatable supply of random windows.
 
@@ -154,7 +154,7 @@ class Corpus:
             f"room for about {self.n_windows:,} windows side by side{left_out}"
         )
 
-# %% ../../nbs/windows/21_corpus.ipynb #9ba3887b
+# %% ../../nbs/windows/21_corpus.ipynb #6ede8876
 @patch
 def table(self: Corpus) -> pd.DataFrame:
     "Surveys with size, chance in each part, and how they are split."
@@ -165,7 +165,7 @@ def table(self: Corpus) -> pd.DataFrame:
     )
     return pd.DataFrame(columns | self.chance).assign(split=self.split)
 
-# %% ../../nbs/windows/21_corpus.ipynb #8aad32c4
+# %% ../../nbs/windows/21_corpus.ipynb #e80e0b45
 @patch
 def _identity(self: Corpus, source):
     "What tells whether a source is still the same: files and sizes, or a volume's fingerprint."
@@ -195,7 +195,7 @@ def fingerprint(self: Corpus) -> str:
         h.update(json.dumps([s.survey, self._identity(s), places]).encode())
     return h.hexdigest()[:16]
 
-# %% ../../nbs/windows/21_corpus.ipynb #f504cafc
+# %% ../../nbs/windows/21_corpus.ipynb #343b76c9
 @dataclass
 class CorpusWindow:
     "A window and where it came from."
@@ -209,7 +209,7 @@ class CorpusWindow:
     left: int  # first trace
     path: str
 
-# %% ../../nbs/windows/21_corpus.ipynb #3800b178
+# %% ../../nbs/windows/21_corpus.ipynb #72c3ad5f
 @patch
 def _volume(self: Corpus, path):
     "The open volume, one for each process: file positions are not shared."
@@ -224,7 +224,7 @@ def scale(self: Corpus, window) -> float:
     "Robust amplitude scale of a `CorpusWindow`'s source, for a normalisation by source."
     return 1.0 if window.line_kind == 'image' else self._volume(window.path).scale()
 
-# %% ../../nbs/windows/21_corpus.ipynb #e39ac005
+# %% ../../nbs/windows/21_corpus.ipynb #9298e8a9
 @patch
 def _image_window(self: Corpus, path, shape, survey, rng):
     "A random window of an image."
@@ -248,7 +248,7 @@ def _volume_window(self: Corpus, path, place, number, shape, survey, rng):
     pixels, live = traces[top : top + h], live_mask(traces)[top : top + h]
     return CorpusWindow(pixels, live, survey, place.kind, number, top, left, path)
 
-
+# %% ../../nbs/windows/21_corpus.ipynb #6af22a5f
 @patch
 def _draw(self: Corpus, source, part, rng):
     "One try at a window of a source; None when it is not live enough."
@@ -265,7 +265,7 @@ def _draw(self: Corpus, source, part, rng):
         return None
     return drawn
 
-# %% ../../nbs/windows/21_corpus.ipynb #7888c557
+# %% ../../nbs/windows/21_corpus.ipynb #494b3d94
 @patch
 def window(
     self: Corpus,

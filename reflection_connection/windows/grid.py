@@ -15,7 +15,7 @@ from .table import in_metres, locate, window_table
 # %% auto #0
 __all__ = ['UNITS', 'trace_spacing', 'in_samples', 'crosses_join', 'line_windows', 'Grid', 'volume_windows']
 
-# %% ../../nbs/windows/08_grid.ipynb #d7052570
+# %% ../../nbs/windows/08_grid.ipynb #685d0f82
 def _starts(n, size, step):
     "First positions of windows of `size` every `step`, the last one flush with the end."
     if n < size:
@@ -72,7 +72,7 @@ def in_samples(
     traces = round(along / in_metres(spacing, unit))
     return max(1, samples), max(1, traces)
 
-# %% ../../nbs/windows/08_grid.ipynb #af0c16db
+# %% ../../nbs/windows/08_grid.ipynb #4f64f71d
 def crosses_join(
     volume: Volume,  # an open volume
     kind: str,  # 'inline', 'crossline' or 'line'
@@ -92,7 +92,7 @@ def _lefts(volume, kind, n_traces, width, step):
     parts = volume.segments if kind == 'line' else [(0, n_traces)]
     return np.concatenate([first + _starts(stop - first, width, step) for first, stop in parts])
 
-# %% ../../nbs/windows/08_grid.ipynb #b5cf0ddc
+# %% ../../nbs/windows/08_grid.ipynb #ee38adee
 def _table_of_boxes(volume, kind, number, top, left, window, live, survey):
     "The window table of boxes of one size on a line."
     height, width = (np.full(len(top), size) for size in window)
@@ -126,7 +126,7 @@ def line_windows(
     live = share[row, column]
     return _table_of_boxes(volume, kind, number, tops[row], lefts[column], window, live, survey)
 
-# %% ../../nbs/windows/08_grid.ipynb #1b3980e8
+# %% ../../nbs/windows/08_grid.ipynb #a3dd18ca
 def _line_types(volume, lines):
     "The line types of a volume that `lines` asks for."
     if lines not in ('inline', 'crossline', 'both'):
@@ -152,7 +152,7 @@ def _most_windows(volume, kind, number, window, stride):
     lefts = _lefts(volume, kind, n_traces, width, along)
     return len(_starts(volume.n_samples, height, down)) * len(lefts)
 
-# %% ../../nbs/windows/08_grid.ipynb #2ba8fdfd
+# %% ../../nbs/windows/08_grid.ipynb #ba44e3d5
 @dataclass(frozen=True)
 class Grid:
     "A regular grid of windows over the lines of volumes."
@@ -193,7 +193,7 @@ class Grid:
                 out += [(kind, number, most) for number in numbers]
         return out
 
-# %% ../../nbs/windows/08_grid.ipynb #2835dc1e
+# %% ../../nbs/windows/08_grid.ipynb #ca683ad6
 def _refuse_empty(volume, grid):
     "Raise: no window of a grid is live enough."
     units = 'samples and traces'

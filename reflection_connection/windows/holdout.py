@@ -16,7 +16,7 @@ from .neighbours import GUARD
 # %% auto #0
 __all__ = ['Places', 'Source', 'volume_source', 'image_source']
 
-# %% ../../nbs/windows/20_holdout.ipynb #0595fd00
+# %% ../../nbs/windows/20_holdout.ipynb #c7b63149
 class Places(NamedTuple):
     "Where windows may lie."
 
@@ -36,7 +36,7 @@ class Source:
     places: dict  # part -> list of `Places`
     area: float  # samples x traces
 
-# %% ../../nbs/windows/20_holdout.ipynb #4742e92c
+# %% ../../nbs/windows/20_holdout.ipynb #76cba617
 def _blocks(n, valid, smallest):
     """Positions (first, end) of the training and of the validation block of `n` lines.
 
@@ -45,7 +45,7 @@ def _blocks(n, valid, smallest):
     cut = n - max(round(valid * n), room if n >= 3 * room else 0)
     return {'train': (0, max(0, cut - GUARD // 2)), 'valid': (min(n, cut + GUARD - GUARD // 2), n)}
 
-# %% ../../nbs/windows/20_holdout.ipynb #5766df09
+# %% ../../nbs/windows/20_holdout.ipynb #6564236e
 def _across_longer_side(volume, lo, hi):
     "Lines between two positions along the longer side of a survey, and parts of those across."
     sides = [('inline', volume.inlines), ('crossline', volume.crosslines)]
@@ -70,7 +70,7 @@ def _volume_places(volume, span, smallest):
         if len(p.numbers) and p.end - p.first >= smallest
     ]
 
-# %% ../../nbs/windows/20_holdout.ipynb #913760f1
+# %% ../../nbs/windows/20_holdout.ipynb #02d597fa
 def volume_source(
     path: Path,  # of a volume
     valid: float,  # share of its lines that is kept for validation
@@ -93,7 +93,7 @@ def volume_source(
         area = float(v.n_traces * v.n_samples)
         return Source(v.name, str(path.resolve()), 'volume', places, area)
 
-# %% ../../nbs/windows/20_holdout.ipynb #f4cfbea4
+# %% ../../nbs/windows/20_holdout.ipynb #27fb3c45
 def image_source(
     path: Path,  # of a folder of images
     valid: float,  # share of the images that is kept for validation

@@ -18,7 +18,7 @@ from .table import window_table
 __all__ = ['picture_files', 'folders_in', 'loose_pictures', 'misplaced', 'ImageRows', 'read_folder', 'with_own_ids',
            'labels_in_one_form', 'image_windows']
 
-# %% ../../nbs/windows/09_images.ipynb #1adc54de
+# %% ../../nbs/windows/09_images.ipynb #aaf65e48
 def picture_files(
     folder: Path,
     deep: bool = False,  # the files of the folders in it, too
@@ -35,7 +35,7 @@ def folders_in(folder: Path) -> list:  # of Path, sorted
     "The folders in a folder, without hidden ones."
     return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith('.'))
 
-# %% ../../nbs/windows/09_images.ipynb #1e10eb2e
+# %% ../../nbs/windows/09_images.ipynb #3ed20714
 def _not_read(file, problem):
     "A row of the report."
     return {'file': str(file), 'problem': problem}
@@ -72,7 +72,7 @@ def misplaced(
             out.append(_not_read(d.name, 'a class folder without images'))
     return out
 
-# %% ../../nbs/windows/09_images.ipynb #eefc7de5
+# %% ../../nbs/windows/09_images.ipynb #0298bc78
 def _image_row(path, label, split):
     "(table row of one image, what was assumed): it is read once to know that it is usable."
     try:
@@ -85,7 +85,7 @@ def _image_row(path, label, split):
     row |= dict(top=0, left=0, height=height, width=width, label=label, split=split)
     return row | dict(live=float(np.isfinite(pixels).mean())), notes
 
-# %% ../../nbs/windows/09_images.ipynb #9a16add2
+# %% ../../nbs/windows/09_images.ipynb #6bccf53c
 def _labelled_files(folder, classes):
     "(file, its class or None) of everything that should be an image."
     files = [(p, None) for p in sorted(folder.iterdir())]
@@ -116,7 +116,7 @@ def _refuse_bad(folder, report):
         "remove them or skip them with bad='skip'"
     )
 
-
+# %% ../../nbs/windows/09_images.ipynb #529cd304
 def _refuse_none(folder, report):
     why = ": expected image files or class folders with image files"
     if report:
@@ -143,7 +143,7 @@ class ImageRows(NamedTuple):
     rows: list  # of dicts, rows of the window table
     report: list  # of dicts with file and problem
 
-
+# %% ../../nbs/windows/09_images.ipynb #53a4d1f8
 def read_folder(
     folder: Path,  # of images, or of class folders with images
     split: str,  # put into the column `split`
@@ -167,7 +167,7 @@ def read_folder(
     _say_twins(folder, classes)
     return ImageRows(rows, report)
 
-# %% ../../nbs/windows/09_images.ipynb #2e890cf8
+# %% ../../nbs/windows/09_images.ipynb #8e927da7
 def with_own_ids(
     rows: list,  # of dicts, rows of the window table
 ) -> list:

@@ -41,7 +41,7 @@ def kind_of_line(text) -> str:
     key = ''.join(c for c in str(text).casefold() if c not in ' _-')
     return _LINE_TYPES.get(key, str(text))
 
-# %% ../../nbs/windows/11_labels.ipynb #3157d795
+# %% ../../nbs/windows/11_labels.ipynb #a923b6c7
 def _line_number(raw):
     "The column of line numbers, where rows lie on inlines or crosslines."
     kinds = raw.line_kind.map(kind_of_line) if 'line_kind' in raw else pd.Series(dtype=object)
@@ -78,7 +78,7 @@ def _refuse_empty_cells(raw, path):
             k = int(raw[c].isna().to_numpy().argmax())
             raise WindowError(f"{path.name}: {row_at(raw, k)} has no {c}")
 
-# %% ../../nbs/windows/11_labels.ipynb #ce12afba
+# %% ../../nbs/windows/11_labels.ipynb #94cd1aa2
 def _split_name(text):
     "A split however it is written: Training, val."
     return text if pd.isna(text) else SPLIT_NAMES.get(str(text).strip().casefold(), str(text))
@@ -107,7 +107,7 @@ def _rectangles(path, labels, merge_case):
     _refuse_empty_cells(raw, path)
     return _one_form(raw, path, labels, merge_case).reset_index(drop=True)
 
-# %% ../../nbs/windows/11_labels.ipynb #f1ef0a8e
+# %% ../../nbs/windows/11_labels.ipynb #f01083e8
 def _listed(groups):
     "The first few of groups of rows, as 'row 1 (Salt) and row 7 (Fault)'."
     some = [' and '.join(f'row {k + 1} ({v})' for k, v in g.items()) for g in groups[:3]]
@@ -135,7 +135,7 @@ def _say_repeated(name, place, again):
         flush=True,
     )
 
-
+# %% ../../nbs/windows/11_labels.ipynb #30933033
 def _said_once(frame, name):
     """Windows without repeated rectangles; prints what was left out.
 
@@ -159,7 +159,7 @@ def _said_once(frame, name):
         )
     return kept
 
-# %% ../../nbs/windows/11_labels.ipynb #5de5e0a0
+# %% ../../nbs/windows/11_labels.ipynb #652bcff8
 def _find_source(name, folder):
     "The file of a volume or a section that a table names."
     endings = ('.npy', '.sgy', '.segy', '.mdio')
@@ -190,7 +190,7 @@ def _sources_of(raw, place, path):
             )
     return names
 
-# %% ../../nbs/windows/11_labels.ipynb #946be4c3
+# %% ../../nbs/windows/11_labels.ipynb #64aef4ad
 def _refuse_outside(rows, volume, kind, line, table, file):
     "Raise for rectangles that are not on their line, or smaller than two samples or traces."
     n_traces = len(volume.across(kind, line))
@@ -221,7 +221,7 @@ def _live_shares(rows, live):
     boxes = zip(*(rows[c] for c in PLACE))
     return [live[t : t + h, l : l + w].mean() for t, l, h, w in boxes]
 
-
+# %% ../../nbs/windows/11_labels.ipynb #3fd883ea
 def _on_line(rows, volume, kind, line, table, file):
     "Rectangles of one line with line numbers, coordinates and share of live samples."
     _refuse_outside(rows, volume, kind, line, table, file.name)
@@ -244,7 +244,7 @@ def _located(raw, folder, table, opening):
         yield _on_line(rows, volume, kind, int(line), table, file)
         volume.close()
 
-# %% ../../nbs/windows/11_labels.ipynb #8acccbdf
+# %% ../../nbs/windows/11_labels.ipynb #29ae5d05
 def labelled_table(
     path,  # a table of text or Parquet, see above
     source=None,  # the volume that rows lie on when they name none, or their sections' folder

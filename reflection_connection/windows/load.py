@@ -26,7 +26,7 @@ from .best_split import split_windows
 # %% auto #0
 __all__ = ['DATA_SETS', 'load_windows', 'say_split', 'split_labelled', 'load_labelled']
 
-# %% ../../nbs/windows/17_load.ipynb #f60a5158
+# %% ../../nbs/windows/17_load.ipynb #8be8708e
 def _called(id, source):
     "What a table may call an image: its id, its file with or without class folder and ending."
     file = Path(source)
@@ -59,7 +59,7 @@ def _say_unknown(name, missing, n_images):
     some = ', '.join(missing[:3]) + (', …' if len(missing) > 3 else '')
     print(f"{name}: no survey for {len(missing):,} of {n_images:,} images: {some}", flush=True)
 
-
+# %% ../../nbs/windows/17_load.ipynb #d1982a77
 def _surveys(ids, sources, table):
     "Surveys of images from a table with columns id and survey."
     known, name = _known_surveys(table), Path(table).name
@@ -73,7 +73,7 @@ def _surveys(ids, sources, table):
         _say_unknown(name, missing, len(found))
     return pd.array(found, dtype='string')
 
-# %% ../../nbs/windows/17_load.ipynb #045782d2
+# %% ../../nbs/windows/17_load.ipynb #e729fa7f
 def _folder_windows(folder, table, merge_case=False):
     "Windows of a folder in the challenge's layout or of class folders; `table` adds surveys by id."
     read = challenge_windows if is_challenge(folder) else image_windows
@@ -106,7 +106,7 @@ def _no_such(data):
         return None
     return f"{data}: no such file or folder: {_EXPECTED}"
 
-# %% ../../nbs/windows/17_load.ipynb #734eeb49
+# %% ../../nbs/windows/17_load.ipynb #c0bd4052
 def load_windows(
     data,  # 'synthetic', a folder of images, or a table of rectangles (text or Parquet)
     volume=None,  # for a table: the volume that its rectangles lie on, or their sections' folder
@@ -131,7 +131,7 @@ def load_windows(
         raise WindowError(wrong)
     return WindowReader(_folder_windows(challenge_folder(data), table, merge_case))
 
-# %% ../../nbs/windows/17_load.ipynb #231c2df0
+# %% ../../nbs/windows/17_load.ipynb #6c20474f
 _SPLIT = {
     'survey': 'no survey is in two parts',
     'line': 'no line is in two parts, and lines in different parts are at least {guard} apart',
@@ -156,7 +156,7 @@ def say_split(
     if lost:
         print(f"no validation windows: {', '.join(lost)}", flush=True)
 
-# %% ../../nbs/windows/17_load.ipynb #eac054f6
+# %% ../../nbs/windows/17_load.ipynb #b8030548
 def _keep_from_given(frame, free, volume):
     "Which free windows are near a test window that was given."
     near = free.copy()
@@ -184,7 +184,7 @@ def _say_and_drop(reader, name):
         print(f"left out, too few training windows: {', '.join(few)}", flush=True)
     return reader.subset(~labels.isin(few).to_numpy(bool))
 
-
+# %% ../../nbs/windows/17_load.ipynb #1fbd1fef
 def split_labelled(
     reader: WindowReader,  # its column `split` is filled
     seed: int = 0,  # of the split
@@ -213,7 +213,7 @@ def split_labelled(
     say_split(frame[free], how, volume)
     return _say_and_drop(reader, name), how
 
-# %% ../../nbs/windows/17_load.ipynb #2e5c5750
+# %% ../../nbs/windows/17_load.ipynb #f3b0cea5
 def load_labelled(
     data,  # see `load_windows`
     volume=None,  # see `load_windows`

@@ -20,7 +20,7 @@ __all__ = ['GUARD', 'MOST_PAIRED', 'joined', 'grounds', 'line_names', 'boxes', '
 GUARD = 8
 MOST_PAIRED = 4000  # windows of one survey or line that are compared pair by pair
 
-# %% ../../nbs/windows/14_neighbours.ipynb #32e37579
+# %% ../../nbs/windows/14_neighbours.ipynb #25dfe53f
 def joined(
     n: int,  # rows
     *links,  # arrays of n values that join rows; a missing value joins nothing
@@ -37,7 +37,7 @@ def joined(
     graph = coo_matrix((np.ones(len(edges[0]), bool), edges), (n, n))
     return connected_components(graph, directed=False)[1]
 
-# %% ../../nbs/windows/14_neighbours.ipynb #38d1fbcc
+# %% ../../nbs/windows/14_neighbours.ipynb #3d7a5f1d
 def _real_paths(sources, placed):
     "Sources by their real paths, where windows have a place on them."
     real = {s: os.path.realpath(s) for s in sources[placed].dropna().unique()}
@@ -67,7 +67,7 @@ def line_names(
     source, kind, line = parts
     return source + '\n' + kind + '\n' + line
 
-# %% ../../nbs/windows/14_neighbours.ipynb #8ae4c5a3
+# %% ../../nbs/windows/14_neighbours.ipynb #a1a7c6b3
 _OTHER = {'inline': 'crossline', 'crossline': 'inline'}
 
 
@@ -93,7 +93,7 @@ def _increments(
     along = (('il', 'crossline'), ('xl', 'inline'))
     return tuple(_increment(frame, axis, kind, volume) for axis, kind in along)
 
-# %% ../../nbs/windows/14_neighbours.ipynb #08c36fae
+# %% ../../nbs/windows/14_neighbours.ipynb #8fab81f6
 def _refuse_unplaced_rows(frame, columns):
     "Raise where a place is not known."
     if frame[columns].isna().any(axis=None):
@@ -129,7 +129,7 @@ def boxes(
     lateral = frame[numbers].to_numpy(float) / np.array([il, il, xl, xl])
     return np.column_stack([lateral, _depths(frame)]) if depth else lateral
 
-# %% ../../nbs/windows/14_neighbours.ipynb #441403df
+# %% ../../nbs/windows/14_neighbours.ipynb #0ad4cf59
 def gaps(
     a: np.ndarray,  # (A, 2 K) first and last positions along K axes, see `boxes`
     b: np.ndarray,  # (B, 2 K)
@@ -148,7 +148,7 @@ def in_chunks(
     "Positions in pieces of which all pairs can be compared."
     return np.array_split(rows, -(-len(rows) // MOST_PAIRED))
 
-# %% ../../nbs/windows/14_neighbours.ipynb #f1df8d49
+# %% ../../nbs/windows/14_neighbours.ipynb #00558cf9
 def near_groups(
     frame: pd.DataFrame,  # table of windows
     guard: int = GUARD,  # positions between windows of different groups, at least
@@ -179,7 +179,7 @@ def _together(frame, other):
     types = {c: 'Int64' if c in WHOLE_COLUMNS else 'string' for c in there}
     return pd.DataFrame({c: [*frame[c], *other[c]] for c in there}).astype(types)
 
-
+# %% ../../nbs/windows/14_neighbours.ipynb #e2d932c1
 def near_any(
     frame: pd.DataFrame,  # table of windows
     other: pd.DataFrame,  # another one

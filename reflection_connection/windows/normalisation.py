@@ -48,7 +48,7 @@ def _resized(image, size):
     options = dict(mode='bilinear', antialias=True, align_corners=False)
     return F.interpolate(image[None], size=size, **options)[0]
 
-# %% ../../nbs/windows/13_normalisation.ipynb #c947a8cd
+# %% ../../nbs/windows/13_normalisation.ipynb #9125978a
 @dataclass(frozen=True)
 class Recipe:
     "An amplitude normalisation. Two are the same if and only if their fingerprints are."

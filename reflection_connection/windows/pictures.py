@@ -21,14 +21,14 @@ from reflection_connection.windows.colours import (
 # %% auto #0
 __all__ = ['IMAGE_TYPES', 'MAX_PIXELS', 'Picture', 'read_picture', 'tell', 'read_image']
 
-# %% ../../nbs/windows/06_pictures.ipynb #b767084c
+# %% ../../nbs/windows/06_pictures.ipynb #9cd82f0a
 class Picture(NamedTuple):
     "What a picture holds, as amplitudes."
 
     pixels: np.ndarray  # (height, width) float32
     notes: list  # what was assumed to read it
 
-# %% ../../nbs/windows/06_pictures.ipynb #2892deda
+# %% ../../nbs/windows/06_pictures.ipynb #9e79157d
 def _amplitudes(values):
     "Amplitudes over the 99th percentile of their size; not finite: not data."
     good = np.isfinite(values)
@@ -53,7 +53,7 @@ def _grey_8_bit(im):
     "A picture of 8 bits, made grey, as [-1, 1]."
     return np.asarray(im.convert('L'), dtype=np.float32) / 255 * 2 - 1
 
-# %% ../../nbs/windows/06_pictures.ipynb #8bc98232
+# %% ../../nbs/windows/06_pictures.ipynb #130f2011
 for _end, _order in ((b'II', ''), (b'MM', 'B')):
     for _white in (0, 1):
         for _format, _bits, _mode, _raw in (
@@ -68,7 +68,7 @@ for _end, _order in ((b'II', ''), (b'MM', 'B')):
                 (_end, _white, (_format,), 1, (_bits,), ()), (_mode, _raw)
             )
 
-# %% ../../nbs/windows/06_pictures.ipynb #08772ef0
+# %% ../../nbs/windows/06_pictures.ipynb #e26f7488
 def _floats(values, turn, name):
     "A picture of floating-point numbers: amplitudes below zero, or levels from 0 to 1."
     good = values[np.isfinite(values)]
@@ -100,7 +100,7 @@ def _deep(im, name):
         out = np.where(values == clear, np.float32(np.nan), out)
     return Picture(out, [])
 
-# %% ../../nbs/windows/06_pictures.ipynb #ea2ac7ce
+# %% ../../nbs/windows/06_pictures.ipynb #4ef885a1
 def _upright(im, notes):
     "The picture turned as its EXIF tag says."
     try:
@@ -128,7 +128,7 @@ def _turned(im, pixels, notes):
     }
     return ways.get(how, pixels)
 
-
+# %% ../../nbs/windows/06_pictures.ipynb #db427153
 def _over_white(im):
     "(RGB picture, (height, width) bool where it is not transparent)"
     im = im.convert('RGBA')
@@ -139,7 +139,7 @@ def _over_white(im):
         im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
     return im.convert('RGB'), alpha > 0
 
-# %% ../../nbs/windows/06_pictures.ipynb #b26e9173
+# %% ../../nbs/windows/06_pictures.ipynb #619640e9
 _NAMED = {
     'black': (0, 0, 0),
     'white': (255, 255, 255),
@@ -175,7 +175,7 @@ _GREY_NOTE = (
     "draw it in grey, or save amplitudes as .npy"
 )
 
-
+# %% ../../nbs/windows/06_pictures.ipynb #62269948
 def _in_colour(im, live):
     "An RGB picture: read off its colour scale, or made grey."
     rgb = np.asarray(im)
@@ -191,13 +191,9 @@ def _in_colour(im, live):
         what = f'{coloured:.0%} of the pixels are coloured'
     return Picture(_grey_8_bit(im), [_GREY_NOTE.format(what)])
 
-# %% ../../nbs/windows/06_pictures.ipynb #e9b6ba8b
+# %% ../../nbs/windows/06_pictures.ipynb #b53ccc5f
 IMAGE_TYPES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp')
-
-
 MAX_PIXELS = 64_000_000  # of a picture
-
-
 _READ = ('PNG', 'JPEG', 'TIFF', 'BMP')  # others that Pillow knows run programs of their own
 
 
@@ -224,7 +220,7 @@ def _other_format(path):
         return {b'avif': 'AVIF', b'avis': 'AVIF'}.get(first[8:12], 'HEIF')
     return next((name for mark, name in _OTHERS if first.lstrip().startswith(mark)), '')
 
-# %% ../../nbs/windows/06_pictures.ipynb #d9725ee3
+# %% ../../nbs/windows/06_pictures.ipynb #10f26d41
 def _refuse_size(im, name):
     "Raise for a picture that is too large, or several."
     if im.width * im.height > MAX_PIXELS:
@@ -249,7 +245,7 @@ def _eight_bit(im, name, notes):
     notes += more
     return pixels if live is None else np.where(live, pixels, np.float32(np.nan))
 
-
+# %% ../../nbs/windows/06_pictures.ipynb #e9c54cc6
 def _decode(path, notes):
     "Pixels of a picture file; adds to `notes` what was assumed."
     # not by name: Pillow maps such TIFFs into memory, and garbles those that lie on their side
@@ -262,7 +258,7 @@ def _decode(path, notes):
         notes += more
         return _turned(im, pixels, notes)
 
-# %% ../../nbs/windows/06_pictures.ipynb #458ba10d
+# %% ../../nbs/windows/06_pictures.ipynb #40cb82b7
 def _read_npy(path):
     "Amplitudes of a `.npy` section; what is dead is not data."
     try:
@@ -290,7 +286,7 @@ def _read_any(path, notes):
         )
     return _decode(path, notes)
 
-
+# %% ../../nbs/windows/06_pictures.ipynb #3c5d300f
 def _refuse_useless(pixels, name):
     "Raise for pixels that show nothing."
     if min(pixels.shape) < 2:
@@ -300,7 +296,7 @@ def _refuse_useless(pixels, name):
     if not np.isfinite(pixels).any() or np.nanmax(pixels) == np.nanmin(pixels):
         raise WindowError(f"{name}: every pixel has the same value: nothing to compare")
 
-# %% ../../nbs/windows/06_pictures.ipynb #0efd5367
+# %% ../../nbs/windows/06_pictures.ipynb #96e597d3
 def read_picture(
     path,  # PNG, JPEG, TIFF or BMP, or amplitudes (n_samples, n_traces) in .npy
 ) -> Picture:
@@ -320,7 +316,7 @@ def read_picture(
     _refuse_useless(pixels, path.name)
     return Picture(np.ascontiguousarray(pixels, dtype=np.float32), notes)
 
-# %% ../../nbs/windows/06_pictures.ipynb #ddb5d90d
+# %% ../../nbs/windows/06_pictures.ipynb #f7f56c0a
 def tell(
     assumed: dict,  # note -> names of the files that it is about
 ):

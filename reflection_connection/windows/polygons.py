@@ -22,10 +22,8 @@ from reflection_connection.windows.rows import (
 # %% auto #0
 __all__ = ['read_polygon']
 
-# %% ../../nbs/windows/04_polygons.ipynb #d0cdf696
+# %% ../../nbs/windows/04_polygons.ipynb #9cbf9cec
 _X = ('x', 'easting', 'east', 'xcoord', 'xcoordinate', 'cdpx', 'utmx', 'longitude', 'lon', 'long')
-
-
 _Y = ('y', 'northing', 'north', 'ycoord', 'ycoordinate', 'cdpy', 'utmy', 'latitude', 'lat')
 
 
@@ -61,7 +59,7 @@ _NOT_RING = (
     'index',
 )
 
-# %% ../../nbs/windows/04_polygons.ipynb #7a963b10
+# %% ../../nbs/windows/04_polygons.ipynb #925bf353
 def _plain(name):
     "A column's name without its unit: 'X (m)' is x."
     return re.sub(r'[\[(].*?[\])]', '', name_key(name))
@@ -78,7 +76,7 @@ def _tells_apart(values):
     runs = _runs(values)
     return len({values[a] for a, _ in runs}) == len(runs) and all(b - a >= 3 for a, b in runs)
 
-# %% ../../nbs/windows/04_polygons.ipynb #ec8c5bcd
+# %% ../../nbs/windows/04_polygons.ipynb #77c11e09
 class _Columns(NamedTuple):
     "Where the columns of a table of corners are."
 
@@ -110,7 +108,7 @@ def _unnamed_columns(path, rows):
     names = ['id' if leads and k == 0 else 'z' for k in range(width)]
     return _Columns(int(leads), int(leads) + 1, names)
 
-# %% ../../nbs/windows/04_polygons.ipynb #28272493
+# %% ../../nbs/windows/04_polygons.ipynb #bdfecca1
 def _is_break(cells):
     "Whether a row ends a polygon: an empty one, one of 999s, or a mark of interpretation software."
     if not any(cells) or cells[0].startswith(('>', '->')):
@@ -127,7 +125,7 @@ def _petrel(rows):
     a, b = words.index('BEGIN HEADER'), words.index('END HEADER')
     return [c[0] for _, c in rows[a + 1 : b] if c], rows[b + 1 :]
 
-# %% ../../nbs/windows/04_polygons.ipynb #2a1e1b11
+# %% ../../nbs/windows/04_polygons.ipynb #570df46a
 def _ring_columns(path, columns, cells):
     "Positions of the columns that tell polygons apart."
     out = []
@@ -156,7 +154,7 @@ def _closed(ring):
         ring = ring[end:]
     return out
 
-# %% ../../nbs/windows/04_polygons.ipynb #522eb603
+# %% ../../nbs/windows/04_polygons.ipynb #f2170deb
 def _corner(path, n, cells, columns):
     "x and y of a row."
     pair = [cells[k] if k < len(cells) else '' for k in (columns.x, columns.y)]
@@ -179,7 +177,7 @@ def _parquet_rows(path):
     rows = [(k + 1, as_text(row)) for k, row in enumerate(frame.itertuples(index=False))]
     return list(map(str, frame.columns)), rows
 
-
+# %% ../../nbs/windows/04_polygons.ipynb #8042d8e1
 def _corner_rows(path):
     "(header or None, rows of a table of corners, breaks included)"
     if is_parquet(path):
@@ -196,7 +194,7 @@ def _corner_rows(path):
     named = {_plain(c) for c in top}
     return (top if named & set(_X) and named & set(_Y) else None), rows[first:]
 
-# %% ../../nbs/windows/04_polygons.ipynb #eeb12a38
+# %% ../../nbs/windows/04_polygons.ipynb #7eb61233
 def _rings(path, rows, columns, by):
     """Polygons of rows.
 
@@ -229,7 +227,7 @@ def _say_several(path, rings, names):
         how = f", told apart by column {', '.join(names)}" if names else ''
         print(f"{path.name}: {len(rings)} polygons{how}; hits lie inside any of them", flush=True)
 
-
+# %% ../../nbs/windows/04_polygons.ipynb #8b63fa36
 def read_polygon(
     path,  # a table of corners, see above
 ) -> list:  # of (N, 2) float64 corners x, y, one array a polygon

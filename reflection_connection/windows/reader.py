@@ -16,10 +16,10 @@ from .pictures import read_image
 # %% auto #0
 __all__ = ['WindowReader', 'data_fingerprint']
 
-# %% ../../nbs/windows/12_reader.ipynb #eaebde5e
+# %% ../../nbs/windows/12_reader.ipynb #8fd275eb
 _PLACE_COLUMNS = ['source', 'line_kind', 'line', 'top', 'left', 'height', 'width']
 
-
+# %% ../../nbs/windows/12_reader.ipynb #cbf04a96
 class WindowReader:
     "Pixels of a table of windows, read on demand."
 
@@ -89,7 +89,7 @@ class WindowReader:
     def __iter__(self):
         return (self[i] for i in range(len(self)))
 
-# %% ../../nbs/windows/12_reader.ipynb #61a965e3
+# %% ../../nbs/windows/12_reader.ipynb #3ff4b448
 @patch
 def read(self: WindowReader) -> tuple:
     "(list of pixels, list of live masks, list of scales) of all windows; section after section."
@@ -97,7 +97,7 @@ def read(self: WindowReader) -> tuple:
     out = {i: self[i] for i in order}
     return tuple(map(list, zip(*(out[i] for i in range(len(self))))))
 
-# %% ../../nbs/windows/12_reader.ipynb #2f13680a
+# %% ../../nbs/windows/12_reader.ipynb #f062e0df
 @patch
 def subset(
     self: WindowReader,
@@ -118,7 +118,7 @@ def part(self: WindowReader, *splits) -> WindowReader:
     "A reader of the rows whose split is one of `splits`."
     return self.subset(self.frame.split.isin(splits).to_numpy(bool))
 
-# %% ../../nbs/windows/12_reader.ipynb #611f2702
+# %% ../../nbs/windows/12_reader.ipynb #50996627
 def data_fingerprint(
     frame: pd.DataFrame,  # table of windows
     pixels=(),  # their pixels, or some of them

@@ -13,14 +13,14 @@ from .text import NUMBER, WindowError, read_cells
 # %% auto #0
 __all__ = ['THOUSANDS', 'name_key', 'is_counter', 'is_parquet', 'read_rows', 'numbers', 'row_at', 'whole_numbers']
 
-# %% ../../nbs/windows/02_rows.ipynb #d71ad4ab
+# %% ../../nbs/windows/02_rows.ipynb #2b7db548
 def name_key(
     text: str,  # a header or a class name
 ) -> str:
     "What names are compared by: no case, blanks, dashes or underscores, Unicode NFC."
     return re.sub(r'[\s_\-]+', '', unicodedata.normalize('NFC', text).casefold())
 
-# %% ../../nbs/windows/02_rows.ipynb #8678dbcb
+# %% ../../nbs/windows/02_rows.ipynb #ef0bec1d
 def _header(path, rows, top, known):
     """(names of the columns, the other rows)
 
@@ -57,7 +57,7 @@ def _fit(path, header, rows):
         out.append((cells + [''] * width)[:width])
     return header, out
 
-# %% ../../nbs/windows/02_rows.ipynb #d5628cc7
+# %% ../../nbs/windows/02_rows.ipynb #9a9928e2
 def is_parquet(path) -> bool:
     "Whether a file's ending is that of a Parquet table."
     return Path(path).suffix.lower() in ('.parquet', '.pq')
@@ -92,7 +92,7 @@ def _without_empty_columns(frame, header):
     "A table without columns that have neither a name nor a cell."
     return frame.loc[:, [bool(h) or (frame.iloc[:, k] != '').any() for k, h in enumerate(header)]]
 
-# %% ../../nbs/windows/02_rows.ipynb #6dcdde20
+# %% ../../nbs/windows/02_rows.ipynb #29be21cc
 def read_rows(
     path,  # text in any form, or Parquet
     known=(),  # names of columns that are recognised however they are written
@@ -113,7 +113,7 @@ def read_rows(
     frame.attrs = {'separator': found.separator or ' ', 'encoding': found.encoding}
     return frame
 
-# %% ../../nbs/windows/02_rows.ipynb #529de919
+# %% ../../nbs/windows/02_rows.ipynb #18bf40f4
 THOUSANDS = re.compile(r'[+-]?[1-9]\d{0,2}([.,])\d{3}(\1\d{3})*')  # or three decimals
 
 
@@ -148,7 +148,7 @@ def row_at(frame, k) -> str:  # of a frame from `read_rows`
     line = int(frame.index[k])
     return f"row {k + 1}" + (f" (line {line})" if line not in (k + 1, k + 2) else '')
 
-# %% ../../nbs/windows/02_rows.ipynb #fda57c8d
+# %% ../../nbs/windows/02_rows.ipynb #8f513e9f
 def _refuse_odd(frame, column, found, path):
     "Raise for the first row whose number is not a whole one."
     bad = ~(np.isfinite(found) & (found == np.floor(found)) & (np.abs(found) < 2**53))

@@ -10,7 +10,7 @@ from .text import WindowError
 # %% auto #0
 __all__ = ['Shapes']
 
-# %% ../../nbs/windows/19_shapes.ipynb #641e6751
+# %% ../../nbs/windows/19_shapes.ipynb #dccd330b
 class Shapes:
     "A distribution of window shapes."
 

@@ -33,7 +33,7 @@ class Found(NamedTuple):
     kind: str  # 'volume' or 'images'
     named: bool  # whether it was named itself, not found in a folder
 
-# %% ../../nbs/windows/18_sources.ipynb #456bf2a8
+# %% ../../nbs/windows/18_sources.ipynb #21f638fd
 def _say_unread(folder):
     "Print what lies in a folder of volumes and is not read."
     n_images = sum(p.suffix.lower() in IMAGE_TYPES for p in folder.iterdir())
@@ -61,7 +61,7 @@ def _in_folder(folder):
         yield Found(p, 'volume', False)
     _say_unread(folder)
 
-
+# %% ../../nbs/windows/18_sources.ipynb #4866ec14
 def spread_out(
     sources,  # paths of volumes, folders of volumes, folders of images
 ):  # yields `Found`
@@ -80,7 +80,7 @@ def spread_out(
                 f"{source}: expected a volume ({', '.join(VOLUME_TYPES)}), a folder of volumes, or a folder of images"
             )
 
-# %% ../../nbs/windows/18_sources.ipynb #3327006e
+# %% ../../nbs/windows/18_sources.ipynb #085c841a
 class Opened(NamedTuple):
     "A volume or a table that a source holds."
 
@@ -102,7 +102,7 @@ def _once(found):
         out.append(f)
     return out
 
-
+# %% ../../nbs/windows/18_sources.ipynb #2fd8a029
 def _held_by(source, opening):
     "What one source holds."
     path = Path(source)
@@ -127,7 +127,7 @@ def open_sources(
     each = [sources] if isinstance(sources, (str, Path)) else sources
     return _once([held for source in each for held in _held_by(source, opening)])
 
-# %% ../../nbs/windows/18_sources.ipynb #db4c8dc3
+# %% ../../nbs/windows/18_sources.ipynb #0bd86468
 def source_windows(
     sources,  # see `open_sources`
     window=(96, 96),  # of volumes, see `Grid`

@@ -37,7 +37,7 @@ def split_by_survey(
     parts = ['valid'] * n_valid + ['test'] * n_test + ['train'] * n_train
     return frame.assign(split=frame.survey.map(dict(zip(names, parts))).astype('string'))
 
-# %% ../../nbs/windows/15_splits.ipynb #0a30712c
+# %% ../../nbs/windows/15_splits.ipynb #9368d0b3
 def cut_axis(
     ends: np.ndarray,  # (N, 2) first and last position of each window
     guard: int,  # positions between blocks
@@ -64,7 +64,7 @@ def _fullest(options, survey, guard):
         )
     return max(enough, key=lambda cut: (cut != 'guard').sum())
 
-
+# %% ../../nbs/windows/15_splits.ipynb #d6717d7f
 def split_by_block(
     frame: pd.DataFrame,  # table of windows of volumes, with il0..xl1
     guard: int = GUARD,  # lines (2-D: traces or samples) between blocks that no window may touch
@@ -89,7 +89,7 @@ def split_by_block(
         split[rows] = _fullest(options, frame.survey.iloc[rows[0]], guard)
     return frame.assign(split=pd.array(split, dtype='string'))
 
-# %% ../../nbs/windows/15_splits.ipynb #81755594
+# %% ../../nbs/windows/15_splits.ipynb #7e948458
 def _refuse_unknown(used, is_image):
     "Raise where images may share a survey with windows of another split."
     surveys = used.survey[is_image]
@@ -115,7 +115,7 @@ def _gap_within(box, split):
             gap = min(gap, gaps(box[some], box[~mine]).min())
     return gap
 
-
+# %% ../../nbs/windows/15_splits.ipynb #82071c72
 def split_gap(
     frame: pd.DataFrame,  # table of windows with `split`
     volume=None,  # callable source -> open volume, for the increments of line numbers
@@ -134,7 +134,7 @@ def split_gap(
             gap = min(gap, _gap_within(boxes(used.iloc[rows], volume), split[rows]))
     return float(gap)
 
-# %% ../../nbs/windows/15_splits.ipynb #1f8b18d2
+# %% ../../nbs/windows/15_splits.ipynb #978923a9
 def prove_disjoint(
     frame: pd.DataFrame,  # table of windows with `split`
     guard: int = 0,  # smallest gap that is accepted

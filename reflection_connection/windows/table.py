@@ -25,7 +25,7 @@ WHOLE_COLUMNS = (
 )
 # fmt: on
 
-# %% ../../nbs/windows/07_table.ipynb #5dc3edbf
+# %% ../../nbs/windows/07_table.ipynb #4c7292d2
 _TYPE_NAMES = {'string': 'text', 'Int64': 'whole numbers', 'float64': 'numbers'}
 
 
@@ -67,7 +67,7 @@ def in_metres(
     "A length in metres."
     return length * (FOOT if unit == 'ft' else 1.0)
 
-# %% ../../nbs/windows/07_table.ipynb #10ed55d4
+# %% ../../nbs/windows/07_table.ipynb #447e8e79
 def _spanned(numbers, left, last):
     "The smaller and the larger of the numbers at both ends of boxes; NA without numbers."
     if numbers is None:
@@ -98,7 +98,7 @@ def _line_numbers(volume, kind, number, left, last):
     names = ('il0', 'il1', 'xl0', 'xl1', 'cdp0', 'cdp1')
     return dict(zip(names, (*inlines, *crosslines, *cdp)))
 
-# %% ../../nbs/windows/07_table.ipynb #7900ce8a
+# %% ../../nbs/windows/07_table.ipynb #965efded
 def locate(
     volume: Volume,  # the volume that the boxes lie on
     kind: str,  # 'inline', 'crossline' or 'line'

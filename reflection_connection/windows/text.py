@@ -12,7 +12,7 @@ import numpy as np
 # %% auto #0
 __all__ = ['TABLE_TYPES', 'NUMBER', 'WindowError', 'is_table', 'Text', 'read_text', 'Cells', 'read_cells']
 
-# %% ../../nbs/windows/01_text.ipynb #7ff922d9
+# %% ../../nbs/windows/01_text.ipynb #2221544c
 TABLE_TYPES = ('.csv', '.tsv', '.tab', '.txt', '.parquet', '.pq')  # endings of tables, in any case
 
 
@@ -26,7 +26,7 @@ def is_table(path) -> bool:
     "Whether a file's ending is that of a table."
     return Path(path).suffix.lower() in TABLE_TYPES
 
-# %% ../../nbs/windows/01_text.ipynb #0789948e
+# %% ../../nbs/windows/01_text.ipynb #b9208796
 _MARKS = (
     (b'\xef\xbb\xbf', 'utf-8-sig'),
     (b'\xff\xfe\0\0', 'utf-32'),
@@ -48,7 +48,7 @@ _BINARY = (
 
 _CONTROL = re.compile('[\0-\x08\x0e-\x1f\x7f]')
 
-# %% ../../nbs/windows/01_text.ipynb #2b9661a2
+# %% ../../nbs/windows/01_text.ipynb #12f9be31
 def _encoding(raw):
     "The encoding that the first bytes tell, or ''."
     for mark, name in _MARKS:
@@ -61,7 +61,7 @@ def _encoding(raw):
         return 'utf-16-le'
     return 'utf-16-be' if even > most and not odd else ''
 
-# %% ../../nbs/windows/01_text.ipynb #cfac2859
+# %% ../../nbs/windows/01_text.ipynb #9cf9149d
 class Text(NamedTuple):
     "The text of a file."
 
@@ -97,7 +97,7 @@ def _decoded(raw, name):
             ) from None
     return raw.decode('cp1252', errors='replace'), 'cp1252'
 
-
+# %% ../../nbs/windows/01_text.ipynb #e1021ca7
 def read_text(
     path,  # a text file
 ) -> Text:
@@ -113,10 +113,8 @@ def read_text(
         )
     return Text(text.replace('\r\n', '\n').replace('\r', '\n'), encoding)
 
-# %% ../../nbs/windows/01_text.ipynb #9247a3db
+# %% ../../nbs/windows/01_text.ipynb #fa462451
 NUMBER = re.compile(r'[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?')  # decimal commas included
-
-
 _BLANKS = re.compile(r'"((?:[^"]|"")*)"|(\S+)')
 
 
@@ -154,7 +152,7 @@ def _separator(lines):
         return best
     return '' if some and len(_cut(some[:1], '')[0]) > 1 else ','
 
-# %% ../../nbs/windows/01_text.ipynb #48082220
+# %% ../../nbs/windows/01_text.ipynb #07fd17b4
 class _Lines(NamedTuple):
     "Lines of a file that are no comments."
 
@@ -180,7 +178,7 @@ def _excel_separator(lines):
     found = re.fullmatch(r'"?sep=(.)"?', lines[0].strip(), re.I) if lines else None
     return (found[1], ['', *lines[1:]]) if found else (None, lines)
 
-# %% ../../nbs/windows/01_text.ipynb #14862ba1
+# %% ../../nbs/windows/01_text.ipynb #46546912
 class Cells(NamedTuple):
     "A table of text, cut into cells."
 
