@@ -15,9 +15,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault('MPLBACKEND', 'Agg')
-os.environ['REFCON_PRECISION'] = (
-    'fp32'  # results are the same on every machine; tests/test_precision.py asks for others
-)
+# results are the same on every machine; tests/test_precision.py asks for others
+os.environ['REFCON_PRECISION'] = 'fp32'
 if 'PYTEST_XDIST_WORKER' in os.environ:
     os.environ.setdefault('OMP_NUM_THREADS', '1')  # as many workers as cores
 
@@ -35,7 +34,7 @@ _warm = None
 
 
 def warm():
-    "Context of processes that begin with everything imported, which otherwise takes most of the time of a small command."
+    "Processes that begin with everything imported, which takes most of a small command's time."
     global _warm
     if _warm is None:
         os.environ['OMP_NUM_THREADS'] = '1'
@@ -68,7 +67,9 @@ def _child(do, said, room, given):
 
 
 class Process:
-    "Calls do(*given) in a process that has imported everything already, where files may not grow beyond `room` bytes; what it says is in `.said`."
+    """Calls do(*given) in a process that has imported everything already.
+
+    Files may not grow beyond `room` bytes there; what it says is in `.said`."""
 
     def __init__(self, do, *given, room=None):
         mine, its = multiprocessing.Pipe(duplex=False)
@@ -122,7 +123,10 @@ def _refcon(argv, environment, *streams):
 
 @pytest.fixture(scope='session')
 def refcon():
-    "Run the command: refcon(*arguments) -> CompletedProcess. With `installed`, or an environment of its own, as a shell would start it; else in a process that has imported everything."
+    """Run the command: refcon(*arguments) -> CompletedProcess.
+
+    With `installed`, or an environment of its own, as a shell would start it;
+    else in a process that has imported everything."""
 
     def call(*argv, timeout=300, installed=False, **env):
         argv = [str(a) for a in argv]
@@ -141,8 +145,9 @@ def refcon():
             p.start()
             p.join(timeout)
             try:
+                end = streams[1].read_text(errors='replace')[-2000:]
                 assert p.exitcode is not None, (
-                    f"refcon {' '.join(argv)}: not done after {timeout} s: {streams[1].read_text(errors='replace')[-2000:]}"
+                    f"refcon {' '.join(argv)}: not done after {timeout} s: {end}"
                 )
             finally:
                 p.kill()

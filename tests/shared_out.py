@@ -1,4 +1,6 @@
-"`refcon` with weights shared out over processes on CPUs. Accelerate does that (FSDP2) on GPUs only: here it is told that a CPU is one. To be started by torchrun."
+"""`refcon` with weights shared out over processes on CPUs. To be started by torchrun.
+
+Accelerate does that (FSDP2) on GPUs only: here it is told that a CPU is one."""
 
 import sys
 

@@ -1,4 +1,6 @@
-"Pictures as the person sees them: turned, transparent, deep, in colour scales; what cannot be read is named together with the remedy."
+"""Pictures as the person sees them: turned, transparent, deep, in colour scales.
+
+What cannot be read is named together with the remedy."""
 
 import io
 import struct

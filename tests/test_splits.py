@@ -1,4 +1,6 @@
-"No two windows of different parts show the same place: random tables of rectangles on 2-D lines and 3-D surveys, and planted overlaps."
+"""No two windows of different parts show the same place.
+
+Random tables of rectangles on 2-D lines and 3-D surveys, and planted overlaps."""
 
 import itertools
 
@@ -88,7 +90,7 @@ def steps(frame):
 
 
 def between(a, b, step):
-    "Positions between two windows, straight from the definition; infinite where they lie on different surveys or 2-D lines."
+    "Positions between two windows, by the definition; inf on different surveys or 2-D lines."
     flat = a.line_kind == 'line'
     if a.survey != b.survey or flat != (b.line_kind == 'line') or (flat and a.source != b.source):
         return np.inf
@@ -187,7 +189,7 @@ def table(rows):
 
 
 def planted(surveys):
-    "Lines on which every window overlaps the next by a half: a split window by window puts the same pixels on two sides."
+    "Lines on which windows overlap by a half: split one by one, two sides share pixels."
     return table(
         [
             r
@@ -315,7 +317,7 @@ def test_loose_images_are_split_by_window_and_it_is_said(capsys):
 
 
 def test_increments_come_from_the_volume_where_the_windows_do_not_tell(tmp_path):
-    "Inlines by 1 of which every twentieth has labels: their numbers alone would say that they are neighbours."
+    "Inlines by 1 of which every twentieth has labels: by their numbers alone, neighbours."
     path = write_survey(tmp_path, 3, 64, 160, 128)
     lines = open_volume(path).inlines[[0, 20, 40, 60]]
     rows = [
@@ -424,7 +426,7 @@ def test_the_parts_of_a_label_loop_are_apart(lines, judged):
 
 
 def test_depth_separates_only_where_nothing_else_does():
-    "Two inlines side by side: blocks above one another, with a guard of samples between them; on lines far apart, whole lines."
+    "Two inlines side by side: blocks above one another with a guard; far apart, whole lines."
 
     def labels(lines):
         return table(

@@ -1,4 +1,6 @@
-"Tables as spreadsheets, interpretation software and people write them: what is read is what was meant, or a line says what was assumed."
+"""Tables as spreadsheets, interpretation software and people write them.
+
+What is read is what was meant, or a line says what was assumed."""
 
 import json
 import unicodedata
@@ -132,7 +134,7 @@ def test_endings_in_any_case(survey, tmp_path, name):
 def test_a_missing_file_is_a_missing_file(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        'reflection_connection.windows.windows.challenge_folder',
+        'reflection_connection.windows.load.challenge_folder',
         lambda *_: pytest.fail('the hub was asked'),
     )
     with pytest.raises(WindowError, match='no such') as e:
@@ -156,7 +158,7 @@ def test_a_file_of_another_kind_is_named(tmp_path, monkeypatch, name, content):
     (tmp_path / 'org').mkdir()
     (tmp_path / name).write_bytes(content)
     monkeypatch.setattr(
-        'reflection_connection.windows.windows.challenge_folder',
+        'reflection_connection.windows.load.challenge_folder',
         lambda *_: pytest.fail('the hub was asked'),
     )
     with pytest.raises(
@@ -183,7 +185,8 @@ def test_latin_1_is_read_and_said(survey, tmp_path, capsys):
         table(tmp_path / 't.csv', rows=[(*ROWS[0][:6], 'Störung'), ROWS[1]], encoding='latin-1'),
         survey,
     )
-    assert found.label.tolist() == ['Störung', 'Salt'] and 'Windows-1252' in capsys.readouterr().out
+    assert found.label.tolist() == ['Störung', 'Salt']
+    assert 'Windows-1252' in capsys.readouterr().out
 
 
 def test_names_that_look_like_nothing_are_names(survey, tmp_path, capsys):

@@ -39,7 +39,7 @@ from reflection_connection.search.index import (
 from ..volume import say
 from ..volume.errors import spoken
 from ..windows import COLUMNS, Grid, window_table
-from ..windows.windows import _TEXT, _WHOLE
+from ..windows import TEXT_COLUMNS, WHOLE_COLUMNS
 
 # %% auto #0
 __all__ = ['MOST', 'milvus_filter', 'MilvusIndex', 'build_milvus', 'open_milvus']
@@ -80,7 +80,7 @@ def milvus_filter(
             if isinstance(left, ast.Name)
             else (right.id, constant(left), _MIRROR[_OPS[type(op)][no]])
         )
-        if (name in _TEXT) != isinstance(value, str):
+        if (name in TEXT_COLUMNS) != isinstance(value, str):
             raise SearchError(
                 f"filter: a text column cannot be compared with a number ({name} {sign} {value!r})"
             )
@@ -252,12 +252,12 @@ class MilvusIndex:
                 schema.add_field(
                     c,
                     DataType.VARCHAR
-                    if c in _TEXT
+                    if c in TEXT_COLUMNS
                     else DataType.INT64
-                    if c in _WHOLE
+                    if c in WHOLE_COLUMNS
                     else DataType.DOUBLE,
                     nullable=True,
-                    **({'max_length': _NAME} if c in _TEXT else {}),
+                    **({'max_length': _NAME} if c in TEXT_COLUMNS else {}),
                 )
             index = client.prepare_index_params()
             index.add_index('embedding', index_type=kind, metric_type='IP', params=params or {})

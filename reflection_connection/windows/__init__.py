@@ -5,22 +5,40 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/windows/99_wing.ipynb #wing0003
+# %% ../../nbs/windows/99_wing.ipynb #99dcb9b4
 import importlib
 import warnings
 
-from .tables import *
+from .text import *
+from .rows import *
+from .classes import *
+from .polygons import *
+from .colours import *
 from .pictures import *
-from .windows import *
+from .table import *
+from .grid import *
+from .images import *
+from .challenge import *
+from .labels import *
+from .reader import *
+from .normalisation import *
+from .neighbours import *
+from .splits import *
+from .best_split import *
+from .load import *
+from .sources import *
+from .shapes import *
+from .holdout import *
 from .corpus import *
 
-# %% ../../nbs/windows/99_wing.ipynb #248c9a23
+# %% ../../nbs/windows/99_wing.ipynb #c79da978
 def __getattr__(name):
     "Names that moved to the synthetic wing."
     if name not in ('synthetic_reader', 'synthetic_pool', 'write_sections'):
         raise AttributeError(f'module {__name__} has no attribute {name}')
     warnings.warn(
-        f'{__name__}.{name} has moved to reflection_connection.synthetic: the old path goes with version 0.3',
+        f'{__name__}.{name} has moved to reflection_connection.synthetic: '
+        'the old path goes with version 0.3',
         DeprecationWarning,
         stacklevel=2,
     )
