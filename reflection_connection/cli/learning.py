@@ -101,7 +101,7 @@ TRAIN = (
     ],
 )
 
-
+# %% ../../nbs/cli/06_learning.ipynb #02fe6e9b
 def train(args):  # the answer as dict or text
     "Fine-tune an encoder."
     from reflection_connection.run import train_encoder
@@ -124,6 +124,42 @@ def train(args):  # the answer as dict or text
         f"{results['before']:.3f} -> {results['after']:.3f} "
         f"(split by {results['split']}, candidates left out: {results['leave_out']})"
     )
+
+# %% ../../nbs/cli/06_learning.ipynb #4f427164
+_ROUNDS = [
+    option(
+        '--what',
+        choices=('auto', 'head', 'all'),
+        default='auto',
+        help='what learns; auto: the head while labels are few',
+    ),
+    option('--rounds', type=positive, default=3, metavar='N', help='at most this many'),
+    option(
+        '--patience',
+        type=positive,
+        default=2,
+        metavar='N',
+        help='rounds without gain before it stops',
+    ),
+    option(
+        '--min-probability',
+        type=probability,
+        metavar='P',
+        help='least probability that a new label is right',
+    ),
+    option(
+        '--min-margin',
+        type=probability,
+        metavar='M',
+        help='least margin over the second class',
+    ),
+    option('--cap', type=positive, metavar='N', help='labels a class may get in a round'),
+    option(
+        '--verdicts',
+        metavar='CSV',
+        help='review table with verdicts on the last round, to continue from',
+    ),
+]
 
 # %% ../../nbs/cli/06_learning.ipynb #24fc0999
 ITERATE = (
@@ -152,38 +188,7 @@ ITERATE = (
         MERGE_CASE,
         option('--window', **HW, default=(96, 96), help='on a volume: samples and traces'),
         option('--stride', **HW, default=(48, 48), help='on a volume: samples and traces'),
-        option(
-            '--what',
-            choices=('auto', 'head', 'all'),
-            default='auto',
-            help='what learns; auto: the head while labels are few',
-        ),
-        option('--rounds', type=positive, default=3, metavar='N', help='at most this many'),
-        option(
-            '--patience',
-            type=positive,
-            default=2,
-            metavar='N',
-            help='rounds without gain before it stops',
-        ),
-        option(
-            '--min-probability',
-            type=probability,
-            metavar='P',
-            help='least probability that a new label is right',
-        ),
-        option(
-            '--min-margin',
-            type=probability,
-            metavar='M',
-            help='least margin over the second class',
-        ),
-        option('--cap', type=positive, metavar='N', help='labels a class may get in a round'),
-        option(
-            '--verdicts',
-            metavar='CSV',
-            help='review table with verdicts on the last round, to continue from',
-        ),
+        *_ROUNDS,
         option('--seed', type=SEED, default=0, metavar='S', help='random seed'),
         PRECISION,
         JSON,
@@ -238,6 +243,58 @@ def iterate(args):  # the answer as dict or text
         lines.append(f'look at {r.id}: labelled {r.label}, {r.second} is ahead')
     return '\n'.join(lines)
 
+# %% ../../nbs/cli/06_learning.ipynb #cdedf2a5
+_VIEWS = [
+    option(
+        '--mask',
+        choices=('random', 'trace'),
+        default='random',
+        help='what the masked autoencoder hides: random patches, or whole traces',
+    ),
+    option(
+        '--assignment',
+        choices=('centering', 'sinkhorn'),
+        default='sinkhorn',
+        help="how the teacher's outputs are balanced",
+    ),
+    option(
+        '--augment',
+        choices=('none', 'light', 'heavy'),
+        default='light',
+        help='how much the views differ',
+    ),
+]
+
+# %% ../../nbs/cli/06_learning.ipynb #f4e5385e
+_READING = [
+    option(
+        '--workers',
+        type=between(0, 256),
+        default=2,
+        metavar='N',
+        help='processes that read windows',
+    ),
+    option(
+        '--every',
+        type=positive,
+        default=50,
+        metavar='N',
+        help='steps between checkpoints',
+    ),
+    option(
+        '--sections',
+        type=positive,
+        default=200,
+        metavar='N',
+        help="for 'synthetic': number of sections to make",
+    ),
+    option(
+        '--fresh',
+        action='store_true',
+        help='start over instead of resuming an interrupted run with the same settings',
+    ),
+]
+
 # %% ../../nbs/cli/06_learning.ipynb #7695899f
 PRETRAIN = (
     'pretrain an encoder on unlabelled volumes or images; '
@@ -275,51 +332,9 @@ PRETRAIN = (
             help='windows a step, over all processes',
         ),
         option('--lr', type=RATE, default=1e-3, metavar='R', help='peak learning rate'),
-        option(
-            '--mask',
-            choices=('random', 'trace'),
-            default='random',
-            help='what the masked autoencoder hides: random patches, or whole traces',
-        ),
-        option(
-            '--assignment',
-            choices=('centering', 'sinkhorn'),
-            default='sinkhorn',
-            help="how the teacher's outputs are balanced",
-        ),
-        option(
-            '--augment',
-            choices=('none', 'light', 'heavy'),
-            default='light',
-            help='how much the views differ',
-        ),
+        *_VIEWS,
         PRECISION,
-        option(
-            '--workers',
-            type=between(0, 256),
-            default=2,
-            metavar='N',
-            help='processes that read windows',
-        ),
-        option(
-            '--every',
-            type=positive,
-            default=50,
-            metavar='N',
-            help='steps between checkpoints',
-        ),
-        option(
-            '--sections',
-            type=positive,
-            default=200,
-            metavar='N',
-            help="for 'synthetic': number of sections to make",
-        ),
-        option(
-            '--fresh',
-            action='store_true',
-            help='start over instead of resuming an interrupted run with the same settings',
-        ),
+        *_READING,
         option(
             '--seed',
             type=SEED,

@@ -22,7 +22,7 @@ from .openings import opening_of, refuse_others
 __all__ = ['SEARCH', 'EXPLORE', 'Labelled', 'search', 'explore']
 
 # %% ../../nbs/cli/05_searching.ipynb #c66f1da6
-_QUERY = [
+_BOX = [
     option(
         '--image',
         nargs='+',
@@ -54,6 +54,10 @@ _QUERY = [
         help='the volume of the box, when the index has several: its name or path; '
         'or where volumes lie now: OLD=NEW, a file, or a folder to look in',
     ),
+]
+
+# %% ../../nbs/cli/05_searching.ipynb #60e57e80
+_EXAMPLES = [
     option(
         '--labels',
         metavar='TABLE',
@@ -126,9 +130,11 @@ _ANSWER = [
     option('--encoder', metavar='E', help='where the encoder of the index lies now'),
     JSON,
 ]
+
+# %% ../../nbs/cli/05_searching.ipynb #f04600c5
 SEARCH = (
     'where else does it look like this?',
-    [option('index', metavar='DIR', help='index folder'), *_QUERY, *_ANSWER],
+    [option('index', metavar='DIR', help='index folder'), *_BOX, *_EXAMPLES, *_ANSWER],
 )
 
 # %% ../../nbs/cli/05_searching.ipynb #46b5c98a
@@ -380,7 +386,7 @@ EXPLORE = (
     ],
 )
 
-
+# %% ../../nbs/cli/05_searching.ipynb #5a4b3c61
 def _ready(url):
     print(f'{url}\nopen it in a browser; Ctrl-C ends it', file=sys.stderr, flush=True)
 

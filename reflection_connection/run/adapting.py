@@ -144,7 +144,7 @@ def _rule(frame) -> str:  # for `evaluation.leave_out_mask`
     shared = frame.groupby('label').survey.nunique().max() > 1
     return default_leave_out(frame) if shared else 'overlapping'
 
-
+# %% ../../nbs/run/10_adapting.ipynb #21a44ada
 def adapt_encoder(
     encoder: Encoder,  # its head is changed in place, or nothing
     reader,  # `WindowReader` of labelled windows
@@ -210,7 +210,7 @@ def _without(encoder, reader, pixels, mine, mask, seed) -> _Turn:
         answers = nearest_answers(copied, d, y, mask, frame.survey, mine)
     return _Turn(ap, strength, answers)
 
-
+# %% ../../nbs/run/10_adapting.ipynb #cd84cfcc
 def _known_surveys(reader, exclude):
     "The labelled windows that count, and their surveys. Raises `RunError` below three."
     labels = reader.frame.label

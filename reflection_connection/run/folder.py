@@ -35,7 +35,7 @@ def utc_now() -> str:
     "The present time in UTC, to the second."
     return datetime.now(timezone.utc).isoformat(timespec='seconds')
 
-
+# %% ../../nbs/run/05_folder.ipynb #dd045220
 class Run:
     "A run folder: params.json, metrics.json, figures/, stages, tracking."
 
