@@ -224,13 +224,13 @@ def _question(args, searcher, examples, labelled, label):
     "The query: examples, or a class."
     from reflection_connection.search import ClassQuestion, Question, SearchError
 
+    unlike = [searcher.indexed(name) for name in args.unlike]
     if bool(label) == bool(examples):
         raise SearchError(
             "nothing is asked, or more than one thing: specify exactly one query, either "
             "--class NAME with --labels, or --image PNG, a box, --like ID"
         )
     if not label:
-        unlike = [searcher.indexed(name) for name in args.unlike]
         return Question(searcher, examples, unlike, look=args.look)
     if args.look is not None:
         raise SearchError(

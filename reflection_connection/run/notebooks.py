@@ -147,12 +147,12 @@ def _execute(
             ) from e
 
 # %% ../../nbs/run/03_notebooks.ipynb #014e9048
-def _recorded_parameters(executed: Path) -> dict:
-    "Parameters that papermill wrote into a notebook; none where it did not."
+def _recorded_parameters(executed: Path):
+    "Parameters that papermill wrote into a notebook; None where it wrote none."
     try:
         return dict(json.loads(executed.read_bytes())['metadata']['papermill']['parameters'])
     except (OSError, ValueError, KeyError, TypeError):
-        return {}
+        return None
 
 
 def _other_parameters(
@@ -162,7 +162,7 @@ def _other_parameters(
 ) -> dict:  # name -> earlier value, of those that differ; `out` does not count
     "How an earlier run in the same folder was asked."
     recorded, out = _recorded_parameters(executed), {}
-    if not recorded:
+    if recorded is None:
         return out
     for name, about in known.items():
         was = recorded.get(name, about['default'])
