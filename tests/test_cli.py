@@ -1,4 +1,6 @@
-"The command line from outside: right answers and located hits. What a user can get wrong is in test_faults.py."
+"""The command line from outside: right answers and located hits.
+
+What a user can get wrong is in test_faults.py."""
 
 import json
 import os
@@ -138,7 +140,8 @@ def test_search_by_box(refcon, work):
     hits = json.loads(done.stdout)
     assert [h['rank'] for h in hits] == list(range(1, len(hits) + 1)) and len(hits) >= 3
     assert set(hits[0]) >= set(
-        'id rank distance probability label source line_kind line top left height width time_ms x y'.split()
+        'id rank distance probability label source line_kind line top left '
+        'height width time_ms x y'.split()
     )
     for h in hits:
         section_xy, axis = volume.xy(h['line_kind'], h['line']), volume.axis
@@ -163,7 +166,9 @@ def test_search_by_box(refcon, work):
 
 
 def test_other_ways_to_ask(refcon, work):
-    "Several examples, an arbitrary line, a class, bodies, a polygon, another map; and an index that is there is not made again."
+    """Several examples, an arbitrary line, a class, geobodies, a polygon, another map.
+
+    An index that is there is not made again."""
     from reflection_connection.volume import open_volume
 
     volume = open_volume(work / 'survey' / 'survey.sgy')
@@ -614,7 +619,7 @@ def test_numbers_below_zero_are_no_options():
 
 
 def test_commands_say_it_on_standard_error(refcon, encoder_folder, tmp_path, monkeypatch):
-    "JSON stays clean; what is forced is not said."
+    "JSON stays clean; a precision that was asked for is not mentioned."
     from PIL import Image
 
     monkeypatch.delenv('REFCON_PRECISION')

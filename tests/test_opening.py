@@ -90,19 +90,25 @@ def ask(refcon):
 
 # ---- options everywhere
 def test_every_command_that_opens_volumes_has_the_options(refcon):
+<<<<<<< HEAD
     from reflection_connection.cli.commands import _OPENING, _OPENS
+=======
+    from reflection_connection.cli.commands import OPENS
+    from reflection_connection.cli.openings import OPENING_OPTIONS
+    from reflection_connection.volume.core import DOMAINS, SAMPLE_FORMATS, UNITS
+>>>>>>> w_runcli
     from reflection_connection.volume.errors import OPENING
     from reflection_connection.volume.readers import DOMAINS, SAMPLE_FORMATS, UNITS
 
-    flags = [flags[0] for flags, _ in _OPENING]
+    flags = [flags[0] for flags, _ in OPENING_OPTIONS]
     assert flags == [f"--{name.replace('_', '-')}" for name in OPENING] + ['--for']
-    choices = {flags[0]: options.get('choices') for flags, options in _OPENING}
+    choices = {flags[0]: options.get('choices') for flags, options in OPENING_OPTIONS}
     assert (choices['--domain'], choices['--units'], choices['--sample-format']) == (
         DOMAINS,
         UNITS,
         SAMPLE_FORMATS,
     )
-    for command in _OPENS:
+    for command in OPENS:
         told = refcon(command, '--help').stdout
         assert all(flag in told for flag in flags), command
 

@@ -87,7 +87,9 @@ def test_started_again_it_takes_what_is_there(first, refcon):
 
 
 def test_done_again(first, refcon, tmp_path):
-    "From nothing, with the parameters of the folder: the same results to the last digit. What the logs say is asked for, and no library warns."
+    """From nothing, with the parameters of the folder: the same results to the last digit.
+
+    The log tells the stages, and no library warns."""
     out, log, _ = first
     done = refcon('rerun', out, '--out', tmp_path / 'again', '--json', timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -125,7 +127,9 @@ def test_a_changed_parameter_trains_again(first, refcon):
 
 
 def test_killed_half_way_it_goes_on(first, refcon, tmp_path):
-    "SIGKILL for papermill in the middle of training: no half-written notebook, the kernel ends, and the same command ends with the results of a run that was left alone."
+    """SIGKILL for papermill in the middle of training: no half-written notebook, the kernel ends.
+
+    The same command then resumes, and ends with the results of a run that was left alone."""
     out, log = tmp_path / 'cut', tmp_path / 'cut' / 'log.jsonl'
     deadline = time.time() + 600
     p = subprocess.Popen(
@@ -294,7 +298,7 @@ def test_evaluation_run(refcon, tmp_path):
 
 
 def test_search_run(refcon, tmp_path):
-    "Labelled boxes of a synthetic survey; then images and a table without labels ask the index that is there."
+    "Labelled boxes of a synthetic survey; then a table without labels searches the same index."
     import segyio
 
     out = tmp_path / 'search'
@@ -364,7 +368,7 @@ def test_search_run(refcon, tmp_path):
 
 
 def test_bundled_encoder_run(refcon, tmp_path):
-    "The recipe of the bundled encoder, in miniature: families held out, shipped folder, taken up again."
+    "The recipe of the bundled encoder, in miniature: families held out, shipped folder, resumed."
     from reflection_connection.encoder import Encoder
 
     arguments = [
@@ -450,7 +454,7 @@ def tiny(path, code=CODE, **kernelspec):
 
 
 def test_values_are_those_given(refcon, tmp_path):
-    "Also where they begin with a minus. Asked otherwise in the same folder, it says what was there."
+    "Also where they begin with a minus. With others in the same folder, it says what was there."
     book, out = tiny(tmp_path / 'tiny.ipynb'), tmp_path / 'r'
     done = refcon(
         'run',
@@ -477,8 +481,8 @@ def test_values_are_those_given(refcon, tmp_path):
         (1000, False, float('-inf'), '')
     )
     assert (
-        f"{out} holds a run with other parameters (n was -3, flag was True, x was -0.001, text was '--k \"a\" é')"
-        in done.stderr
+        f"{out} holds a run with other parameters "
+        "(n was -3, flag was True, x was -0.001, text was '--k \"a\" é')" in done.stderr
     )
 
 
@@ -508,7 +512,8 @@ def test_a_kernel_of_another_machine(refcon, tmp_path):
     )
     assert (
         done.returncode == 0
-        and f"a.ipynb asks for the kernel 'conda-env-geo-py', which is not installed here: running it with {sys.executable}"
+        and "a.ipynb asks for the kernel 'conda-env-geo-py', which is not installed here: "
+        f"running it with {sys.executable}"
         in done.stderr
     )
     gone = tmp_path / 'jupyter' / 'kernels' / 'gone'
@@ -553,7 +558,9 @@ def test_a_kernel_that_dies_is_one_line(refcon, tmp_path):
 
 
 def test_where_nothing_can_be_written_but_the_run(refcon, tmp_path):
-    "Without a usable home, caches or temporary folder, in an ASCII locale; names with spaces and letters of other alphabets."
+    """Without a usable home, caches or temporary folder, in an ASCII locale.
+
+    Names have spaces and letters of other alphabets."""
     nowhere = {
         n: '/proc/none'
         for n in (

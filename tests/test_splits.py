@@ -383,7 +383,7 @@ def test_training_splits_lines_by_survey(lines, tmp_path, capsys):
 
 
 def test_folds_of_a_head_keep_windows_together_that_are_near(lines):
-    from reflection_connection.run.workflows import _folds
+    from reflection_connection.run import label_folds
 
     frame = (
         load_labelled(lines / 'labels.csv', lines)[0]
@@ -391,7 +391,7 @@ def test_folds_of_a_head_keep_windows_together_that_are_near(lines):
         .reset_index(drop=True)
     )
     thin = frame[frame.left % 96 < 32].reset_index(drop=True)
-    folds = _folds(thin, 'overlapping', 0)
+    folds = label_folds(thin, 'overlapping', 0)
     assert len(set(folds)) > 1
     apart(*(thin[folds == k] for k in set(folds)))
 

@@ -6,4 +6,14 @@
 __all__ = []
 
 # %% ../../nbs/cli/99_wing.ipynb #wing0003
+from .arguments import *
+from .openings import *
+from .volumes import *
+from .vectors import *
+from .searching import *
+from .learning import *
+from .evaluating import *
+from .notebooks import *
 from .commands import *
+from .shell import *
+from .entry import *

@@ -6,4 +6,20 @@
 __all__ = []
 
 # %% ../../nbs/run/99_wing.ipynb #wing0003
-from .workflows import *
+from .errors import *
+from .parameters import *
+from .notebooks import *
+from .provenance import *
+from .folder import *
+from .report import *
+from .again import *
+from .calibrating import *
+from .scoring import *
+from .adapting import *
+from .training import *
+from .partition import *
+from .labelling import *
+from .asking import *
+from .judging import *
+from .pretraining import *
+from .probing import *
