@@ -90,13 +90,8 @@ def ask(refcon):
 
 # ---- options everywhere
 def test_every_command_that_opens_volumes_has_the_options(refcon):
-<<<<<<< HEAD
-    from reflection_connection.cli.commands import _OPENING, _OPENS
-=======
     from reflection_connection.cli.commands import OPENS
     from reflection_connection.cli.openings import OPENING_OPTIONS
-    from reflection_connection.volume.core import DOMAINS, SAMPLE_FORMATS, UNITS
->>>>>>> w_runcli
     from reflection_connection.volume.errors import OPENING
     from reflection_connection.volume.readers import DOMAINS, SAMPLE_FORMATS, UNITS
 
