@@ -8,3 +8,4 @@ __all__ = []
 # %% ../../nbs/storage/99_wing.ipynb #wing0003
 from .files import *
 from .records import *
+from .job import *
