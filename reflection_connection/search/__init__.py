@@ -7,6 +7,7 @@ __all__ = []
 
 # %% ../../nbs/search/99_wing.ipynb #wing0003
 from .calibration import *
+from .calibration_checks import *
 from .embed import *
 from .index import *
 from .milvus import *
