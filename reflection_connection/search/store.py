@@ -12,8 +12,11 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import pandas as pd
 
+from ..encoder import Encoder
+
 # %% auto #0
-__all__ = ['METRICS', 'HIT_COLUMNS', 'SearchError', 'HitRules', 'as_rules', 'Nearest', 'Store']
+__all__ = ['METRICS', 'HIT_COLUMNS', 'SearchError', 'HitRules', 'as_rules', 'unit_embeddings', 'question_vectors', 'as_distance',
+           'weigher', 'Nearest', 'Store']
 
 # %% ../../nbs/search/03_store.ipynb #01babd6d
 class SearchError(ValueError):
@@ -80,7 +83,65 @@ def as_rules(
     named = dict(zip(_ARGUMENTS_BEFORE_0_3, older)) | named
     return replace(rules, **{_RENAMED.get(name, name): value for name, value in named.items()})
 
-# %% ../../nbs/search/03_store.ipynb #09e73eff
+# %% ../../nbs/search/03_store.ipynb #5028cf34
+def _vectors(z, dim):
+    z = np.ascontiguousarray(np.atleast_2d(z), dtype=np.float32)
+    if z.ndim != 2 or z.shape[1] != dim:
+        raise SearchError(f"embeddings have shape {z.shape}: expected (N, {dim})")
+    return z
+
+
+def unit_embeddings(
+    z: np.ndarray,  # (N, D) or (D,)
+    dim: int,  # D
+) -> np.ndarray:  # (N, D) float32
+    "Embeddings as a store takes them. Raises `SearchError` where they are not of unit length."
+    z = _vectors(z, dim)
+    if len(z) and not np.allclose(np.linalg.norm(z, axis=1), 1, atol=1e-2):
+        raise SearchError(
+            "embeddings must be finite and have unit length: take them from Encoder.embed"
+        )
+    return z
+
+
+def question_vectors(
+    z: np.ndarray,  # (Q, D) or (D,): embeddings, or longer ones as `Encoder.weigh` makes them
+    dim: int,  # D
+    metric: str,  # of the store
+) -> np.ndarray:  # (Q, D) float32
+    "Questions as a store takes them. Raises `SearchError`."
+    if metric != 'cosine':
+        return unit_embeddings(z, dim)
+    z = _vectors(z, dim)
+    length = np.linalg.norm(z, axis=1)
+    if not (np.isfinite(length) & (length > 0.99)).all():
+        raise SearchError(
+            "questions must be finite and of unit length, or longer where Encoder.weigh made them"
+        )
+    return z
+
+# %% ../../nbs/search/03_store.ipynb #3e32f155
+def as_distance(
+    similarity: np.ndarray,  # any shape, inner products of questions and embeddings
+    metric: str,
+) -> np.ndarray:  # same shape, in [0, 2]
+    "Raises `SearchError` where windows are more similar to a question than they can be."
+    if similarity.size and similarity.max() > 1.2:  # product quantisation rounds by less
+        raise SearchError(
+            f"a similarity of {similarity.max():.2f}: "
+            "questions must have unit length, or come from Encoder.weigh"
+        )
+    cosine = np.maximum(1 - similarity, 0)
+    return cosine if metric == 'cosine' else np.sqrt(2 * cosine)
+
+
+def weigher(
+    encoder: Encoder,
+) -> Callable | None:  # its `weigh`; None where it has one part alone
+    "How questions to an encoder's embeddings are weighed."
+    return encoder.weigh if encoder.parts and 0 < encoder.look < 1 else None
+
+# %% ../../nbs/search/03_store.ipynb #59a3a6fc
 HIT_COLUMNS = (
     'id',
     'rank',
