@@ -160,7 +160,7 @@ def _report(per_survey, judged):
         together=stated_and_right(*together),
     )
 
-
+# %% ../../nbs/search/02_calibration_checks.ipynb #ee6d00c6
 def fit_over_surveys(
     distances: np.ndarray,  # (N, N) between labelled windows, smaller = more alike
     labels: Sequence[str],  # N class names

@@ -221,7 +221,7 @@ def search(
         d[:, :found] = as_distance(like, self.metric)
     return Neighbours(d, i)
 
-
+# %% ../../nbs/search/12_index.ipynb #2f7f2fa0
 @patch
 def _most_similar(self: Index, q, k, rows, use_gpu):
     "(similarities (Q, k), rows (Q, k)), of at most as many as there are."

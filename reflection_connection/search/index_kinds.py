@@ -110,7 +110,7 @@ def exact_file_head(
 
     return head[:8] + times_n(head[8:16]) + head[16:-8] + times_n(head[-8:]), size
 
-
+# %% ../../nbs/search/11_index_kinds.ipynb #758b2286
 def check_faiss_file(
     path: Path,
     kind: str,

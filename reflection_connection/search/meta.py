@@ -81,7 +81,7 @@ def _are_steps(v):
     positive = _is_record_of(lambda step: type(step) is int and step > 0)
     return positive(v) and set(v) <= {'inline', 'crossline'}
 
-
+# %% ../../nbs/search/13_meta.ipynb #d6ecfea7
 def _is_facts(v):
     "Whether this can be what `about_sources` wrote of a volume."
     if not isinstance(v, dict):

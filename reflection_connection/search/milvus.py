@@ -355,7 +355,7 @@ def candidates(
 
     return found
 
-
+# %% ../../nbs/search/18_milvus.ipynb #a07d13fb
 @patch
 def hits(
     self: MilvusIndex,

@@ -167,7 +167,7 @@ def job_groups(
     if group:
         yield group
 
-
+# %% ../../nbs/search/06_plan.ipynb #2c155c6a
 @dataclass
 class Part:
     "What one source gives to embed."

@@ -55,7 +55,7 @@ def ranked(
     columns = [*HIT_COLUMNS, *(c for c in _MORE_COLUMNS if c in hits)]
     return hits[columns].reset_index(drop=True)
 
-
+# %% ../../nbs/search/17_ranking.ipynb #50c4c42b
 def best_distinct(
     found: Callable,  # see `ranked`
     k: int,
@@ -86,7 +86,7 @@ def steps(self: Index) -> dict:  # source -> {'inline': n, 'crossline': n}
         self._steps = line_steps(unknown, lines_apart(meta)) | known, len(self.items)
     return self._steps[0]
 
-
+# %% ../../nbs/search/17_ranking.ipynb #1f733f4e
 @patch
 def _allowed(self: Index, rules):
     "(N,) bool: windows that filter, polygon and excluded places leave."
@@ -99,7 +99,7 @@ def _allowed(self: Index, rules):
         allowed &= ~overlaps(window, self.items, rules.min_separation, steps=self.steps)
     return allowed
 
-
+# %% ../../nbs/search/17_ranking.ipynb #9888b517
 @patch
 def candidates(
     self: Index,
@@ -125,7 +125,7 @@ def candidates(
 
     return found
 
-
+# %% ../../nbs/search/17_ranking.ipynb #188394d0
 @patch
 def _nearest_to(self: Index, vector, allowed):
     "A function wanted -> (distances, similarities, rows) of an embedding's nearest items."

@@ -65,7 +65,7 @@ def write_records(
     write_json(new / 'meta.json', meta, SearchError, checked=True)
     return meta
 
-
+# %% ../../nbs/search/14_saving.ipynb #0842627d
 @patch
 def save(
     self: Index,

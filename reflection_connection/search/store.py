@@ -168,7 +168,7 @@ class Nearest(NamedTuple):
     windows: pd.DataFrame  # with their `distance` and `similarity`, nearest first
     more: bool  # whether there may be more
 
-
+# %% ../../nbs/search/03_store.ipynb #beb14dbb
 @runtime_checkable
 class Store(Protocol):
     "Windows and their embeddings, ready to be searched."

@@ -91,7 +91,7 @@ def _enough(self: Index, shards, own, questions, floor):
             return Tuned(name, level, worst)
         level = min(2 * level, most)
 
-
+# %% ../../nbs/search/15_tuning.ipynb #aa3c3e3c
 @patch
 def tune(
     self: Index,
