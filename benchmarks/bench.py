@@ -35,8 +35,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from reflection_connection.encoder import Encoder, bundled, for_inference, forced, pick_device
 from reflection_connection.evaluation import evaluate_embeddings
 from reflection_connection.search import Index, Shards, embed_table
-from reflection_connection.search.embed import _readers
-from reflection_connection.search.index import _fill, _make
+from reflection_connection.search.embed import LineReaders
+from reflection_connection.search.index_kinds import make_faiss
+from reflection_connection.search.tuning import fill_index
 from reflection_connection.synthetic import labelled_windows, write_survey
 from reflection_connection.training import Batches, SiameseConfig, SiameseModel
 from reflection_connection.volume import open_volume
@@ -190,7 +191,7 @@ def reading(quick):
                     jobs = [(str(p), kind, int(n), 1) for n in v.lines(kind)]
                 return sum(
                     reader[i][0].shape[0]
-                    for reader in _readers(jobs, Grid((96, 96), (96, 96), kind), {}, jobs, False)
+                    for reader in LineReaders(Grid((96, 96), (96, 96), kind), jobs, False).of(jobs)
                     for i in range(len(reader))
                 )
 
@@ -394,17 +395,17 @@ def searching(quick):
         for i, f in enumerate(files):
             np.savez(f, z=z[i * 100_000 : (i + 1) * 100_000])
         shards = Shards(files)
-        exact = _make('flat', z.shape[1], n)
+        exact = make_faiss('flat', z.shape[1], n)
         exact.add(z)
         truth = exact.search(q, 10)[1]
         product = seconds(lambda: q @ z.T, 3) / len(q)
         for kind in ('flat', 'fp16', 'hnsw', 'ivf', 'ivfpq'):
             t = time.perf_counter()
             index = Index(z.shape[1], kind=kind, n=n)
-            settings = _fill(index, shards, folder / 'index.faiss')
+            settings = fill_index(index, shards, folder / 'index.faiss')
             build = time.perf_counter() - t
             index.faiss = faiss.read_index(str(folder / 'index.faiss'))
-            index._set(settings)
+            index.use_settings(settings)
             recall = np.mean(
                 [len(set(a) & set(b)) / 10 for a, b in zip(index.faiss.search(q, 10)[1], truth)]
             )

@@ -116,7 +116,7 @@ def main(gigabytes=(1, 4, 20), windows=(50_000, 100_000, 200_000), folder=None):
         [
             sys.executable,
             '-c',
-            "import sys, reflection_connection.embed, reflection_connection.index; " + PEAK,
+            "import sys, reflection_connection.search; " + PEAK,
         ],
         capture_output=True,
         text=True,

@@ -88,27 +88,9 @@ def test_on_processes_here(refcon, survey, tmp_path):
     import pandas as pd
     from reflection_connection.search import Index
 
+    windows = '--encoder refcon-tiny --window 64 64 --stride 64 64 --lines inline --every 6'.split()
     for name, more in (('alone', []), ('shared', ['--dask', 'local'])):
-        done = refcon(
-            'index',
-            survey,
-            '--encoder',
-            'refcon-tiny',
-            '--out',
-            tmp_path / name,
-            '--window',
-            '64',
-            '64',
-            '--stride',
-            '64',
-            '64',
-            '--lines',
-            'inline',
-            '--every',
-            '6',
-            *more,
-            timeout=300,
-        )
+        done = refcon('index', survey, '--out', tmp_path / name, *windows, *more, timeout=300)
         assert done.returncode == 0, done.stderr[-3000:]
     one, two = Index.load(tmp_path / 'alone'), Index.load(tmp_path / 'shared')
     pd.testing.assert_frame_equal(one.items, two.items)

@@ -1,4 +1,4 @@
-"A survey unlike all that an encoder knows is named where it is indexed, searched and judged; others are not."
+"A survey unlike all that an encoder knows is named where it is indexed, searched and evaluated."
 
 import json
 
@@ -120,7 +120,9 @@ def test_evaluate_says_it_by_survey(refcon, knowing, sections, tmp_path):
 
 
 def test_leaving_out_by_hand():
-    "Errors are those of curves fitted without the survey, neither asked nor among the candidates; equal weight for each survey."
+    """Errors are those of curves fitted without the survey, as query and as candidate.
+
+    Every survey weighs the same."""
     rng = np.random.default_rng(1)
     s = np.repeat(['a', 'b', 'c', 'd'], [30, 12, 12, 12])
     y = rng.integers(2, size=len(s)).astype(str)

@@ -1,4 +1,4 @@
-"What a kill, a full disk, a folder that may not be written to, and a second process do to what is made here: nothing."
+"""What a kill, a full disk, a read-only folder and a second process do to what is made here: nothing."""
 
 import json
 import os
@@ -24,24 +24,26 @@ SEED = int(
 )
 slow = pytest.mark.skipif(
     not os.environ.get('REFCON_SLOW'),
-    reason='50 kills and more take minutes: make slow, or REFCON_SLOW=1 pytest tests/test_interruption.py',
+    reason='50 kills and more take minutes: make slow, or '
+    'REFCON_SLOW=1 pytest tests/test_interruption.py',
 )
 
 
-# What is done, each in a process of its own: (site: folder with what there is to work on, here: folder to work in)
+# What is done, each in a process of its own.
+# site: folder with what there is to work on; here: folder to work in
 
 
 def _shards_said():
-    from reflection_connection.search import embed
+    from reflection_connection.search import surveys
 
-    write = embed.write_shard
+    write = surveys.write_shard
 
     def told(file, *a, **k):
         n = write(file, *a, **k)
         print('made', Path(file).name, flush=True)
         return n
 
-    embed.write_shard = told
+    surveys.write_shard = told
 
 
 def train(site, here):
@@ -307,7 +309,7 @@ class Work:
 
 
 def goes_on(here):
-    "Checkpoints: said by the next run."
+    "Checkpoints: the next run says from which it resumes."
     there = complete(here)
     return lambda said: [n for folder, n in there.items() if f'going on from {n}' not in said]
 
@@ -432,7 +434,9 @@ def alone(site, tmp_path_factory):
 
 
 def disturb(name, site, here, alone, kills, rng):
-    "Kill a work so many times, now at a random moment, now near a write, and look each time at what is there; then let it end. Returns the moments."
+    """Kill a job so many times, now at a random moment, now near a write; then let it end.
+
+    What is there is looked at each time. Returns the moments."""
     w, (end, names, seconds, n_changes) = WORKS[name], alone(name)
     w.prepare(site, here)
     old, moments, begun, vain = w.state(here), [], None, 0
@@ -490,13 +494,14 @@ def test_killed_again_and_again(name, site, alone, tmp_path, capsys):
     ]
     with capsys.disabled():
         print(
-            f"\n{name}: {len(moments)} kills (REFCON_KILLS={SEED}), {sum(m.startswith('change') for m in moments)} near writes: {', '.join(moments)}"
+            f"\n{name}: {len(moments)} kills (REFCON_KILLS={SEED}), "
+            f"{sum(m.startswith('change') for m in moments)} near writes: {', '.join(moments)}"
         )
     assert len(moments) == 8
 
 
 def test_cut_off_at_the_very_end(site, tmp_path):
-    "What is left when only tidying up was cut off goes with the next run, which has nothing else to do."
+    "Where only tidying up was interrupted, the next run tidies, and has nothing else to do."
 
     def go(do, here):
         with Process(do, site, here) as p:
@@ -534,7 +539,7 @@ def test_a_round_counts_when_its_review_is_there(tmp_path):
 
 
 def test_readers_see_one_of_two(site, tmp_path):
-    "While an index and an encoder are replaced again and again, whoever reads gets one whole, and never none."
+    "While index and encoder are replaced again and again, readers get a whole one, and never none."
     index, encoder = (
         {json.dumps(read(site / f'{n}{end}'), sort_keys=True) for n in ('small', 'older')}
         for read, end in ((lambda f: _index(f)[0], '-index'), (lambda f: _encoder(f)[0], ''))
@@ -553,7 +558,7 @@ def test_readers_see_one_of_two(site, tmp_path):
 
 
 def test_two_write_labels_and_a_reader(site, tmp_path):
-    "Two processes add to one table: all labels of both are there; who reads meanwhile sees a whole table that only grows."
+    "Two processes add to one table: all labels are there; a reader sees a whole table that only grows."
     with Process(labels, site, tmp_path) as a, Process(others, site, tmp_path) as b:
         rows = []
         while a.process.exitcode is None or b.process.exitcode is None:
@@ -796,7 +801,9 @@ ROOM = ('no room', 'File too large', 'No space left')
 
 @pytest.mark.parametrize('name', WRITERS)
 def test_no_room(name, site, tmp_path):
-    "Files may not grow beyond a few bytes, or some thousands, as on a full disk: one line, and the old is intact; with room again it goes on to the end."
+    """Files may not grow beyond a few bytes, or some thousands, as on a full disk.
+
+    One line is said, and the old is intact; with room again, the job resumes and ends."""
     here = tmp_path / 'here'
     lay(name, site, here)
     for room in (0, 150):
@@ -811,7 +818,7 @@ def test_no_room(name, site, tmp_path):
 
 
 def test_no_room_for_a_checkpoint(site, tmp_path):
-    "Room for the weights of a checkpoint, not for the optimiser: torch's writer has an error of its own."
+    "Room for a checkpoint's weights, not for the optimiser: torch's writer has an error of its own."
     with start('train', site, tmp_path / 'alone') as p:
         assert p.wait() == 0, p.said[-3000:]
     size = (tmp_path / 'alone' / 'out' / 'model.safetensors').stat().st_size
@@ -844,7 +851,7 @@ def disk(folder, size):
 
 
 def test_full_disk(site, tmp_path):
-    "The same on a disk that is really full, and on one with room for a little: nothing, or the beginning of the work."
+    "The same on a disk that is full, and on one with room for the beginning of the work."
     with disk(tmp_path / 'disk', '64m') as folder:
         for name in WRITERS:
             lay(name, site, folder / name)
@@ -862,7 +869,9 @@ def test_full_disk(site, tmp_path):
 
 
 def test_full_disk_under_mapped_memory(site, tmp_path):
-    "Room for the header of classes.npy, not for an inline: said before it is written to through memory, where the system would end the process."
+    """Room for the header of classes.npy, not for an inline.
+
+    It is said before the file is written through memory, where the system would end the process."""
     with disk(tmp_path / 'disk', '4m') as folder:
         with open(folder / 'filler', 'wb') as f:
             free = os.statvfs(folder)
@@ -924,7 +933,7 @@ def test_below_a_file(name, site, tmp_path):
     'name', ['index', 'embed', 'train', 'head', 'pretrain', 'iterate', 'report']
 )
 def test_the_second_is_told(name, site, tmp_path):
-    "While one writes, here stopped in the middle of it, another is refused and told who is there; the first ends well."
+    "While one writes, here paused in the middle, another is told who is there; the first ends well."
     (tmp_path / 'here').mkdir()
     with start(name, site, tmp_path / 'here') as first:
         until = time.time() + 300

@@ -71,23 +71,23 @@ class Parts:
         import faiss
 
         from reflection_connection.search import Index, Shards, weigher
-        from reflection_connection.search.index import _fill
+        from reflection_connection.search.tuning import fill_index
 
         if kind == 'pq':  # coarser codes than tuning would take
             index = Index.for_encoder(self.encoder, 'ivfpq', n=N, codes='PQ20x4np')
             index.add(self.z, self.items)
-            index._set({'nprobe': index.faiss.nlist})
+            index.use_settings({'nprobe': index.faiss.nlist})
             return index
         np.savez(folder / 'z.npz', z=self.z)
         index = Index.for_encoder(self.encoder, kind, n=N)
-        settings = _fill(
+        settings = fill_index(
             index, Shards([folder / 'z.npz']), folder / 'index.faiss', weigher(self.encoder)
         )
         index.faiss, index.items = (
             faiss.read_index(str(folder / 'index.faiss')),
             self.items.assign(line_kind='image'),
         )
-        index._set(settings)
+        index.use_settings(settings)
         index.save(folder / 'index')
         kept = Index.load(folder / 'index')  # with its settings
         kept.items = self.items

@@ -1,4 +1,6 @@
-"Indexing a file of three times the size takes no more memory (the whole curve, to 20 GB: benchmarks/memory.py)."
+"""Indexing a file three times as large takes no more memory.
+
+The whole curve, to 20 GB: benchmarks/memory.py."""
 
 import sys
 
@@ -15,19 +17,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     encoder, peaks = memory.small_encoder(tmp_path / 'encoder'), []
     for gigabytes in (0.5, 1.5):
         path, n = memory.sparse_segy(tmp_path / 'survey.sgy', gigabytes, live=3)
-        peak, _, found = memory.index(
-            path,
-            encoder,
-            tmp_path / 'index',
-            '--window',
-            128,
-            128,
-            '--stride',
-            64,
-            64,
-            '--lines',
-            'inline',
-        )
+        windows = '--window 128 128 --stride 64 64 --lines inline'.split()
+        peak, _, found = memory.index(path, encoder, tmp_path / 'index', *windows)
         assert found == 3 * 46 * 15, 'windows of the live inlines, and of no others'
         peaks.append(peak)
         path.unlink()

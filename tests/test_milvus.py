@@ -1,6 +1,8 @@
 "A survey in Milvus Lite, from the command line."
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -14,33 +16,13 @@ def test_index_and_search(refcon, tmp_path):
 
     path = write_survey(tmp_path / 'survey', seed=3, n_inlines=16, n_crosslines=128, n_samples=160)
     index = tmp_path / 'index'
-    command = (
-        'index',
-        path,
-        '--encoder',
-        'refcon-tiny',
-        '--out',
-        index,
-        '--window',
-        48,
-        48,
-        '--stride',
-        24,
-        24,
-        '--lines',
-        'inline',
-        '--every',
-        3,
-        '--milvus',
-    )
+    windows = '--encoder refcon-tiny --window 48 48 --stride 24 24 --lines inline --every 3'.split()
+    command = ('index', path, '--out', index, *windows, '--milvus')
+    # a company's proxy, which does not know this machine
     made = refcon(*command, http_proxy='http://127.0.0.1:9', NO_PROXY='')
-    assert made.returncode == 0, made.stderr[
-        -3000:
-    ]  # a company's proxy, which does not know this machine
-    assert (
-        sorted(p.name for p in index.iterdir()) == ['meta.json']
-        and (tmp_path / 'index.db').exists()
-    )
+    assert made.returncode == 0, made.stderr[-3000:]
+    assert sorted(p.name for p in index.iterdir()) == ['meta.json']
+    assert (tmp_path / 'index.db').exists()
     meta = json.loads((index / 'meta.json').read_text())
     again = refcon(*command)
     assert again.returncode == 0, again.stderr[-3000:]
@@ -48,26 +30,25 @@ def test_index_and_search(refcon, tmp_path):
         'pushed twice, there once'
     )
     number = json.loads(refcon('check', path, '--json').stdout)['geometry']['inlines']['first']
-    ask = lambda *more: refcon(
-        'search', index, '--inline', number, '--box', 40, 30, 88, 78, '--k', 5, '--json', *more
-    )
+
+    def ask(*more):
+        question = ('--inline', number, '--box', 40, 30, 88, 78, '--k', 5, '--json')
+        return refcon('search', index, *question, *more)
+
     found = ask('--where', f'line > {number}')
     assert found.returncode == 0, found.stderr[-2000:]
     hits = json.loads(found.stdout)
-    assert (
-        [h['rank'] for h in hits] == [1, 2, 3, 4, 5]
-        and all(h['line'] > number and 0 <= h['probability'] <= 1 for h in hits)
-        and hits == sorted(hits, key=lambda h: h['distance'])
-    )
+    assert [h['rank'] for h in hits] == [1, 2, 3, 4, 5]
+    assert all(h['line'] > number and 0 <= h['probability'] <= 1 for h in hits)
+    assert hits == sorted(hits, key=lambda h: h['distance'])
     for more, why in (
         (('--map', tmp_path / 'map.sgy'), 'need an index in memory'),
         (('--where', 'top < left'), 'compares a column with a value'),
         (('--min-confidence', '2'), 'min-confidence'),
     ):
         bad = ask(*more)
-        assert bad.returncode == 2 and why in bad.stderr and 'Traceback' not in bad.stderr, (
-            bad.stderr
-        )
+        assert bad.returncode == 2 and why in bad.stderr, bad.stderr
+        assert 'Traceback' not in bad.stderr
 
 
 def test_questions_that_weigh_kind_and_look(tmp_path):
@@ -76,38 +57,27 @@ def test_questions_that_weigh_kind_and_look(tmp_path):
     import pandas as pd
 
     from reflection_connection.encoder import Encoder
-    from reflection_connection.search import Index, MilvusIndex
+    from reflection_connection.search import HitRules, Index, MilvusIndex, Store
     from reflection_connection.windows import window_table
 
     rng = np.random.default_rng(0)
-    unit = lambda *shape: (lambda z: z / np.linalg.norm(z, axis=1, keepdims=True))(
-        rng.normal(size=shape)
-    )
+
+    def unit(*shape):
+        z = rng.normal(size=shape)
+        return z / np.linalg.norm(z, axis=1, keepdims=True)
+
     z = np.concatenate([0.7**0.5 * unit(300, 16), 0.3**0.5 * unit(300, 24)], 1).astype(np.float32)
-    items = window_table(
-        pd.DataFrame(
-            {
-                'id': [f'w{i}' for i in range(300)],
-                'source': 's',
-                'line_kind': 'image',
-                'line': 0,
-                'top': 0,
-                'left': 0,
-                'height': 8,
-                'width': 8,
-            }
-        )
-    )
+    place = dict(source='s', line_kind='image', line=0, top=0, left=0, height=8, width=8)
+    items = window_table(pd.DataFrame({'id': [f'w{i}' for i in range(300)], **place}))
     encoder = Encoder.create('resnet-tiny', head_dim=16).add_look(24, weight=0.3)
-    index, store = (
-        Index.for_encoder(encoder),
-        MilvusIndex.create(str(tmp_path / 'windows.db'), encoder),
-    )
-    index.add(z, items)
-    store.add(z, items)
+    index = Index.for_encoder(encoder)
+    store = MilvusIndex.create(str(tmp_path / 'windows.db'), encoder)
+    for one in (index, store):
+        assert isinstance(one, Store)
+        one.add(z, items)
     lists = []
     for look in (0.0, None, 0.5, 1.0):
-        a, b = (where.hits(encoder.weigh(z[7], look), 12) for where in (index, store))
+        a, b = (one.hits(encoder.weigh(z[7], look), HitRules(k=12)) for one in (index, store))
         assert a.id.tolist() == b.id.tolist() and a.id[0] == 'w7'
         np.testing.assert_allclose(
             b[['similarity', 'distance']], a[['similarity', 'distance']], atol=1e-5
@@ -115,3 +85,17 @@ def test_questions_that_weigh_kind_and_look(tmp_path):
         lists.append(a.id.tolist())
     assert lists[0] != lists[3]
     store.close()
+
+
+def test_imported_only_where_it_is_asked_for():
+    "Who searches an index in memory imports neither pymilvus nor the modules that need it."
+    script = """
+import sys
+from reflection_connection.search import Index, Searcher
+assert not [name for name in sys.modules if 'milvus' in name]
+from reflection_connection.search import MOST, MilvusIndex, build_milvus, open_milvus
+assert MilvusIndex.__name__ in dir(sys.modules['reflection_connection.search'])
+assert 'pymilvus' not in sys.modules
+"""
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -555,7 +555,7 @@ def test_an_index_names_only_its_own_files(small, tmp_path, monkeypatch):
     sums = json.loads((folder / 'meta.json').read_text())['sha256']
     read = []
     monkeypatch.setattr(
-        'reflection_connection.search.searcher.index.file_sha256', lambda p: read.append(str(p))
+        'reflection_connection.search.saving.file_sha256', lambda p: read.append(str(p))
     )
     for names in (
         sums | {'../../secret': 'x'},

@@ -6,8 +6,41 @@
 __all__ = []
 
 # %% ../../nbs/search/99_wing.ipynb #wing0003
+from importlib import import_module
+
 from .calibration import *
+from .calibration_checks import *
+from .store import *
+from .filters import *
+from .places import *
+from .plan import *
+from .shards import *
 from .embed import *
+from .cluster import *
+from .surveys import *
+from .index_kinds import *
 from .index import *
-from .milvus import *
+from .meta import *
+from .saving import *
+from .tuning import *
+from .build import *
+from .ranking import *
 from .searcher import *
+
+# %% ../../nbs/search/99_wing.ipynb #lazy0002
+_IN_MILVUS = {
+    'MOST': 'milvus',
+    'MilvusIndex': 'milvus',
+    'build_milvus': 'milvus_build',
+    'open_milvus': 'milvus_build',
+}  # name -> module
+
+
+def __getattr__(name):
+    if name not in _IN_MILVUS:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(import_module(f'{__name__}.{_IN_MILVUS[name]}'), name)
+
+
+def __dir__():
+    return sorted({*globals(), *_IN_MILVUS})
