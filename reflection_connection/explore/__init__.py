@@ -6,4 +6,13 @@
 __all__ = []
 
 # %% ../../nbs/explore/99_wing.ipynb #wing0003
+from .labels import *
+from .pictures import *
+from .charts import *
+from .actions import *
+from .references import *
 from .explorer import *
+from .asking import *
+from .labelling import *
+from .writing import *
+from .server import *

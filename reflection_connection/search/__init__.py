@@ -10,4 +10,12 @@ from .calibration import *
 from .embed import *
 from .index import *
 from .milvus import *
+from .relocate import *
 from .searcher import *
+from .examples import *
+from .questions import *
+from .window_grid import *
+from .scores import *
+from .hits import *
+from .similarity_volumes import *
+from .geobodies import *
