@@ -51,7 +51,7 @@ class _Moved(MetaPathFinder, Loader):
             stacklevel=2,
         )
         public = importlib.import_module(wing)
-        module.__all__ = [name for name in vars(public) if not name.startswith('_')]
+        module.__all__ = [name for name in dir(public) if not name.startswith('_')]
         module.__getattr__ = lambda name: getattr(public, name)
 
 

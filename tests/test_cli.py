@@ -149,7 +149,7 @@ def test_search_by_box(refcon, work):
         assert (h['x'], h['y']) == tuple(section_xy[h['left'] + h['width'] // 2])
         assert 0 <= h['probability'] <= 1
     assert all(
-        a['distance'] <= b['distance'] and a['probability'] >= b['probability']
+        a['similarity'] >= b['similarity'] and a['probability'] >= b['probability']
         for a, b in zip(hits, hits[1:])
     )
     with (

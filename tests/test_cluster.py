@@ -86,6 +86,7 @@ def test_a_killed_worker_loses_and_duplicates_nothing(survey, encoder, tmp_path)
 def test_on_processes_here(refcon, survey, tmp_path):
     "The same command with --dask local gives the same index."
     import pandas as pd
+
     from reflection_connection.search import Index
 
     windows = '--encoder refcon-tiny --window 64 64 --stride 64 64 --lines inline --every 6'.split()

@@ -1,4 +1,5 @@
-"The explorer in a real browser: draw a box, get hits, follow one, refine, label, reload; screenshots are kept in runs/screenshots."
+"""The explorer in a real browser: draw a box, get hits, follow one, refine, label, reload.
+Screenshots are kept in runs/screenshots."""
 
 import contextlib
 import os
@@ -164,7 +165,8 @@ def drag(page, selector, *way):
 def at_line(page, number, kind='inline'):
     "Wait until a line is shown."
     page.wait_for_function(
-        '([k, n]) => document.querySelector(".rc-kind").value == k && document.querySelector(".rc-line").value == n',
+        '([k, n]) => document.querySelector(".rc-kind").value == k'
+        ' && document.querySelector(".rc-line").value == n',
         arg=[kind, str(number)],
     )
 
@@ -200,7 +202,7 @@ def test_the_whole_way_in_a_browser(browser, survey):
         write_a_map(page, survey)
         labelled = pd.read_csv(survey / 'index_labels.csv').id.tolist()
         assert page.said == []
-        page.reload()
+        page.reload(timeout=90_000)
         page.wait_for_selector('.rc-section', timeout=90_000)
         told(page, 'drag a rectangle')
         assert '2 labels in' in page.text_content('.rc-kept')
@@ -238,7 +240,8 @@ def ask_for_salt(page, salt):
 
 
 def weigh_look(page):
-    "Kind and look are told apart with the slider; a double click on it takes the encoder's own weight again."
+    """Kind and look are told apart with the slider.
+    A double click on it takes the encoder's own weight again."""
     slider, first, lists = page.locator('.rc-look'), ids(page), []
     assert slider.is_visible() and slider.input_value() == '0.35'
     changed = (
@@ -306,7 +309,7 @@ def write_a_map(page, survey):
     page.select_option('.rc-form', '.sgy')
     page.click('.rc-export')
     told(page, 'written: ', 60_000)
-    (made,) = survey.glob('survey_likeness_*.sgy')
+    (made,) = survey.glob('survey_similarity_*.sgy')
     assert made.stat().st_size == (survey / 'survey' / 'survey.sgy').stat().st_size
 
 
@@ -378,7 +381,8 @@ def test_what_cannot_be_explored(refcon, survey, tmp_path):
 
 
 def test_loopback_is_not_asked_through_a_proxy(survey):
-    "Where a company's proxy is set, which does not know this machine: the page comes up, and its kernel asks loopback directly too."
+    """A company's proxy does not know this machine.
+    The page comes up all the same, and its kernel asks loopback directly too."""
     nowhere = 'http://127.0.0.1:9'
     with Served(
         survey / 'index',
@@ -393,7 +397,8 @@ def test_loopback_is_not_asked_through_a_proxy(survey):
 
 @contextlib.contextmanager
 def reverse_proxy(inner, strips):
-    "A reverse proxy before port `inner`, at the path /user/ann/proxy/8866/, which it may take away; its port."
+    """A reverse proxy before port `inner`, at the path /user/ann/proxy/8866/; its port.
+    `strips`: it takes the path away."""
 
     def hand_on(source, target, change=lambda part: part):
         with contextlib.suppress(OSError):
@@ -425,7 +430,8 @@ def reverse_proxy(inner, strips):
 
 @pytest.mark.parametrize('strips', [False, True], ids=['path-left', 'path-taken-away'])
 def test_behind_a_base_url(browser, survey, strips):
-    "JupyterHub and reverse proxies: the page is drawn, and a box is answered, at the proxy's path; without the token nothing is."
+    """JupyterHub and reverse proxies: the page is drawn, and a box is answered, at their path.
+    Without the token nothing is answered."""
     with Served(survey / 'index', '--base-url', '/user/ann/proxy/8866') as served:
         port, token = re.search(r':(\d+)/user/ann/proxy/8866/\?token=(\S+)', served.url).groups()
         with reverse_proxy(int(port), strips) as outer:
@@ -449,7 +455,8 @@ def test_behind_a_base_url(browser, survey, strips):
 
 
 def test_a_closed_page_frees_its_kernel(browser, survey):
-    "Within the stated time, and a quarter of it; a page that is open keeps its own, although nobody touches it."
+    """Within the stated time, and a quarter of it.
+    A page that is open keeps its own, although nobody touches it."""
     keep = 20
     with Served(survey / 'index', '--keep', str(keep)) as served:
         stays = opened(browser, served.url)

@@ -6,25 +6,24 @@ own case with it. What came out of each is written in faults.md: `REFCON_WRITE_F
 tests/test_faults.py` renews it. `REFCON_FUZZ=5000` gives the fuzzers more, and random, examples."""
 
 import contextlib
+import faulthandler
 import io
 import json
 import os
 import re
+import resource
 import shlex
 import shutil
+import signal
+import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
-from PIL import Image
-import faulthandler
-import resource
-import signal
-import subprocess
-import traceback
-
 from faults import CASES
 from faults.makers import noise, places_in, run_refcon
+from PIL import Image
 
 HERE = Path(__file__).parent
 TABLE = HERE / 'faults.md'

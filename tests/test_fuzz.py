@@ -9,11 +9,10 @@ import zlib
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from faults.makers import *
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from faults.makers import *
+from PIL import Image
 
 FUZZ = int(os.environ.get('REFCON_FUZZ', 0))
 

@@ -1,4 +1,4 @@
-"A search is judged by what it finds elsewhere: to return the nearest windows in space is no finding."
+"A search is judged by what it finds elsewhere: the nearest windows in space are no finding."
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,8 @@ RADII = (8, 14, 16)
 
 @pytest.fixture(scope='module')
 def survey(tmp_path_factory):
-    "A survey of 48 x 176 x 160 samples with five bodies of salt in its class cube, indexed; a box on the first body asks."
+    """A survey of 48 x 176 x 160 samples with five bodies of salt in its class cube, indexed.
+    A box on the first body asks."""
     folder = tmp_path_factory.mktemp('judge')
     path = write_survey(folder, 3, 48, 176, 160)
     classes = np.full((48, 176, 160), (SALT + 1) % len(CLASSES), np.int8)

@@ -459,16 +459,16 @@ def test_metric_windows_in_feet_and_degrees(tmp_path):
 
 
 def test_the_page_names_the_unit_of_coordinates():
-    from reflection_connection.explore.explorer import _position, _with_unit
+    from reflection_connection.explore import position_text, with_unit
 
     hit = dict(x=4.5123, y=54.1)
     of = lambda unit: SimpleNamespace(xy_unit=unit)
-    assert _position(hit, of('degrees')) == '4.51230, 54.10000 degrees'
+    assert position_text(hit, of('degrees')) == '4.51230, 54.10000 degrees'
     assert (
-        _position(dict(x=1000.0, y=2000.0), of('ft')) == '1000, 2000 ft'
-        and _position(dict(x=1000.0, y=2000.0), of(None)) == '1000, 2000'
+        position_text(dict(x=1000.0, y=2000.0), of('ft')) == '1000, 2000 ft'
+        and position_text(dict(x=1000.0, y=2000.0), of(None)) == '1000, 2000'
     )
-    assert _with_unit('x, y', None) == 'x, y' and _with_unit('x, y', 'ft') == 'x, y (ft)'
+    assert with_unit('x, y', None) == 'x, y' and with_unit('x, y', 'ft') == 'x, y (ft)'
 
 
 # ---- near duplicates

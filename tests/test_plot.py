@@ -12,6 +12,7 @@ import pytest
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt
 
+from reflection_connection import plot
 from reflection_connection.plot import (
     color_range,
     save_figure,
@@ -23,7 +24,6 @@ from reflection_connection.plot import (
     show_metrics,
     show_section,
 )
-from reflection_connection import plot
 from reflection_connection.storage import FileError
 
 

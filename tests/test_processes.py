@@ -85,6 +85,7 @@ def run(out, processes, how='whole', **settings):
 
 def weights(out):
     import torch
+
     from reflection_connection.encoder import Encoder
 
     return torch.cat([v.flatten() for v in Encoder.load(out).module.state_dict().values()]).numpy()
@@ -97,6 +98,7 @@ def losses(out):
 @pytest.fixture(scope='module')
 def start():
     import torch
+
     from reflection_connection.encoder import Encoder
     from reflection_connection.windows import Recipe
 

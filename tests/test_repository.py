@@ -1,4 +1,4 @@
-"The repository keeps its promises: modules equal notebooks, notebooks are clean, README equals its notebook, no secrets."
+"The repository keeps its promises: modules equal notebooks, notebooks are clean, README equals its notebook."
 
 import ast
 import importlib

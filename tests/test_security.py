@@ -1,4 +1,5 @@
-"What SECURITY.md promises, promise by promise: hostile files, names, messages and filters, and keys that must not be found anywhere."
+"""What SECURITY.md promises, promise by promise.
+Hostile files, names, messages and filters, and keys that must not be found anywhere."""
 
 import ast
 import asyncio
@@ -177,7 +178,8 @@ def test_the_package_has_no_call_that_runs_data():
     ):
         assert dangers(bad), bad
     assert not dangers(
-        'model.eval(); np.load(f); torch.load(f, weights_only=True); re.compile(x); ast.literal_eval(x)'
+        'model.eval(); np.load(f); torch.load(f, weights_only=True); '
+        're.compile(x); ast.literal_eval(x)'
     )
     files = [*(ROOT / 'reflection_connection').glob('*.py')]
     assert len(files) > 15
@@ -304,7 +306,8 @@ def trained(folder, steps):
 
 
 def test_a_checkpoint_with_code_is_not_taken_up(ran, tmp_path):
-    "The pickled files of an interrupted training's checkpoint; training_args.bin is written and never read."
+    """The pickled files of an interrupted training's checkpoint.
+    training_args.bin is written and never read."""
     from reflection_connection.storage import manifest
     from reflection_connection.training import TrainError
 
@@ -365,11 +368,16 @@ def test_pickled_weights_are_refused(ran, tmp_path, capsys):
     assert not ran.exists()
 
 
-CODE = "open({ran!r}, 'w')\nfrom transformers import PretrainedConfig, PreTrainedModel\nclass C(PretrainedConfig): model_type = {kind!r}\nclass M(PreTrainedModel): config_class = C\n"
+CODE = """open({ran!r}, 'w')
+from transformers import PretrainedConfig, PreTrainedModel
+class C(PretrainedConfig): model_type = {kind!r}
+class M(PreTrainedModel): config_class = C
+"""
 
 
 def test_a_model_that_brings_code_is_refused(ran, tmp_path, capsys, encoder_folder, monkeypatch):
-    "auto_map in config.json, in a folder of transformers' and in one of ours; nobody is asked whether to trust it."
+    """auto_map in config.json, in a folder of transformers' and in one of ours.
+    Nobody is asked whether to trust it."""
     from reflection_connection.storage import read_json
 
     asked = []
@@ -444,11 +452,17 @@ def notebook(path, parameters, code='pass'):
 
 @pytest.fixture(scope='module')
 def leaky(tmp_path_factory):
-    "A notebook whose parameter looks like code, that prints the environment and dies of an error that repeats it, while W&B listens: (its folder, what was said)."
+    """A notebook whose parameter looks like code, while W&B listens: (its folder, what was said).
+    It prints the environment, and dies of an error that repeats it."""
     from reflection_connection.run import RunError, run_notebook
 
     folder = tmp_path_factory.mktemp('leaky')
-    code = "from reflection_connection.run import Run\nimport os, sys\nrun = Run(out, {}, 'x', 'offline')\nprint('seen', repr(data)); print(os.environ); print(dict(os.environ), file=sys.stderr)\nrun.wandb.log({'a': 1})\nraise RuntimeError(dict(os.environ))"
+    code = """from reflection_connection.run import Run
+import os, sys
+run = Run(out, {}, 'x', 'offline')
+print('seen', repr(data)); print(os.environ); print(dict(os.environ), file=sys.stderr)
+run.wandb.log({'a': 1})
+raise RuntimeError(dict(os.environ))"""
     path = notebook(folder / 'leaky.ipynb', 'out: str = "x"\ndata: str = "a"', code)
     said = io.StringIO()
     with (
@@ -569,7 +583,8 @@ def test_an_index_names_only_its_own_files(small, tmp_path, monkeypatch):
 
 
 def test_an_index_file_cannot_claim_more_than_it_holds(small, tmp_path):
-    "Counts in the head of index.faiss, by which FAISS makes room, are compared with the tables and the file's size first."
+    """Counts in the head of index.faiss, by which FAISS makes room.
+    They are compared with the tables and the file's size first."""
     from reflection_connection.search import Index, SearchError
 
     for kind, source in small.items():
@@ -949,7 +964,7 @@ def test_the_page_may_ask_only_for_what_it_needs(hostile, tmp_path):
         explorer.act(message)
         assert explorer.status['kind'] == 'error'
     assert sorted(p.name for p in tmp_path.iterdir()) == before and not list(
-        hostile.glob('*_likeness_*')
+        hostile.glob('*_similarity_*')
     )
     assert act(action='label', name='salt\x00\x1b[31m  wall\u202e', place=0)[
         0
@@ -1152,7 +1167,8 @@ def test_files_are_as_private_as_the_user_asks(tmp_path):
 
 
 def test_known_vulnerabilities():
-    "pip-audit over the pinned packages, where its database answers; a version with a known hole tells whether it does."
+    """pip-audit over the pinned packages, where its database answers.
+    A version with a known hole tells whether it does."""
     if not (BIN / 'pip-audit').is_file():
         pytest.skip('no pip-audit here: pip install pip-audit')
     with tempfile.TemporaryDirectory() as folder:
@@ -1180,7 +1196,8 @@ def test_known_vulnerabilities():
             pytest.skip('the database of known vulnerabilities does not answer')
     if not re.search(r'"id": "(PYSEC|GHSA|CVE)-', probe.stdout):
         pytest.skip(
-            'the database of known vulnerabilities cannot be reached from here: make audit where it can'
+            'the database of known vulnerabilities cannot be reached from here: '
+            'make audit where it can'
         )
     done = subprocess.run(
         audit_command(),
@@ -1204,7 +1221,8 @@ def audit_command():
 
 
 def test_exceptions_of_the_audit_have_reasons(tmp_path):
-    "Every line of audit-ignored.txt is a comment, or an identifier with its reason; the command takes the identifiers from there."
+    """Every line of audit-ignored.txt is a comment, or an identifier with its reason.
+    The command takes the identifiers from there."""
     lines = [
         n
         for n in (ROOT / 'audit-ignored.txt').read_text().splitlines()
@@ -1213,7 +1231,8 @@ def test_exceptions_of_the_audit_have_reasons(tmp_path):
     for n in lines:
         assert re.fullmatch(r'(PYSEC|GHSA|CVE)-[\w-]+ {2,}\S.{20,}', n), n
     (tmp_path / 'audit-ignored.txt').write_text(
-        '# a comment\nGHSA-aaaa-bbbb-cccc  no fix yet, and the function is not called\nCVE-2026-1  another reason\n'
+        '# a comment\nGHSA-aaaa-bbbb-cccc  no fix yet, and the function is not called\n'
+        'CVE-2026-1  another reason\n'
     )
     (tmp_path / 'pip-audit').write_text('#!/bin/sh\necho "$@"\n')
     (tmp_path / 'pip-audit').chmod(0o755)

@@ -7,13 +7,15 @@ __all__ = []
 
 # %% ../../nbs/cli/99_wing.ipynb #wing0003
 from .arguments import *
-from .openings import *
-from .volumes import *
-from .vectors import *
-from .searching import *
-from .learning import *
-from .evaluating import *
-from .notebooks import *
 from .commands import *
-from .shell import *
 from .entry import *
+from .evaluating import *
+from .learning import *
+from .notebooks import *
+from .openings import *
+from .searching import *
+from .shell import *
+from .vectors import *
+from .volumes import *
+
+__all__ = [name for name in globals() if not name.startswith('_')]  # what the modules make public

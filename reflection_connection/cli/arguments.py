@@ -4,6 +4,7 @@
 
 # %% ../../nbs/cli/01_arguments.ipynb #2130f393
 from __future__ import annotations
+
 import argparse
 import re
 import sys

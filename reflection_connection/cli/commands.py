@@ -4,6 +4,7 @@
 
 # %% ../../nbs/cli/09_commands.ipynb #fe4c3173
 from __future__ import annotations
+
 import reflection_connection
 from .arguments import CommandParser, option
 from .evaluating import EVALUATE, SUBMIT

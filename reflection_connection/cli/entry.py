@@ -4,10 +4,12 @@
 
 # %% ../../nbs/cli/11_entry.ipynb #e3fc0432
 from __future__ import annotations
+
 import contextlib
 import json
 import os
 import sys
+
 from .arguments import mark_values
 from .commands import parser
 from .evaluating import evaluate, submit

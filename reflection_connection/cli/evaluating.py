@@ -4,7 +4,9 @@
 
 # %% ../../nbs/cli/07_evaluating.ipynb #bf81f8c9
 from __future__ import annotations
+
 from pathlib import Path
+
 from .arguments import ENCODER, JSON, MERGE_CASE, PRECISION, TABLE, option
 from .openings import opening_of, problems_of
 

@@ -4,7 +4,9 @@
 
 # %% ../../nbs/cli/06_learning.ipynb #81213c71
 from __future__ import annotations
+
 from pathlib import Path
+
 from reflection_connection.cli.arguments import (
     HW,
     JSON,

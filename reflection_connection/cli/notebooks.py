@@ -4,6 +4,7 @@
 
 # %% ../../nbs/cli/08_notebooks.ipynb #1de59ffd
 from __future__ import annotations
+
 from .arguments import JSON, option, unmarked
 
 # %% auto #0

@@ -4,8 +4,10 @@
 
 # %% ../../nbs/cli/02_openings.ipynb #afc5f17c
 from __future__ import annotations
+
 import os
 from pathlib import Path
+
 from .arguments import between, option
 
 # %% auto #0

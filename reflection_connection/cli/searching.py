@@ -4,9 +4,11 @@
 
 # %% ../../nbs/cli/05_searching.ipynb #1ed15c3b
 from __future__ import annotations
+
 import os
 import sys
 from typing import NamedTuple
+
 from reflection_connection.cli.arguments import (
     JSON,
     MERGE_CASE,

@@ -4,6 +4,7 @@
 
 # %% ../../nbs/cli/10_shell.ipynb #b7cf03ee
 from __future__ import annotations
+
 import contextlib
 import os
 import re

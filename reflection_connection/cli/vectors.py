@@ -4,9 +4,11 @@
 
 # %% ../../nbs/cli/04_vectors.ipynb #f0217fa4
 from __future__ import annotations
+
 import sys
 import time
 from pathlib import Path
+
 from reflection_connection.cli.arguments import (
     DASK,
     ENCODER,

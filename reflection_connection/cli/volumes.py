@@ -4,7 +4,9 @@
 
 # %% ../../nbs/cli/03_volumes.ipynb #34e61273
 from __future__ import annotations
+
 from pathlib import Path
+
 from .arguments import JSON, SEED, option, positive
 from .openings import opening_of, refuse_others
 

@@ -6,12 +6,14 @@
 __all__ = []
 
 # %% ../../nbs/encoder/99_wing.ipynb #wing0003
-from .precision import *
 from .backbones import *
-from .module import *
-from .inference import *
-from .encoder import *
-from .parts import *
-from .novelty import *
 from .checkpoints import *
+from .encoder import *
 from .hub import *
+from .inference import *
+from .module import *
+from .novelty import *
+from .parts import *
+from .precision import *
+
+__all__ = [name for name in globals() if not name.startswith('_')]  # what the modules make public

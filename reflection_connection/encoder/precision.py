@@ -4,13 +4,21 @@
 
 # %% ../../nbs/encoder/01_precision.ipynb #33cb6bd8
 from __future__ import annotations
-import hashlib, json, math, os, platform, time
+
+import hashlib
+import json
+import math
+import os
+import platform
+import time
 from contextlib import contextmanager
 from copy import deepcopy
 from datetime import date
 from pathlib import Path
+
 import torch
 from torch import nn
+
 from ..storage import FileError, event, locked, read_json, write_json
 
 # %% auto #0

@@ -6,17 +6,19 @@
 __all__ = []
 
 # %% ../../nbs/evaluation/99_wing.ipynb #wing0003
-from .leave_out import *
-from .ranking import *
-from .intervals import *
-from .distances import *
-from .retrieval import *
-from .probe import *
-from .pixels import *
-from .textures import *
 from .baselines import *
-from .results import *
 from .challenge import *
-from .places import *
-from .structures import *
+from .distances import *
+from .intervals import *
+from .leave_out import *
 from .lookalike import *
+from .pixels import *
+from .places import *
+from .probe import *
+from .ranking import *
+from .results import *
+from .retrieval import *
+from .structures import *
+from .textures import *
+
+__all__ = [name for name in globals() if not name.startswith('_')]  # what the modules make public

@@ -4,10 +4,13 @@
 
 # %% ../../nbs/evaluation/09_baselines.ipynb #f8b8d0d6
 from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from functools import partial
+
 import numpy as np
 import pandas as pd
+
 from reflection_connection.evaluation.pixels import (
     PCAPixels,
     pixel_matrix,

@@ -4,11 +4,14 @@
 
 # %% ../../nbs/evaluation/11_challenge.ipynb #debb0fd6
 from __future__ import annotations
+
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+
 import numpy as np
 import pandas as pd
+
 from .ranking import row_blocks
 from ..storage import write_json, writing
 

@@ -4,6 +4,7 @@
 
 # %% ../../nbs/evaluation/04_distances.ipynb #0e3f2b5a
 from __future__ import annotations
+
 import numpy as np
 from scipy.spatial.distance import cdist
 

@@ -4,10 +4,13 @@
 
 # %% ../../nbs/evaluation/03_intervals.ipynb #f401b10e
 from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
+
 from .ranking import METRICS, macro_mean
 
 # %% auto #0

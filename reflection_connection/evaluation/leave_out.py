@@ -4,6 +4,7 @@
 
 # %% ../../nbs/evaluation/01_leave_out.ipynb #55a7ee68
 from __future__ import annotations
+
 import numpy as np
 import pandas as pd
 

@@ -4,9 +4,12 @@
 
 # %% ../../nbs/evaluation/14_lookalike.ipynb #fe94db7f
 from __future__ import annotations
+
 from collections.abc import Callable, Sequence
+
 import numpy as np
 import pandas as pd
+
 from .baselines import BASELINES
 from .distances import DISTANCES
 from reflection_connection.evaluation.intervals import (

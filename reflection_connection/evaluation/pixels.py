@@ -4,7 +4,9 @@
 
 # %% ../../nbs/evaluation/07_pixels.ipynb #2dd97480
 from __future__ import annotations
+
 from collections.abc import Sequence
+
 import numpy as np
 
 # %% auto #0

@@ -4,10 +4,13 @@
 
 # %% ../../nbs/evaluation/12_places.ipynb #59606c93
 from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
+
 import numpy as np
 import pandas as pd
 from scipy import ndimage
+
 from ..volume import live_mask
 
 # %% auto #0

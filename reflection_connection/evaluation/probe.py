@@ -4,10 +4,13 @@
 
 # %% ../../nbs/evaluation/06_probe.ipynb #215eec86
 from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
+
 from .leave_out import required_column
 
 # %% auto #0

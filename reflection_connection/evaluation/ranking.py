@@ -4,11 +4,14 @@
 
 # %% ../../nbs/evaluation/02_ranking.ipynb #861b4d39
 from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 from scipy.special import gammaln
+
 from .leave_out import common_codes
 
 # %% auto #0

@@ -4,7 +4,9 @@
 
 # %% ../../nbs/evaluation/10_results.ipynb #c9c3d9a1
 from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+
 import pandas as pd
 
 # %% auto #0

@@ -4,9 +4,12 @@
 
 # %% ../../nbs/evaluation/05_retrieval.ipynb #2902b51a
 from __future__ import annotations
+
 from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
+
 from .distances import DISTANCES
 from .intervals import summarise
 from reflection_connection.evaluation.leave_out import (

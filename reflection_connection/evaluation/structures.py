@@ -4,9 +4,12 @@
 
 # %% ../../nbs/evaluation/13_structures.ipynb #ccca2599
 from __future__ import annotations
+
 from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
+
 from .distances import DISTANCES
 from .intervals import summarise
 from .leave_out import leave_out_mask

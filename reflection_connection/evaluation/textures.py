@@ -4,8 +4,11 @@
 
 # %% ../../nbs/evaluation/08_textures.ipynb #b6c8e1bf
 from __future__ import annotations
+
 from collections.abc import Sequence
+
 import numpy as np
+
 from .pixels import squares, unit_rows
 
 # %% auto #0

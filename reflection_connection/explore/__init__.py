@@ -6,4 +6,15 @@
 __all__ = []
 
 # %% ../../nbs/explore/99_wing.ipynb #wing0003
+from .actions import *
+from .asking import *
+from .charts import *
 from .explorer import *
+from .labelling import *
+from .labels import *
+from .pictures import *
+from .references import *
+from .server import *
+from .writing import *
+
+__all__ = [name for name in globals() if not name.startswith('_')]  # what the modules make public

@@ -6,10 +6,12 @@
 __all__ = []
 
 # %% ../../nbs/labelling/99_wing.ipynb #wing0003
+from .ledger import *
+from .loop import *
 from .proposals import *
 from .rules import *
-from .ledger import *
-from .verdicts import *
-from .training_set import *
 from .state import *
-from .loop import *
+from .training_set import *
+from .verdicts import *
+
+__all__ = [name for name in globals() if not name.startswith('_')]  # what the modules make public

@@ -4,10 +4,13 @@
 
 # %% ../../nbs/labelling/03_ledger.ipynb #c324bc64
 from __future__ import annotations
+
 import json
 from pathlib import Path
+
 import numpy as np
 import pandas as pd
+
 from .proposals import IterateError
 from ..storage import read_table, write_table
 

@@ -4,14 +4,17 @@
 
 # %% ../../nbs/labelling/07_loop.ipynb #a1025af2
 from __future__ import annotations
+
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
+
 from ..encoder import Encoder
 from reflection_connection.evaluation import (
     DISTANCES,

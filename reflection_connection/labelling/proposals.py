@@ -4,10 +4,13 @@
 
 # %% ../../nbs/labelling/01_proposals.ipynb #c080985d
 from __future__ import annotations
+
 from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
+
 from ..evaluation import DISTANCES
 from ..search import evidence
 

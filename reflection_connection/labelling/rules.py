@@ -4,9 +4,12 @@
 
 # %% ../../nbs/labelling/02_rules.ipynb #8356b8fd
 from __future__ import annotations
+
 from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
+
 from ..evaluation import DISTANCES
 from .proposals import IterateError
 from ..search import evidence, overlaps

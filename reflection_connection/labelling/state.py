@@ -4,11 +4,14 @@
 
 # %% ../../nbs/labelling/06_state.ipynb #9813e984
 from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+
 import pandas as pd
+
 from ..encoder import Encoder
 from .proposals import IterateError
 from ..storage import as_json, read_json, write_json

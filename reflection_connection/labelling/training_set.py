@@ -4,9 +4,12 @@
 
 # %% ../../nbs/labelling/05_training_set.ipynb #cc183d1f
 from __future__ import annotations
+
 from pathlib import Path
+
 import numpy as np
 import pandas as pd
+
 from ..encoder import Encoder
 from .proposals import IterateError
 from ..search import embed_table

@@ -4,9 +4,12 @@
 
 # %% ../../nbs/labelling/04_verdicts.ipynb #24ede8c3
 from __future__ import annotations
+
 from collections.abc import Iterable
 from pathlib import Path
+
 import pandas as pd
+
 from .ledger import Ledger
 from .proposals import IterateError
 from ..storage import whole_file

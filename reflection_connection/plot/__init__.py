@@ -13,3 +13,5 @@ from .neighbours import *
 from .scores import *
 from .sections import *
 from .style import *
+
+__all__ = [name for name in globals() if not name.startswith('_')]  # what the modules make public

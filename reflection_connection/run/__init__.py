@@ -6,20 +6,22 @@
 __all__ = []
 
 # %% ../../nbs/run/99_wing.ipynb #wing0003
-from .errors import *
-from .parameters import *
-from .notebooks import *
-from .provenance import *
-from .folder import *
-from .report import *
-from .again import *
-from .calibrating import *
-from .scoring import *
 from .adapting import *
-from .training import *
-from .partition import *
-from .labelling import *
+from .again import *
 from .asking import *
+from .calibrating import *
+from .errors import *
+from .folder import *
 from .judging import *
+from .labelling import *
+from .notebooks import *
+from .parameters import *
+from .partition import *
 from .pretraining import *
 from .probing import *
+from .provenance import *
+from .report import *
+from .scoring import *
+from .training import *
+
+__all__ = [name for name in globals() if not name.startswith('_')]  # what the modules make public

@@ -4,10 +4,13 @@
 
 # %% ../../nbs/run/10_adapting.ipynb #872cee91
 from __future__ import annotations
+
 import copy
 from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
+
 from ..encoder import ARCHITECTURES, Encoder
 from reflection_connection.evaluation import (
     DISTANCES,

@@ -4,10 +4,13 @@
 
 # %% ../../nbs/run/07_again.ipynb #8fe6ba46
 from __future__ import annotations
+
 import os
 from pathlib import Path
 from typing import NamedTuple
+
 import pandas as pd
+
 from ..encoder import Encoder
 from .errors import RunError
 from .notebooks import run_notebook

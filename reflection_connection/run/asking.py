@@ -4,11 +4,14 @@
 
 # %% ../../nbs/run/14_asking.ipynb #dbe818af
 from __future__ import annotations
+
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
+
 from .errors import RunError
 from reflection_connection.windows import (
     image_windows,

@@ -4,9 +4,12 @@
 
 # %% ../../nbs/run/08_calibrating.ipynb #08ef5ca6
 from __future__ import annotations
+
 from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
+
 from ..encoder import Encoder
 from ..evaluation import DISTANCES, leave_out_mask
 from reflection_connection.search import (

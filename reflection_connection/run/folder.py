@@ -4,6 +4,7 @@
 
 # %% ../../nbs/run/05_folder.ipynb #f7bcc1b9
 from __future__ import annotations
+
 import json
 import os
 import sys
@@ -12,8 +13,10 @@ import weakref
 from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
+
 import pandas as pd
 from fastcore.basics import patch
+
 from ..plot import save_figure
 from .errors import RunError
 from .provenance import environment, short_hash

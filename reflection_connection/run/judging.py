@@ -4,10 +4,13 @@
 
 # %% ../../nbs/run/15_judging.ipynb #a34dd6bc
 from __future__ import annotations
+
 from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from scipy import ndimage
+
 from .errors import RunError
 
 # %% auto #0

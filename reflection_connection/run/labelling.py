@@ -4,9 +4,12 @@
 
 # %% ../../nbs/run/13_labelling.ipynb #9149c3e5
 from __future__ import annotations
+
 from pathlib import Path
+
 import numpy as np
 import pandas as pd
+
 from ..encoder import ARCHITECTURES, Encoder, start_encoder
 from reflection_connection.labelling import (
     REVIEW,

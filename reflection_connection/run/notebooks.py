@@ -4,6 +4,7 @@
 
 # %% ../../nbs/run/03_notebooks.ipynb #7c2c11f8
 from __future__ import annotations
+
 import html
 import json
 import os
@@ -11,6 +12,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+
 from .errors import RunError
 from reflection_connection.run.parameters import (
     check_parameters,

@@ -4,9 +4,11 @@
 
 # %% ../../nbs/run/02_parameters.ipynb #0f390ac5
 from __future__ import annotations
+
 import ast
 import importlib.resources
 from pathlib import Path
+
 from .errors import RunError
 
 # %% auto #0

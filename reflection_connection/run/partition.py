@@ -4,9 +4,12 @@
 
 # %% ../../nbs/run/12_partition.ipynb #eafbea8f
 from __future__ import annotations
+
 from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
+
 from .errors import RunError
 from ..search import overlaps
 from ..synthetic import synthetic_reader

@@ -4,10 +4,12 @@
 
 # %% ../../nbs/run/16_pretraining.ipynb #08c19003
 from __future__ import annotations
+
 import shutil
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+
 from ..encoder import ARCHITECTURES, Encoder, start_encoder
 from .errors import RunError
 from .training import settings_key

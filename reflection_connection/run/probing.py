@@ -4,7 +4,9 @@
 
 # %% ../../nbs/run/17_probing.ipynb #cf1297d4
 from __future__ import annotations
+
 import pandas as pd
+
 from ..encoder import Encoder
 from reflection_connection.evaluation import (
     default_leave_out,

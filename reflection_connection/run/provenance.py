@@ -4,6 +4,7 @@
 
 # %% ../../nbs/run/04_provenance.ipynb #ac97ee88
 from __future__ import annotations
+
 import hashlib
 import importlib.metadata
 import platform

@@ -4,10 +4,13 @@
 
 # %% ../../nbs/run/06_report.ipynb #79be5643
 from __future__ import annotations
+
 import base64
 import html
 from pathlib import Path
+
 from fastcore.basics import patch
+
 from .errors import RunError
 from .folder import Run, utc_now
 from ..storage import event, manifest, whole_file

@@ -4,8 +4,10 @@
 
 # %% ../../nbs/run/09_scoring.ipynb #03794b5b
 from __future__ import annotations
+
 import numpy as np
 import pandas as pd
+
 from ..encoder import Encoder
 from reflection_connection.evaluation import (
     BASELINES,

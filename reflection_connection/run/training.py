@@ -4,13 +4,16 @@
 
 # %% ../../nbs/run/11_training.ipynb #e79800e0
 from __future__ import annotations
+
 import json
 import shutil
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
+
 import pandas as pd
+
 from ..encoder import ARCHITECTURES, Encoder, start_encoder
 from .adapting import adapt_encoder, check_what, head_only
 from .calibrating import calibrate

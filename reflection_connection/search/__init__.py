@@ -8,24 +8,34 @@ __all__ = []
 # %% ../../nbs/search/99_wing.ipynb #wing0003
 from importlib import import_module
 
+from .build import *
 from .calibration import *
 from .calibration_checks import *
-from .store import *
+from .cluster import *
+from .embed import *
+from .examples import *
 from .filters import *
+from .geobodies import *
+from .hits import *
+from .index import *
+from .index_kinds import *
+from .meta import *
 from .places import *
 from .plan import *
-from .shards import *
-from .embed import *
-from .cluster import *
-from .surveys import *
-from .index_kinds import *
-from .index import *
-from .meta import *
-from .saving import *
-from .tuning import *
-from .build import *
+from .questions import *
 from .ranking import *
+from .relocate import *
+from .saving import *
+from .scores import *
 from .searcher import *
+from .shards import *
+from .similarity_volumes import *
+from .store import *
+from .surveys import *
+from .tuning import *
+from .window_grid import *
+
+__all__ = [name for name in globals() if not name.startswith('_')]  # what the modules make public
 
 # %% ../../nbs/search/99_wing.ipynb #lazy0002
 _IN_MILVUS = {

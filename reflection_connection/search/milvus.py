@@ -19,9 +19,9 @@ from fastcore.basics import patch
 
 from ..encoder import Encoder
 from .filters import milvus_filter
-from .ranking import ranked
 from .index import Index
 from .places import inside, overlaps, polygons
+from .ranking import ranked
 from .shards import Shards
 from reflection_connection.search.store import (
     METRICS,

@@ -6,11 +6,14 @@
 __all__ = []
 
 # %% ../../nbs/storage/99_wing.ipynb #d58637b0
-from .errors import *
-from .locks import *
-from .replace import *
-from .records import *
-from .tables import *
 from .checksums import *
+from .errors import *
 from .events import *
+from .job import *
+from .locks import *
 from .loopback import *
+from .records import *
+from .replace import *
+from .tables import *
+
+__all__ = [name for name in globals() if not name.startswith('_')]  # what the modules make public

@@ -12,14 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from reflection_connection.storage.files import (
-    FileError,
-    locked,
-    settle,
-    tidy,
-    whole_file,
-    whole_folder,
-)
+from .errors import FileError
+from .locks import locked
+from .replace import settle, tidy, whole_file, whole_folder
 
 # %% auto #0
 __all__ = ['job_key', 'ResumableJob']

@@ -29,3 +29,5 @@ from .units import *
 from .visibility import *
 from .wavelets import *
 from .windows import *
+
+__all__ = [name for name in globals() if not name.startswith('_')]  # what the modules make public

@@ -26,7 +26,7 @@ from reflection_connection.synthetic.stratal_scenes import (
 )
 from .structures import ChannelBody, Salt
 from .style import Style
-from .units import CLASSES, Surface
+from .units import Surface
 
 # %% ../../nbs/synthetic/15_structural_scenes.ipynb #88bc4dc7
 def _main_channel(rng, st, box) -> ChannelBody:

@@ -24,7 +24,7 @@ from reflection_connection.synthetic.strata import (
 )
 from .structures import ChannelBody, Salt
 from .style import Style, survey_style
-from .units import CLASSES, Surface, Unit
+from .units import Surface, Unit
 
 # %% ../../nbs/synthetic/19_survey.ipynb #a14235d3
 def _survey_classes(rng) -> tuple:

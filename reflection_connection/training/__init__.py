@@ -6,22 +6,24 @@
 __all__ = []
 
 # %% ../../nbs/training/99_wing.ipynb #wing0003
+from .adapt import *
 from .augment import *
-from .loop import *
-from .settings import *
-from .masks import *
-from .mae import *
-from .koleo_loss import *
-from .centering import *
-from .dino import *
-from .ibot import *
-from .collapse import *
-from .teacher import *
-from .views import *
-from .pretraining import *
-from .contrastive import *
 from .average import *
 from .batches import *
+from .centering import *
+from .collapse import *
+from .contrastive import *
+from .dino import *
+from .ibot import *
+from .koleo_loss import *
+from .loop import *
+from .mae import *
+from .masks import *
+from .pretraining import *
+from .settings import *
 from .siamese import *
-from .adapt import *
+from .teacher import *
 from .two_parts import *
+from .views import *
+
+__all__ = [name for name in globals() if not name.startswith('_')]  # what the modules make public

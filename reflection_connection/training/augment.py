@@ -4,9 +4,10 @@
 
 # %% ../../nbs/training/01_augment.ipynb #f973fa75
 from __future__ import annotations
+
+import kornia.augmentation as K
 import torch
 import torch.nn.functional as F
-import kornia.augmentation as K
 
 # %% auto #0
 __all__ = ['LEVELS', 'flip_polarity', 'gain_with_depth', 'compand', 'coloured_noise', 'standardise', 'reshape_spectrum',

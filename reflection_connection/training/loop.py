@@ -4,18 +4,23 @@
 
 # %% ../../nbs/training/02_loop.ipynb #0f31e221
 from __future__ import annotations
-import os, shutil, time
+
+import os
+import shutil
+import time
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
+
 import torch
 import torch.distributed as dist
 from safetensors import SafetensorError
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import safe_globals
-from ..encoder import pick_device
+
+from ..encoder import PRECISIONS as PRECISIONS
+from ..encoder import pick_device, pick_precision
 from ..storage import MANIFEST, check_manifest, event, manifest, writing
-from ..encoder import PRECISIONS as PRECISIONS, pick_precision
 
 # %% auto #0
 __all__ = ['TrainError', 'mixed_precision', 'arguments', 'several', 'each_alone', 'total', 'largest', 'gather_rows', 'world_size',

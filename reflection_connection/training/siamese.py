@@ -15,7 +15,7 @@ from transformers import EarlyStoppingCallback, TrainingArguments
 
 from ..encoder import Encoder, EncoderModule
 from .augment import Augment
-from .average import AverageFollows, Averaged
+from .average import Averaged, AverageFollows
 from .batches import Batches, SiameseConfig
 from .contrastive import contrast, off_diagonal, same
 from reflection_connection.training.loop import (

@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+
 from .errors import failure
 from .units import unit_of
 

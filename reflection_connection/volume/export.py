@@ -16,10 +16,10 @@ import numpy as np
 import segyio
 
 from ..storage import whole_file
-from .segy_axis import SCALARS, extended_interval
 from .core import Volume, open_volume
 from .errors import VolumeError, failure
 from .segy import STARTS, word
+from .segy_axis import SCALARS, extended_interval
 from .textual import codec, named_bytes, text_lines
 from reflection_connection.volume.vertical import (
     AXIS_WORDS,

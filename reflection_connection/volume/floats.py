@@ -7,6 +7,7 @@ __all__ = ['ibm_values', 'ibm_words', 'Gaps', 'gaps_of', 'float_kind', 'sensible
 
 # %% ../../nbs/volume/06_floats.ipynb #7adab8d5
 from dataclasses import dataclass
+
 import numpy as np
 
 # %% ../../nbs/volume/06_floats.ipynb #3d92bb4c

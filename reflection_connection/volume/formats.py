@@ -9,6 +9,7 @@ __all__ = ['by_signature', 'by_text', 'by_tape', 'foreign', 'foreign_folder']
 import os
 import re
 from pathlib import Path
+
 from .errors import failure
 
 # %% ../../nbs/volume/05_formats.ipynb #86d13a3c

@@ -7,6 +7,7 @@ __all__ = ['CLIPPED', 'preflight']
 
 # %% ../../nbs/volume/42_qc.ipynb #881ed162
 import numpy as np
+
 from .core import Volume, open_volume, spread
 from .errors import problem, spoken
 from .live import live_mask

@@ -17,9 +17,9 @@ from segyio import _segyio
 
 from .errors import failure
 from .floats import ibm_values
+from .layout import layout_of
 from .segy_words import FORMATS
 from .trace_layout import Layout
-from .layout import layout_of
 
 # %% ../../nbs/volume/13_segy.ipynb #6e021b81
 STARTS = sorted(int(v) for v in segyio.tracefield.keys.values())

@@ -10,6 +10,7 @@ __all__ = ['AXIS_WORDS', 'SURE', 'plain', 'unit_of', 'Said', 'intervals_said', '
 import re
 import unicodedata
 from dataclasses import dataclass
+
 from .textual import without_number
 
 # %% ../../nbs/volume/23_vertical.ipynb #eb00b36c

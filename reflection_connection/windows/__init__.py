@@ -9,27 +9,29 @@ __all__ = []
 import importlib
 import warnings
 
-from .text import *
-from .rows import *
-from .classes import *
-from .polygons import *
-from .colours import *
-from .pictures import *
-from .table import *
-from .grid import *
-from .images import *
-from .challenge import *
-from .labels import *
-from .reader import *
-from .normalisation import *
-from .neighbours import *
-from .splits import *
 from .best_split import *
-from .load import *
-from .sources import *
-from .shapes import *
-from .holdout import *
+from .challenge import *
+from .classes import *
+from .colours import *
 from .corpus import *
+from .grid import *
+from .holdout import *
+from .images import *
+from .labels import *
+from .load import *
+from .neighbours import *
+from .normalisation import *
+from .pictures import *
+from .polygons import *
+from .reader import *
+from .rows import *
+from .shapes import *
+from .sources import *
+from .splits import *
+from .table import *
+from .text import *
+
+__all__ = [name for name in globals() if not name.startswith('_')]  # what the modules make public
 
 # %% ../../nbs/windows/99_wing.ipynb #c79da978
 def __getattr__(name):

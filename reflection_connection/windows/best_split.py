@@ -4,12 +4,14 @@
 
 # %% ../../nbs/windows/16_best_split.ipynb #3f9c8c13
 from __future__ import annotations
+
 import itertools
 from dataclasses import dataclass
 from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
-from .text import WindowError
+
 from reflection_connection.windows.neighbours import (
     GUARD,
     MOST_PAIRED,
@@ -21,6 +23,7 @@ from reflection_connection.windows.neighbours import (
     near_groups,
 )
 from .splits import PARTS, cut_axis
+from .text import WindowError
 
 # %% auto #0
 __all__ = ['split_by_window', 'split_windows']

@@ -4,10 +4,11 @@
 
 # %% ../../nbs/windows/10_challenge.ipynb #912e2ecf
 from __future__ import annotations
+
 from pathlib import Path
+
 import pandas as pd
-from .text import WindowError
-from .table import window_table
+
 from reflection_connection.windows.images import (
     folders_in,
     labels_in_one_form,
@@ -16,6 +17,8 @@ from reflection_connection.windows.images import (
     read_folder,
     with_own_ids,
 )
+from .table import window_table
+from .text import WindowError
 
 # %% auto #0
 __all__ = ['CHALLENGE', 'SPLIT_NAMES', 'is_challenge', 'challenge_folder', 'challenge_windows']
@@ -48,8 +51,8 @@ def is_challenge(folder) -> bool:
 # %% ../../nbs/windows/10_challenge.ipynb #b306d294
 def _from_hub(name) -> Path:
     "Fetch a data set from the Hugging Face hub, or say why that fails."
-    from huggingface_hub import errors, snapshot_download
     from httpx import HTTPError
+    from huggingface_hub import errors, snapshot_download
 
     unreachable = errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled
     try:

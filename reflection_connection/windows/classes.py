@@ -4,9 +4,13 @@
 
 # %% ../../nbs/windows/03_classes.ipynb #5adc412b
 from __future__ import annotations
-import re, unicodedata
+
+import re
+import unicodedata
+
 import numpy as np
 import pandas as pd
+
 from .rows import name_key
 
 # %% auto #0

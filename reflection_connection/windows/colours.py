@@ -4,7 +4,9 @@
 
 # %% ../../nbs/windows/05_colours.ipynb #920dddc4
 from __future__ import annotations
+
 from functools import lru_cache
+
 import numpy as np
 from scipy.ndimage import maximum_filter, minimum_filter
 

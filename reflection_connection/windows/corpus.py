@@ -4,18 +4,23 @@
 
 # %% ../../nbs/windows/21_corpus.ipynb #9dc45962
 from __future__ import annotations
-import hashlib, json, os
+
+import hashlib
+import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
+
 from ..volume import VolumeError, as_openings, live_mask, open_volume
-from .text import WindowError
-from .pictures import read_image
-from .sources import spread_out
-from .shapes import Shapes
 from .holdout import image_source, volume_source
+from .pictures import read_image
+from .shapes import Shapes
+from .sources import spread_out
+from .text import WindowError
 
 # %% auto #0
 __all__ = ['WEIGHTS', 'Corpus', 'CorpusWindow']

@@ -4,13 +4,16 @@
 
 # %% ../../nbs/windows/08_grid.ipynb #b356b979
 from __future__ import annotations
+
 from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
+
 from ..volume import Volume, say
 from ..volume.errors import spoken
-from .text import WindowError
 from .table import in_metres, locate, window_table
+from .text import WindowError
 
 # %% auto #0
 __all__ = ['UNITS', 'trace_spacing', 'in_samples', 'crosses_join', 'line_windows', 'Grid', 'volume_windows']

@@ -4,14 +4,16 @@
 
 # %% ../../nbs/windows/20_holdout.ipynb #07404b03
 from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
 import numpy as np
-import pandas as pd
-from .text import WindowError
+
 from .images import image_windows
 from .neighbours import GUARD
+from .text import WindowError
 
 # %% auto #0
 __all__ = ['Places', 'Source', 'volume_source', 'image_source']

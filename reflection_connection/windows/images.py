@@ -4,15 +4,18 @@
 
 # %% ../../nbs/windows/09_images.ipynb #51a2b3e6
 from __future__ import annotations
+
 import os
 from pathlib import Path
 from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
-from .text import WindowError
+
 from .classes import class_name, class_names
 from .pictures import IMAGE_TYPES, read_picture, tell
 from .table import window_table
+from .text import WindowError
 
 # %% auto #0
 __all__ = ['picture_files', 'folders_in', 'loose_pictures', 'misplaced', 'ImageRows', 'read_folder', 'with_own_ids',

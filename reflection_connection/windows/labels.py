@@ -4,16 +4,19 @@
 
 # %% ../../nbs/windows/11_labels.ipynb #ddba89a2
 from __future__ import annotations
+
 from pathlib import Path
+
 import pandas as pd
+
 from ..volume import as_openings
 from ..volume.errors import spoken
-from .text import WindowError
-from .rows import read_rows, row_at, whole_numbers
-from .classes import class_name, class_names
-from .table import COLUMNS, locate, window_table
-from .grid import crosses_join
 from .challenge import SPLIT_NAMES
+from .classes import class_name, class_names
+from .grid import crosses_join
+from .rows import read_rows, row_at, whole_numbers
+from .table import COLUMNS, locate, window_table
+from .text import WindowError
 
 # %% auto #0
 __all__ = ['LABEL_FIELDS', 'PLACE', 'kind_of_line', 'labelled_table']

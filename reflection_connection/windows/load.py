@@ -4,24 +4,28 @@
 
 # %% ../../nbs/windows/17_load.ipynb #000985f3
 from __future__ import annotations
-import pkgutil, re
+
+import pkgutil
+import re
 from pathlib import Path
+
 import pandas as pd
-from .text import TABLE_TYPES, WindowError, is_table
-from .rows import read_rows
-from .classes import class_name
-from .pictures import IMAGE_TYPES
-from .images import image_windows
+
+from .best_split import split_windows
 from reflection_connection.windows.challenge import (
     challenge_folder,
     challenge_windows,
     is_challenge,
 )
+from .classes import class_name
+from .images import image_windows
 from .labels import labelled_table
-from .reader import WindowReader
 from .neighbours import GUARD, near_any
+from .pictures import IMAGE_TYPES
+from .reader import WindowReader
+from .rows import read_rows
 from .splits import PARTS, prove_disjoint
-from .best_split import split_windows
+from .text import TABLE_TYPES, WindowError, is_table
 
 # %% auto #0
 __all__ = ['DATA_SETS', 'load_windows', 'say_split', 'split_labelled', 'load_labelled']

@@ -4,13 +4,16 @@
 
 # %% ../../nbs/windows/14_neighbours.ipynb #4aa1ca1f
 from __future__ import annotations
+
 import os
+
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from .text import WindowError
+
 from .table import WHOLE_COLUMNS
+from .text import WindowError
 
 # %% auto #0
 __all__ = ['GUARD', 'MOST_PAIRED', 'joined', 'grounds', 'line_names', 'boxes', 'gaps', 'in_chunks', 'near_groups', 'near_any']

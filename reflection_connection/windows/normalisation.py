@@ -4,11 +4,15 @@
 
 # %% ../../nbs/windows/13_normalisation.ipynb #911ad924
 from __future__ import annotations
-import hashlib, json
+
+import hashlib
+import json
 from dataclasses import asdict, dataclass
+
 import numpy as np
 import torch
 import torch.nn.functional as F
+
 from .text import WindowError
 
 # %% auto #0

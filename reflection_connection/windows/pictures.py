@@ -4,19 +4,22 @@
 
 # %% ../../nbs/windows/06_pictures.ipynb #04345b08
 from __future__ import annotations
+
 from pathlib import Path
 from typing import NamedTuple
+
 import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin
+
 from ..storage import reason
 from ..volume import VolumeError, open_volume
-from .text import WindowError
 from reflection_connection.windows.colours import (
-    coloured_pixels,
     colour_scales,
+    coloured_pixels,
     off_scale,
     recognise_scale,
 )
+from .text import WindowError
 
 # %% auto #0
 __all__ = ['IMAGE_TYPES', 'MAX_PIXELS', 'Picture', 'read_picture', 'tell', 'read_image']

@@ -4,12 +4,14 @@
 
 # %% ../../nbs/windows/04_polygons.ipynb #adad6a8a
 from __future__ import annotations
+
 import re
 from pathlib import Path
 from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
-from .text import NUMBER, WindowError, read_cells
+
 from reflection_connection.windows.rows import (
     THOUSANDS,
     is_counter,
@@ -18,6 +20,7 @@ from reflection_connection.windows.rows import (
     numbers,
     read_rows,
 )
+from .text import NUMBER, WindowError, read_cells
 
 # %% auto #0
 __all__ = ['read_polygon']

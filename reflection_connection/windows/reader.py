@@ -4,14 +4,18 @@
 
 # %% ../../nbs/windows/12_reader.ipynb #47c2def5
 from __future__ import annotations
-import hashlib, json
+
+import hashlib
+import json
 from collections import OrderedDict
+
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
+
 from ..volume import as_openings
-from .text import WindowError
 from .pictures import read_image
+from .text import WindowError
 
 # %% auto #0
 __all__ = ['WindowReader', 'data_fingerprint']

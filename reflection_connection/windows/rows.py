@@ -4,10 +4,14 @@
 
 # %% ../../nbs/windows/02_rows.ipynb #bcaef12f
 from __future__ import annotations
-import re, unicodedata
+
+import re
+import unicodedata
 from pathlib import Path
+
 import numpy as np
 import pandas as pd
+
 from .text import NUMBER, WindowError, read_cells
 
 # %% auto #0

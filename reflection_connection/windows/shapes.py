@@ -4,7 +4,9 @@
 
 # %% ../../nbs/windows/19_shapes.ipynb #4c2cf427
 from __future__ import annotations
+
 import numpy as np
+
 from .text import WindowError
 
 # %% auto #0

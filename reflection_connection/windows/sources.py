@@ -4,15 +4,18 @@
 
 # %% ../../nbs/windows/18_sources.ipynb #73a2edd3
 from __future__ import annotations
+
 from pathlib import Path
 from typing import NamedTuple
+
 import pandas as pd
+
 from ..volume import VolumeError, as_openings
-from .text import WindowError, is_table
-from .pictures import IMAGE_TYPES
-from .table import window_table
 from .grid import volume_windows
 from .load import load_windows
+from .pictures import IMAGE_TYPES
+from .table import window_table
+from .text import WindowError, is_table
 
 # %% auto #0
 __all__ = ['VOLUME_TYPES', 'is_volume', 'Found', 'spread_out', 'Opened', 'open_sources', 'source_windows']

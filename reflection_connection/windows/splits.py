@@ -4,10 +4,12 @@
 
 # %% ../../nbs/windows/15_splits.ipynb #a14afa58
 from __future__ import annotations
+
 import numpy as np
 import pandas as pd
-from .text import WindowError
+
 from .neighbours import GUARD, boxes, gaps, grounds, in_chunks
+from .text import WindowError
 
 # %% auto #0
 __all__ = ['PARTS', 'split_by_survey', 'cut_axis', 'split_by_block', 'split_gap', 'prove_disjoint']

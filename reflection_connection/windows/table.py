@@ -4,8 +4,10 @@
 
 # %% ../../nbs/windows/07_table.ipynb #189f5a14
 from __future__ import annotations
+
 import numpy as np
 import pandas as pd
+
 from ..volume import Volume
 from .text import WindowError
 

@@ -4,9 +4,12 @@
 
 # %% ../../nbs/windows/01_text.ipynb #f969684b
 from __future__ import annotations
-import csv, re
+
+import csv
+import re
 from pathlib import Path
 from typing import NamedTuple
+
 import numpy as np
 
 # %% auto #0

@@ -1,6 +1,5 @@
 import shlex
 
-
 from faults.common import *
 
 group('Filters')

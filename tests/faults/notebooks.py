@@ -1,6 +1,5 @@
 import os
 
-
 from faults.common import *
 
 group('Notebooks to run')
