@@ -72,8 +72,8 @@ def dataset_of(
 ) -> tuple:  # xarray Dataset, and the variable that the path names or ''
     "Open a store without reading it. Raises `VolumeError`."
     try:
-        import xarray  # noqa: F401, E401 (xarray reads through it)
-        import zarr
+        import xarray  # noqa: F401 (xarray reads through zarr)
+        import zarr  # noqa: F401
     except ImportError as e:
         what = f'reading MDIO/Zarr needs an optional package ({e.name} is missing)'
         raise failure(path, what, "pip install 'reflection_connection[mdio]'") from e
