@@ -5,12 +5,13 @@
 # %% ../../nbs/search/23_questions.ipynb #09759236
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
 
 from .calibration import evidence, probability
-from .examples import Example, unit_mean
+from .examples import unit_mean
 from .searcher import Searcher
 from .store import SearchError
 from ..windows import class_name
@@ -46,7 +47,7 @@ class Question:
         look: float = None,
     ):
         self.searcher, self.look = searcher, look
-        self.positives = [positives] if isinstance(positives, Example) else list(positives)
+        self.positives = list(positives) if isinstance(positives, Iterable) else [positives]
         self.negatives = list(negatives)
         if not self.positives:
             raise SearchError("nothing to look for: give at least one positive example")
