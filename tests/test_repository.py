@@ -201,6 +201,18 @@ def test_old_module_paths_lead_to_their_wings():
         assert public and all(getattr(old, n) is getattr(new, n) for n in public)
 
 
+@pytest.mark.parametrize(
+    'notebook', NOTEBOOKS, ids=lambda p: p.relative_to(ROOT / 'nbs').as_posix()
+)
+def test_links_of_a_notebook_lead_somewhere(notebook):
+    here = ROOT if notebook.name == 'index.ipynb' else notebook.parent  # README lies at the root
+    for cell in nbformat.read(notebook, 4).cells:
+        if cell.cell_type == 'markdown':
+            for path in re.findall(r'\]\(([^)#:]+)\)', cell.source):
+                path = path.replace('images/', 'nbs/images/') if here == ROOT else path
+                assert (here / path).exists(), path
+
+
 @pytest.mark.parametrize('page', ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md'])
 def test_links_of_a_page_lead_somewhere(page):
     for path in re.findall(r'\]\(([^)#:]+)\)', (ROOT / page).read_text()):
