@@ -112,7 +112,7 @@ def test_the_wheel_holds_what_the_package_needs_and_nothing_else(distributions):
     }
     bundled = {
         p.relative_to(ROOT).as_posix()
-        for folder in ('encoders', 'static')
+        for folder in ('encoders', 'explore/static')
         for p in (ROOT / 'reflection_connection' / folder).rglob('*')
         if p.is_file()
     }
@@ -163,7 +163,7 @@ def test_metadata_has_no_placeholder(distributions):
             ROOT / 'settings.ini',
             ROOT / 'SECURITY.md',
             ROOT / 'README.md',
-            *(ROOT / 'reflection_connection').glob('*.py'),
+            *(ROOT / 'reflection_connection').rglob('*.py'),
         )
         if invalid in p.read_text(encoding='utf-8')
     ]

@@ -1,5 +1,6 @@
 "What nobody thought of: files and arguments changed at random end in an answer or in one line."
 
+import builtins
 import json
 import os
 import shutil
@@ -397,17 +398,25 @@ def test_fuzz_encoder(encoder_folder, scratch, name, changes):
     )
 
 
+@pytest.fixture(scope='module')
+def index_folder(scratch, encoder_folder):
+    "An index of the survey."
+    places = (scratch / 'survey' / 'survey.sgy', '--encoder', encoder_folder)
+    run_refcon('index', *places, '--out', scratch / 'index', '--window', 24, 24)
+    return scratch / 'index'
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 999), st.one_of(anything, st.just('gone'))), min_size=1, max_size=3
     )
 )
 @fuzzed
-def test_fuzz_index(results, scratch, changes):
+def test_fuzz_index(index_folder, scratch, changes):
     from reflection_connection.search import Index, SearchError
 
     new = scratch / 'ix'
-    shutil.copytree(places_in(results[1])['i'], new, dirs_exist_ok=True)
+    shutil.copytree(index_folder, new, dirs_exist_ok=True)
     edit_json(new / 'meta.json', lambda v: _changed_at(v, changes))
     try:
         index = Index.load(new)

@@ -5,14 +5,6 @@ import numpy as np
 from faults.makers import *
 
 
-def turn(il, xl):
-    "Coordinates (m) of a survey that is turned by 0.5 radians."
-    return (
-        500000 + (il - 10) * 25 * np.cos(0.5) - (xl - 200) * 12.5 * np.sin(0.5),
-        6000000 + (il - 10) * 25 * np.sin(0.5) + (xl - 200) * 12.5 * np.cos(0.5),
-    )
-
-
 to_index = 'index {o}/a.sgy --encoder {e} --out {o}/i --window 16 16 --stride 16 16 --lines inline'
 
 wide = dict(size=(3, 40, 64))

@@ -247,6 +247,14 @@ def finite_embeddings(o):
     return len(z) > 0 and np.isfinite(z).all()
 
 
+def turn(il, xl):
+    "Coordinates (m) of a survey that is turned by 0.5 radians."
+    return (
+        500000 + (il - 10) * 25 * np.cos(0.5) - (xl - 200) * 12.5 * np.sin(0.5),
+        6000000 + (il - 10) * 25 * np.sin(0.5) + (xl - 200) * 12.5 * np.cos(0.5),
+    )
+
+
 def coordinates_are_right(o):
     t = items_of(o)
     x, y = turn(t.line.to_numpy(float), 200 + (t.left + t.width // 2).to_numpy(float))
