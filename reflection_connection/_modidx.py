@@ -1646,8 +1646,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                             'reflection_connection/run/training.py'),
                                                     'reflection_connection.run.training.prepare': ( 'run/training.html#prepare',
                                                                                                     'reflection_connection/run/training.py'),
-                                                    'reflection_connection.run.training.settings_key': ( 'run/training.html#settings_key',
-                                                                                                         'reflection_connection/run/training.py'),
                                                     'reflection_connection.run.training.train_encoder': ( 'run/training.html#train_encoder',
                                                                                                           'reflection_connection/run/training.py')},
             'reflection_connection.search.build': { 'reflection_connection.search.build.BuiltIndex': ( 'search/build.html#builtindex',

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from ..encoder import ARCHITECTURES, Encoder, start_encoder
 from .errors import RunError
-from .training import settings_key
-from ..storage import locked
+from ..storage import job_key, locked
 from ..synthetic import write_sections
 from ..training import rank
 from ..windows import Corpus, Recipe, Shapes
@@ -74,7 +73,7 @@ def _pretrain(encoder, corpus, config, work, resume) -> list:  # history
     "Pretrain in a working folder, from the checkpoints of the same settings."
     from reflection_connection.training import pretrain
 
-    key = settings_key(asdict(config), encoder.fingerprint(), corpus.fingerprint())
+    key = job_key(asdict(config), encoder.fingerprint(), corpus.fingerprint())
     if not resume and rank() == 0:
         shutil.rmtree(work / key, ignore_errors=True)
     return pretrain(encoder, corpus, config, work / key)

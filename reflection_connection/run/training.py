@@ -5,7 +5,6 @@
 # %% ../../nbs/run/11_training.ipynb #e79800e0
 from __future__ import annotations
 
-import json
 import shutil
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -18,14 +17,13 @@ from ..encoder import ARCHITECTURES, Encoder, start_encoder
 from .adapting import adapt_encoder, check_what, head_only
 from .calibrating import calibrate
 from .errors import RunError
-from .provenance import short_hash
 from .scoring import validation_score
-from ..storage import as_json, locked
+from ..storage import job_key, locked
 from ..training import rank
 from ..windows import data_fingerprint, load_windows, split_labelled
 
 # %% auto #0
-__all__ = ['prepare', 'candidates_rule', 'settings_key', 'train_encoder']
+__all__ = ['prepare', 'candidates_rule', 'train_encoder']
 
 # %% ../../nbs/run/11_training.ipynb #519cf65f
 def prepare(reader, encoder: Encoder, *splits) -> tuple:  # (tensor (N, 1, H, W), table)
@@ -73,11 +71,6 @@ def _without_test(reader, data):
     return labelled
 
 # %% ../../nbs/run/11_training.ipynb #0cad65a1
-def settings_key(*facts) -> str:
-    "Fingerprint of settings, to tell checkpoints of different runs apart."
-    return short_hash(json.dumps(facts, default=as_json))
-
-
 def _save(encoder, folder):
     encoder.name = Path(folder).name
     encoder.save(folder)
@@ -98,7 +91,7 @@ def _finetune(encoder, reader, config, valid, folder):
 
     x, frame = prepare(reader, encoder, 'train')
     facts = data_fingerprint(frame, opening=reader.opening)
-    key = settings_key(asdict(config), encoder.fingerprint(), facts)
+    key = job_key(asdict(config), encoder.fingerprint(), facts)
     v = encoder.recipe.batch(*valid.pixels)
     score = valid.score(encoder.metric)
     finetune(encoder, x, frame.label, config, v, score, folder / key)

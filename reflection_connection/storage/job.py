@@ -14,6 +14,7 @@ from typing import Any
 
 from .errors import FileError
 from .locks import locked
+from .records import as_json
 from .replace import settle, tidy, whole_file, whole_folder
 
 # %% auto #0
@@ -24,7 +25,7 @@ def job_key(
     *depends: Any,  # what the result depends on, as JSON can hold it
 ) -> str:  # 16 hexadecimal digits
     "A key that changes with everything that a result depends on."
-    return hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(depends, default=as_json).encode()).hexdigest()[:16]
 
 # %% ../../nbs/storage/09_job.ipynb #94218b13
 class ResumableJob:
