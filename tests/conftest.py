@@ -116,6 +116,8 @@ def _refcon(argv, environment, *streams):
     os.chdir(ROOT)
     os.environ.clear()
     os.environ.update(environment)
+    if measured := 'coverage' in sys.modules and sys.modules['coverage'].Coverage.current():
+        measured.switch_context(environment['PYTEST_CURRENT_TEST'])  # see tests/mutants
     from reflection_connection.cli import main
 
     sys.exit(main(argv))

@@ -1,5 +1,6 @@
 "Answers that can be worked out by hand, for small faults that were once planted and went unnoticed."
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from test_volume import grid, segy
+from transformers import TrainerCallback
 
 from reflection_connection.encoder import Encoder
 from reflection_connection.labelling import Rules, contradicted
@@ -20,7 +22,7 @@ from reflection_connection.search import (
     where,
     work_key,
 )
-from reflection_connection.training import SiameseConfig, cosine
+from reflection_connection.training import LoopTrainer, SiameseConfig, cosine, finetune
 from reflection_connection.training.siamese import _miner
 from reflection_connection.volume import live_mask, open_volume
 from reflection_connection.windows import (
@@ -229,3 +231,155 @@ def test_a_label_does_not_speak_for_itself():
     near, far = probability(FALLING, np.array([0.0, 1.0]))
     assert found.evidence.tolist() == pytest.approx([far])
     assert found.margin.tolist() == pytest.approx([far - near])
+
+
+# ---- what a query shows
+def test_a_box_half_outside_the_live_traces_asks_about_what_is_live(tmp_path):
+    "What is muted is not data, and takes no part in the scaling of what is."
+    from reflection_connection.search import Searcher, build_index
+
+    rng = np.random.default_rng(0)
+    cube = rng.normal(size=(3, 40, 64)).astype('f4')
+    cube[:, :20, :32] = 0  # the first half of the samples of half of the traces
+    np.save(tmp_path / 'cube.npy', cube)
+    encoder = Encoder.load('refcon-tiny')
+    build_index(encoder, tmp_path / 'cube.npy', tmp_path / 'index', Grid((32, 20), (32, 20)))
+    searcher = Searcher.open(tmp_path / 'index', encoder='refcon-tiny')
+    volume = searcher.volume()
+    line = int(volume.inlines[1])
+    shown = volume.section('inline', line)[8:40, 4:36]
+    live = np.ones((32, 32), bool)
+    live[:24, :16] = False
+    embedded = lambda mask: encoder.embed([shown], [mask], [volume.scale()])[0]
+    example = searcher.box('inline', line, (8, 4, 40, 36), beside=0)
+    np.testing.assert_allclose(example.z, embedded(live), atol=1e-5)
+    assert np.abs(example.z - embedded(np.ones_like(live))).max() > 1e-3
+
+
+# ---- what judges has not taught
+def blobs(surveys=5, n=24):
+    "Unit vectors of three classes in surveys, their classes and surveys."
+    rng = np.random.default_rng(0)
+    labels = np.tile(['a', 'b', 'c'], surveys * n // 3)
+    z = np.eye(6)[['abc'.index(c) for c in labels]] + rng.normal(0, 0.3, (len(labels), 6))
+    return z / np.linalg.norm(z, axis=1, keepdims=True), labels, np.repeat(list('vwxyz'), n)
+
+
+def test_a_curve_is_not_checked_on_the_survey_that_it_was_fitted_on(monkeypatch):
+    from reflection_connection.search import calibration_checks
+    from reflection_connection.windows import LeakError
+
+    z, labels, surveys = blobs()
+    d = np.maximum(1 - z @ z.T, 0)
+    calibration_checks.fit_over_surveys(d, labels, surveys)
+    made = calibration_checks._LabelledSurveys.pairs
+    everything = dict.fromkeys('vwxyz', 1.0)
+    for leak in (
+        lambda self, weights, among: made(self, everything, list('vwxyz')),
+        lambda self, weights, among: made(self, weights, list('vwxyz')),  # as a candidate
+    ):
+        monkeypatch.setattr(calibration_checks._LabelledSurveys, 'pairs', leak)
+        with pytest.raises(LeakError, match='the curve has learned from survey v'):
+            calibration_checks.fit_over_surveys(d, labels, surveys)
+
+
+def test_probabilities_are_not_checked_on_windows_that_fitted_them():
+    from reflection_connection.run import calibrate
+    from reflection_connection.windows import LeakError
+
+    z, labels, surveys = blobs()
+    ids = [f'{s}{i}' for i, s in enumerate(surveys)]
+    frame = window_table([dict(id=i, label=c, survey=s) for i, c, s in zip(ids, labels, surveys)])
+    encoder = SimpleNamespace(metric='cosine', calibration=None)
+    half = surveys < 'x'
+    calibrate(encoder, z[half], frame[half], 'survey', test=(z[~half], frame[~half]))
+    mixed = np.random.default_rng(0).permutation(labels[~half])
+    wrong = frame[~half].assign(label=mixed)
+    told = calibrate(encoder, z[half], frame[half], 'none', test=(z[~half], wrong))
+    assert told['error_test'] > told['error_fitted'] + 0.2, 'they are checked on what they are not'
+    one_more = ~half | (np.arange(len(z)) == 0)
+    with pytest.raises(LeakError, match='calibration and test must stay apart'):
+        calibrate(encoder, z[half], frame[half], 'survey', test=(z[one_more], frame[one_more]))
+
+
+def test_an_encoder_is_not_adapted_in_turn_to_the_survey_that_judges_it(monkeypatch):
+    from reflection_connection.run import adapt_in_turn
+    from reflection_connection.synthetic import labelled_windows
+    from reflection_connection.windows import LeakError, WindowReader
+
+    pixels, frame = labelled_windows(3, seed=4, surveys=3)
+    place = dict(source='synthetic', line_kind='image', line=0, top=0, left=0)
+    frame = window_table(frame.assign(**place, height=128, width=128, live=1.0))
+    reader = WindowReader(frame, arrays=list(pixels))
+    encoder = Encoder.create('resnet-tiny')
+    adapt_in_turn(encoder, reader)
+    monkeypatch.setattr(WindowReader, 'subset', lambda self, rows: self)  # all but one is all
+    with pytest.raises(LeakError, match='the encoder has learned from survey'):
+        adapt_in_turn(encoder, reader)
+
+
+def test_the_labels_of_a_fold_do_not_teach_what_judges_it():
+    from reflection_connection.run.adapting import _changes
+
+    z, labels, surveys = blobs()
+    folds = pd.factorize(surveys)[0]
+    before = _changes(z, labels, folds)
+    for k in range(5):
+        relabelled = np.where(folds == k, np.roll(labels, 1), labels)
+        after = _changes(z, relabelled, folds)
+        for j in range(5):
+            assert np.array_equal(before[j], after[j]) == (j == k)
+
+
+# ---- what a resumed run has to know
+class CutOff(TrainerCallback):
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == 5:
+            raise KeyboardInterrupt
+
+
+def dropping(folder, cut=False):
+    "Weights after eight steps of a small transformer with dropout, perhaps cut off after five."
+    sizes = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+    drop = dict(hidden_dropout_prob=0.3, patch_size=8, image_size=32)
+    encoder = Encoder.create('vit-tiny', Recipe(size=(32, 32)), head_dim=16, **sizes, **drop)
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(24, 1, 32, 32)).astype('f4'))
+    settings = dict(steps=8, eval_every=2, classes=2, per_class=4, loss='supcon', augment='none')
+    labels = pd.Series(['a', 'b'] * 12)
+    finetune(
+        encoder, x, labels, SiameseConfig(**settings), folder=folder, callbacks=[CutOff()] * cut
+    )
+    return encoder.fingerprint()
+
+
+def test_a_resumed_run_goes_on_with_the_random_numbers_it_had(tmp_path, monkeypatch):
+    whole = dropping(tmp_path / 'whole')
+    for name in ('parts', 'forgetful'):
+        with pytest.raises(KeyboardInterrupt):
+            dropping(tmp_path / name, cut=True)
+    assert dropping(tmp_path / 'parts') == whole
+    monkeypatch.setattr(LoopTrainer, '_load_rng_state', lambda self, checkpoint: None)
+    assert dropping(tmp_path / 'forgetful') != whole
+
+
+# ---- what is on the disk
+def test_a_file_is_on_the_disk_before_it_takes_the_place_of_another(tmp_path, monkeypatch):
+    "Power can't be cut in a test, but the order of calls can be seen: content, sync, exchange."
+    from reflection_connection.storage import replace
+
+    calls = []
+    real_sync, real_replace = replace.os.fsync, replace.os.replace
+
+    def sync(number):
+        calls.append(('sync', Path(f'/proc/self/fd/{number}').resolve().read_text()))
+        real_sync(number)
+
+    def exchange(a, b):
+        calls.append(('exchange', Path(a).read_text()))
+        real_replace(a, b)
+
+    monkeypatch.setattr(replace.os, 'fsync', sync)
+    monkeypatch.setattr(replace.os, 'replace', exchange)
+    with replace.whole_file(tmp_path / 'a.txt') as new:
+        new.write_text('all of it')
+    assert calls == [('sync', 'all of it'), ('exchange', 'all of it')]

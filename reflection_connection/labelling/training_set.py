@@ -14,7 +14,7 @@ from ..encoder import Encoder
 from .proposals import IterateError
 from ..search import embed_table
 from ..storage import read_arrays, whole_file
-from ..windows import WindowReader, data_fingerprint, near_any
+from ..windows import LeakError, Roles, WindowReader, data_fingerprint
 
 # %% auto #0
 __all__ = ['embed_once', 'join_labels', 'check_apart']
@@ -87,16 +87,8 @@ def check_apart(
 ):
     "No validation window is among the others or shows a place of theirs; else `IterateError`."
     volume = valid.volume if valid.arrays is None else None
-    for other in others:
-        shared = set(valid.frame.id) & set(other.frame.id)
-        if shared:
-            raise IterateError(
-                f"validation window {sorted(shared)[0]} is among the other windows too: "
-                "validation must stay apart"
-            )
-        same = near_any(other.frame, valid.frame, 0, volume)
-        if same.any():
-            raise IterateError(
-                f"{same.sum()} windows, {other.frame.id[same.argmax()]} first, show the place of a "
-                "validation window or cross it: validation must stay apart"
-            )
+    try:
+        for other in others:
+            Roles('place', volume=volume, training=other.frame, choice=valid.frame)
+    except LeakError as e:
+        raise IterateError(f"{e}: validation must stay apart") from e

@@ -21,7 +21,7 @@ from reflection_connection.evaluation import (
 from .calibrating import Answers, answers_report, nearest_answers
 from .errors import RunError
 from ..search import fit_probability, neighbour_pairs
-from ..windows import GUARD, near_groups
+from ..windows import GUARD, Roles, near_groups, refuse_taught, surveys_of
 
 # %% auto #0
 __all__ = ['FEW', 'STRENGTHS', 'check_what', 'head_only', 'label_folds', 'adapt_encoder', 'adapt_in_turn']
@@ -167,6 +167,10 @@ def adapt_encoder(
         )
     leave_out, volume = _rule(frame), reader.volume if reader.arrays is None else None
     folds = label_folds(frame, leave_out, seed, volume)
+    by = 'survey' if leave_out == 'survey' else 'place'
+    for k in range(folds.max() + 1):
+        judged = folds == k
+        Roles(by, volume=volume, training=frame[~judged], choice=frame[judged])
     y, mask = frame.label.to_numpy(str), leave_out_mask(frame, frame, leave_out)
     z = encoder.embed(*reader.read())
     of_class = encoder.part(z, 'class')
@@ -177,6 +181,7 @@ def adapt_encoder(
     n_pairs, n_folds = _calibrate_on(encoder, best.distances, y, mask), int(folds.max() + 1)
     facts = dict(strength=best.strength, leave_out=leave_out)
     adapted = dict(windows=len(z), classes=sorted(set(y)), folds=n_folds) | facts
+    adapted['surveys'] = surveys_of(frame)
     encoder.provenance = encoder.provenance | {'adapted': adapted}
     return {
         'before': float(trials[0].score),
@@ -205,6 +210,7 @@ def _without(encoder, reader, pixels, mine, mask, seed) -> _Turn:
     frame, copied = reader.frame.reset_index(drop=True), copy.deepcopy(encoder)
     y = frame.label.to_numpy(str)
     strength = adapt_encoder(copied, reader.subset(~mine), seed)['strength']
+    refuse_taught(copied.provenance['adapted']['surveys'], surveys_of(frame[mine]))
     z = copied.embed(*pixels)
     d = DISTANCES[encoder.metric](z[mine], z)
     ap = rank_metrics(d, y[mine], y, mask[mine]).ap

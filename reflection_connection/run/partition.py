@@ -14,6 +14,7 @@ from .errors import RunError
 from ..search import overlaps
 from ..synthetic import synthetic_reader
 from reflection_connection.windows import (
+    Roles,
     GUARD,
     WindowReader,
     load_windows,
@@ -147,7 +148,12 @@ def _keep_apart(
         labelled, pool = _apart(labelled, judge), _apart(pool, judge)
     if not synthetic:
         pool = _without(pool, labelled)
-    return dict(labelled=labelled, valid=valid, test=parts['test'], corpus=pool)
+    parts = dict(labelled=labelled, valid=valid, test=parts['test'], corpus=pool)
+    for taught in ('labelled', 'corpus'):
+        volume = parts[taught].volume if parts[taught].arrays is None else None
+        learned, valid, test = (parts[p].frame for p in (taught, 'valid', 'test'))
+        Roles('place', GUARD, volume, training=learned, calibration=valid, choice=valid, test=test)
+    return parts
 
 # %% ../../nbs/run/12_partition.ipynb #c0790272
 def _check_known(names, column, what, kind):

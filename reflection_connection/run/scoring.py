@@ -19,6 +19,7 @@ from reflection_connection.evaluation import (
 from .calibrating import calibration_report
 from .errors import RunError
 from ..volume import say, sentences
+from ..windows import surveys_of
 
 # %% auto #0
 __all__ = ['validation_score', 'compare', 'ahead_table', 'score_encoder']
@@ -91,6 +92,17 @@ def _unlike_surveys(encoder, frame, *windows) -> dict:  # survey -> sentence
     return found
 
 
+def _taught_by(encoder, frame) -> list:
+    "Say which of the surveys have taught the encoder: their figures flatter."
+    adapted = encoder.provenance.get('adapted', {}).get('surveys', [])
+    taught = {name.casefold() for name in [*encoder.provenance.get('taught', []), *adapted]}
+    found = [name for name in surveys_of(frame) if name.casefold() in taught]
+    if found:
+        names = ', '.join(found)
+        print(f'{names}: labels there taught {encoder.name}, so figures flatter', flush=True)
+    return found
+
+
 def _labelled(reader, exclude):
     "The windows that have a label among the classes that count."
     labels = reader.frame.label
@@ -113,7 +125,10 @@ def score_encoder(
     exclude: tuple = (),  # classes that are neither queries nor candidates
     seed: int = 0,  # of bootstrap and random baseline
 ) -> dict:  # method -> summary; 'encoder' also has 'calibration', from `calibration_report`
-    "An encoder beside every classical baseline, on the same windows and by the same rules."
+    """An encoder beside every classical baseline, on the same windows and by the same rules.
+
+    `taught_by` names surveys whose labels taught the encoder; their figures flatter, and it is
+    said."""
     reader = _labelled(reader, exclude)
     pixels, live, scales = reader.read()
     leave_out = leave_out or default_leave_out(reader.frame)
@@ -123,5 +138,6 @@ def score_encoder(
     found = compare(methods, reader.frame, leave_out, encoder.metric, seed=seed)
     of_encoder = found['encoder']
     of_encoder['calibration'] = calibration_report(encoder, z, reader.frame, leave_out)
+    of_encoder['taught_by'] = _taught_by(encoder, reader.frame)
     of_encoder['unlike'] = _unlike_surveys(encoder, reader.frame, pixels, live, scales)
     return found

@@ -20,7 +20,12 @@ from .errors import RunError
 from .scoring import validation_score
 from ..storage import job_key, locked
 from ..training import rank
-from ..windows import data_fingerprint, load_windows, split_labelled
+from reflection_connection.windows import (
+    data_fingerprint,
+    load_windows,
+    split_labelled,
+    surveys_of,
+)
 
 # %% auto #0
 __all__ = ['prepare', 'candidates_rule', 'train_encoder']
@@ -71,8 +76,9 @@ def _without_test(reader, data):
     return labelled
 
 # %% ../../nbs/run/11_training.ipynb #0cad65a1
-def _save(encoder, folder):
+def _save(encoder, folder, taught):
     encoder.name = Path(folder).name
+    encoder.provenance = encoder.provenance | {'taught': surveys_of(taught)}
     encoder.save(folder)
 
 
@@ -81,7 +87,7 @@ def _train_head(encoder, labelled, folder, seed) -> dict:  # results
     if rank():
         return {}
     results = adapt_encoder(encoder, labelled, seed)
-    _save(encoder, folder)
+    _save(encoder, folder, labelled.frame)
     return results
 
 
@@ -116,7 +122,7 @@ def _train_all(encoder, reader, start, folder, config, valid) -> tuple:  # (enco
         encoder, after = start_encoder(start, config.seed), before
         z = encoder.embed(*valid.pixels)
     calibration = calibrate(encoder, z, valid.frame, valid.leave_out)
-    _save(encoder, folder)
+    _save(encoder, folder, reader.part('train', 'valid').frame)
     shutil.rmtree(checkpoints)
     results = {'before': before, 'after': after, 'what': 'all', 'leave_out': valid.leave_out}
     return encoder, results | {'split': valid.how, 'calibration': calibration}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..windows.roles import refuse_taught
 from reflection_connection.search.calibration import (
     Pairs,
     fit_probability,
@@ -69,6 +70,7 @@ class SurveyPairs(NamedTuple):
     same: np.ndarray  # (P,) bool
     weights: np.ndarray  # (P,) the pairs of a survey share its weight
     queries: np.ndarray  # (P,) positions of the queries
+    surveys: np.ndarray  # names of those that queries or candidates are of
 
 
 @dataclass
@@ -95,7 +97,9 @@ class _LabelledSurveys:
             k=self.k,
         )
         queries = np.repeat(rows, min(self.k, len(candidates)))
-        return near, same, np.full(len(near), weight / max(1, len(near))), queries
+        weights = np.full(len(near), weight / max(1, len(near)))
+        surveys = np.unique(self.surveys[[*rows, *candidates]])
+        return near, same, weights, queries, surveys
 
 # %% ../../nbs/search/02_calibration_checks.ipynb #563d1ce5
 def _error_by_chance(p, queries, rng, draws=200):
@@ -106,13 +110,14 @@ def _error_by_chance(p, queries, rng, draws=200):
 
 
 def _fit_pairs(pairs, metric, more, share):
-    "The curve of pairs of surveys; pairs `more` of synthetic ones have a share of the weight."
+    """(curve, surveys that taught it); pairs `more` of synthetic surveys have a share of the
+    weight."""
     near, same, w = pairs.distances, pairs.same, pairs.weights / pairs.weights.sum()
     if more is not None and share:
         far, right = map(np.asarray, more)
         near, same = np.r_[near, far], np.r_[same, right]
         w = np.r_[(1 - share) * w, np.full(len(far), share / len(far))]
-    return fit_probability(near, same, metric, w)
+    return fit_probability(near, same, metric, w), pairs.surveys
 
 # %% ../../nbs/search/02_calibration_checks.ipynb #82d2cccf
 class _Roles(NamedTuple):
@@ -190,8 +195,10 @@ def fit_over_surveys(
 
     rng, per_survey, judged = np.random.default_rng(0), {}, {}
     for name in roles.weights:
+        curve, taught = fit_without(name)
+        refuse_taught(taught, [name], 'the curve')
         pairs = known.pairs({name: 1.0}, roles.every)
-        p = probability(fit_without(name), pairs.distances, metric)
+        p = probability(curve, pairs.distances, metric)
         chance = _error_by_chance(p, pairs.queries, rng)
         per_survey[name] = stated_and_right(p, pairs.same) | {'chance': chance}
         if name in roles.unseen:
@@ -203,7 +210,7 @@ def fit_over_surveys(
         worst_error=report['worst'],
         together=report['together']['error'],
     )
-    return fit_without() | {'left_out': left_out}, report
+    return fit_without()[0] | {'left_out': left_out}, report
 
 # %% ../../nbs/search/02_calibration_checks.ipynb #9ce65264
 def risk_coverage(

@@ -24,6 +24,7 @@ from .normalisation import *
 from .pictures import *
 from .polygons import *
 from .reader import *
+from .roles import *
 from .rows import *
 from .shapes import *
 from .sources import *
