@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo check test slow bench lab explore readme notebooks audit gpu hooks clean
+.PHONY: help demo check test slow mutants bench lab explore readme notebooks audit gpu hooks clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
 
@@ -30,11 +30,16 @@ check: .venv/installed-dev ## a minute: layout, lint, modules equal notebooks, f
 test: .venv/installed-dev ## all notebooks, then tests/
 	ruff format --check
 	ruff check
-	REFCON_PRECISION=fp32 nbdev_test --path nbs --skip_file_re '^(_|\.|run_)' --n_workers 2 --do_print
+	REFCON_PRECISION=fp32 PYTHONPATH=tests python -m notebooks --path nbs --skip_file_re '^(_|\.|run_)' --n_workers 2 --do_print
 	python -m pytest tests -q -rs -n auto --dist loadfile --no-loadscope-reorder
 
 slow: .venv/installed-dev ## long tests: 50 kills and more at random moments; REFCON_KILLS=seed draws them
 	REFCON_SLOW=1 python -m pytest tests/test_interruption.py -q -rs
+
+SEED ?= 1
+FAULTS ?= 200
+mutants: .venv/installed-dev ## small faults planted one at a time: which does no test notice? SEED=1 FAULTS=200 draws them
+	PYTHONPATH=tests python -m mutants --seed $(SEED) --faults $(FAULTS)
 
 bench: .venv/installed-dev ## speed and memory as ratios, against the machine's peak and against other ways: runs/bench
 	python benchmarks/bench.py

@@ -298,7 +298,7 @@ def test_probabilities_are_not_checked_on_windows_that_fitted_them():
     told = calibrate(encoder, z[half], frame[half], 'none', test=(z[~half], wrong))
     assert told['error_test'] > told['error_fitted'] + 0.2, 'they are checked on what they are not'
     one_more = ~half | (np.arange(len(z)) == 0)
-    with pytest.raises(LeakError, match='calibration and test must stay apart'):
+    with pytest.raises(LeakError, match='validation and test must stay apart'):
         calibrate(encoder, z[half], frame[half], 'survey', test=(z[one_more], frame[one_more]))
 
 

@@ -91,4 +91,4 @@ def check_apart(
         for other in others:
             Roles('place', volume=volume, training=other.frame, choice=valid.frame)
     except LeakError as e:
-        raise IterateError(f"{e}: validation must stay apart") from e
+        raise IterateError(str(e)) from e

@@ -1,7 +1,7 @@
 """Which tests reach which function of the modules, and how long each takes: a map made once."""
 
 import ast
-import json
+import hashlib
 import multiprocessing
 import os
 import shutil
@@ -81,12 +81,44 @@ def function_at(found, line):
     return next((name for a, b, name in reversed(found) if a <= line <= b), '')
 
 
-def make_map(root, folder):
-    """Run all tests once and write {module: {function: [test, …]}} and {test: seconds}.
+def test_files(root):
+    "{path: checksum} of the files whose tests take part."
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((root / 'tests').glob('test_*.py'))
+        if path.stem.removeprefix('test_') not in TOO_SLOW
+    }
 
-    Files that are `TOO_SLOW` and tests that don't pass without any fault are left out.
-    """
+
+def update_map(root, folder, known):
+    """Run the test files that are new or changed once, without a fault; what they reach is kept.
+
+    `known` holds `reach` {module: {function: [test, …]}}, `seconds` {test: …} and `files`. Files
+    that are `TOO_SLOW` and tests that don't pass without any fault are left out."""
+    files = test_files(root)
+    old = {path for path, digest in known['files'].items() if files.get(path) != digest}
+    new = sorted(path for path, digest in files.items() if known['files'].get(path) != digest)
+    of_old = lambda test: test.partition('::')[0] in old
+    seconds = {t: s for t, s in known['seconds'].items() if not of_old(t)}
+    reach = {
+        module: {name: [t for t in tests if not of_old(t)] for name, tests in functions_.items()}
+        for module, functions_ in known['reach'].items()
+    }
+    if new:
+        more, more_seconds = _measured(root, folder, new)
+        seconds |= more_seconds
+        for module, functions_ in more.items():
+            for name, tests in functions_.items():
+                both = {*reach.setdefault(module, {}).get(name, []), *tests}
+                reach[module][name] = sorted(both, key=lambda t: (seconds[t], t))
+    return known | dict(reach=reach, seconds=seconds, files=files)
+
+
+def _measured(root, folder, files):
+    "(reach, seconds) of the tests of some files."
     tree = copy_tree(root, folder / 'map' / 'main')
+    for old in (folder / 'map').glob('coverage*'):
+        old.unlink()
     (folder / 'coveragerc').write_text(SETTINGS)
     data_file = folder / 'map' / 'coverage'
     environment = settings_of_a_run(tree) | {
@@ -95,11 +127,10 @@ def make_map(root, folder):
     }
     times = folder / 'map' / 'times.xml'
     subprocess.run(
-        [sys.executable, '-m', 'pytest', 'tests', '-q', '-n', str(multiprocessing.cpu_count())]
+        [sys.executable, '-m', 'pytest', *files, '-q', '-n', str(multiprocessing.cpu_count())]
         + ['--dist', 'loadfile', '--no-loadscope-reorder', '-o', 'junit_family=xunit1']
         + [f'--cov={PACKAGE}', '--cov-context=test', '--cov-report=', f'--junitxml={times}']
-        + [f'--cov-config={folder / "coveragerc"}', '-p', 'no:cacheprovider']
-        + [f'--ignore=tests/test_{name}.py' for name in TOO_SLOW],
+        + [f'--cov-config={folder / "coveragerc"}', '-p', 'no:cacheprovider'],
         cwd=tree,
         env=environment,
         check=False,
@@ -112,9 +143,7 @@ def make_map(root, folder):
         if not len([x for x in case if x.tag in ('failure', 'error', 'skipped')]):
             name = f'{case.get("file")}::{case.get("name")}'
             seconds[name] = max(seconds.get(name, 0), float(case.get('time')))
-    reach = _reached(data_file, tree, seconds)
-    (folder / 'map.json').write_text(json.dumps({'reach': reach, 'seconds': seconds}))
-    return {'reach': reach, 'seconds': seconds}
+    return _reached(data_file, tree, seconds), seconds
 
 
 def _reached(data_file, tree, seconds):
