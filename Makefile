@@ -30,7 +30,7 @@ check: .venv/installed-dev ## a minute: layout, lint, modules equal notebooks, f
 test: .venv/installed-dev ## all notebooks, then tests/
 	ruff format --check
 	ruff check
-	REFCON_PRECISION=fp32 PYTHONPATH=tests python -m notebooks --path nbs --skip_file_re '^(_|\.|run_)' --n_workers 2 --do_print
+	OMP_NUM_THREADS=1 REFCON_PRECISION=fp32 PYTHONPATH=tests python -m notebooks --path nbs --skip_file_re '^(_|\.|run_)' --n_workers 2 --do_print
 	python -m pytest tests -q -rs -n auto --dist loadfile --no-loadscope-reorder
 
 slow: .venv/installed-dev ## long tests: 50 kills and more at random moments; REFCON_KILLS=seed draws them

@@ -24,7 +24,7 @@ NUMBER = re.compile(r'(?<![\w.])[-+]?(?:\d[\d,]*)?(?:\.\d+|\d)(?:[eE][-+]?\d+)?(
 CLOSE = 0.02  # of a number with a fraction: other processors round otherwise
 SIDE = 64  # pixels a picture is compared in
 ONCE = re.compile(
-    r'^(precision of .*|.* (is|are) (assumed|taken as) .*)\n?', re.MULTILINE
+    r'^(precision of .*|.* (is|are) (assumed|taken as)\b.*)\n?', re.MULTILINE
 )  # a process
 WRITE = os.environ.get('REFCON_WRITE_OUTPUTS') == '1'
 LOOK = 6.0  # grey levels that such a pixel may differ by, on average over the worst hundredth
@@ -42,6 +42,12 @@ def _is_whole(text):
     return re.fullmatch(r'[-+]?[\d,]+', text) is not None
 
 
+def _last_place(text):
+    "What a one in a number's last place is worth."
+    mantissa, _, exponent = text.lower().partition('e')
+    return 10.0 ** (int(exponent or 0) - len(mantissa.partition('.')[2]))
+
+
 def same_text(stored: str, shown: str) -> str:
     "What differs, '' where nothing does: whole numbers are exact, others close."
     words = [NUMBER.sub('#', ' '.join(t.split())) for t in (stored, shown)]
@@ -49,8 +55,7 @@ def same_text(stored: str, shown: str) -> str:
         return 'other words'
     for a, b in zip(NUMBER.findall(stored), NUMBER.findall(shown)):
         x, y = _number(a), _number(b)
-        places = len(a.partition('.')[2].partition('e')[0])
-        off = 0.0 if _is_whole(a) and _is_whole(b) else CLOSE * abs(x) + 1.01 * 10.0**-places
+        off = 0.0 if _is_whole(a) and _is_whole(b) else CLOSE * abs(x) + 1.01 * _last_place(a)
         if not abs(x - y) <= off:
             return f'{b} where {a} is stored'
     return ''
