@@ -1974,6 +1974,8 @@ def test_maps_of_values(searcher, tmp_path):
         searcher.write_map(values, path)
     assert searcher.write_map(values, tmp_path / 'm.npy') == tmp_path / 'm.npy'
     np.testing.assert_array_equal(np.load(tmp_path / 'm.npy'), cube)
+    searcher.write_map(values, tmp_path / 'm.NPY')
+    np.testing.assert_array_equal(np.load(tmp_path / 'm.NPY'), cube)
     done.clear()
     searcher.write_map(values, tmp_path / 'm.segy', progress=lambda *a: done.append(a))
     assert done[-1] == (6, 6) and len(done) == 6

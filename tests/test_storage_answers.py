@@ -792,6 +792,7 @@ def test_only_loopback_is_asked_directly():
     assert loopback_direct({}) == {}
     assert loopback_direct({'http_proxy': '', 'HTTPS_PROXY': ''}) == {}
     assert loopback_direct({'proxy': 'x', 'http': 'y'}) == {}
+    assert loopback_direct({'NO_PROXY': 'a', 'no_proxy': 'b'}) == {}
     all_three = ','.join(LOOPBACK)
     for given, hosts in (
         ({}, all_three),

@@ -2327,3 +2327,8 @@ def test_scalars_that_are_left():
     )
     remedy = 'set coord_scaled to true or false in the store'
     assert left(-100) == (1.0, [(what, remedy)])
+
+
+def test_no_zero_has_a_sign():
+    (first, last, step), *_ = ranges_said(['TIME 0 TO -8 MS'])
+    assert str(first.value) == '0.0' and last.value == 8 and step is None

@@ -98,8 +98,8 @@ def write_map(
         return write_segy_like(volume, path, _lines_to_write(grid, values, progress), note=note)
     cube = self.cube_map(values, source, kind, progress)
     if ending == '.npy':
-        with whole_file(path, SearchError) as new:
-            np.save(new, cube)
+        with whole_file(path, SearchError) as new, open(new, 'wb') as file:
+            np.save(file, cube)
     else:
         with whole_folder(path, 'zarr.json', SearchError) as new:
             _write_zarr(new, volume, cube, name, note)

@@ -16,7 +16,8 @@ def loopback_direct(
     environment: Mapping,  # of a process, e.g. `os.environ`
 ) -> dict:  # no_proxy and NO_PROXY; empty where no proxy is set
     "The variables with which loopback is asked without a proxy, the world outside as before."
-    if not any(name.lower().endswith('_proxy') and value for name, value in environment.items()):
+    set_ones = {name.lower() for name, value in environment.items() if value}
+    if not any(name.endswith('_proxy') for name in set_ones - {'no_proxy'}):
         return {}
     given = environment.get('no_proxy') or environment.get('NO_PROXY') or ''
     hosts = [host.strip() for host in given.split(',') if host.strip()]

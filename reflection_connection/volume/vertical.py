@@ -141,7 +141,7 @@ _RANGE = re.compile(
 
 def _downward(a, b):  # the ends of a range from top to bottom; None when that is not clear
     if a <= 0 and b <= 0:
-        return min(-a, -b), max(-a, -b)
+        return min(-a, -b) + 0.0, max(-a, -b) + 0.0  # no zero with a sign
     return (min(a, b), max(a, b)) if a >= 0 and b >= 0 else None
 
 

@@ -191,7 +191,9 @@ def _corner_rows(path):
     header, rows = _petrel(rows)
     if header:
         return header, rows
-    first = next(k for k, (_, c) in enumerate(rows) if any(c) and not _is_break(c))
+    first = next((k for k, (_, c) in enumerate(rows) if any(c) and not _is_break(c)), None)
+    if first is None:
+        return None, rows
     if not all(NUMBER.fullmatch(c) for c in rows[first][1] if c):
         return rows[first][1], rows[first + 1 :]
     named = {_plain(c) for c in top}

@@ -65,7 +65,7 @@ class WindowReader:
         "99th percentile of |amplitude| over a survey's arrays."
         if survey not in self._scales:
             surveys = self.frame.survey
-            rows = np.flatnonzero(surveys.isna() if pd.isna(survey) else surveys == survey)
+            rows = np.flatnonzero(surveys.isna() if pd.isna(survey) else surveys.isin([survey]))
             amplitudes = np.concatenate([self.arrays[i].ravel() for i in rows])
             self._scales[survey] = float(np.percentile(np.abs(amplitudes), 99))
         return self._scales[survey]

@@ -133,8 +133,11 @@ def _cut(lines, separator):
 
 
 def _evenness(lines, separator):
-    "Share of rows that are as wide as the first; 0 where that is a single cell."
-    widths = [len(row) for row in _cut(lines, separator) if row]
+    "Share of rows that are as wide as the first; 0 where that is a single cell, or no table."
+    try:
+        widths = [len(row) for row in _cut(lines, separator) if row]
+    except csv.Error:
+        return 0.0  # a cell of more characters than a table may have: reading it will say so
     if not widths or widths[0] < 2:
         return 0.0
     return np.mean([w == widths[0] for w in widths])
