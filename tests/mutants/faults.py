@@ -93,6 +93,15 @@ class Fault:
         return visitor.walk(get_ast(self.source)).get_code()
 
     @property
+    def possible(self):
+        "Whether it is Python: the operator for exceptions doesn't know dotted names."
+        try:
+            ast.parse(self.mutated)
+        except (AttributeError, SyntaxError):
+            return False
+        return True
+
+    @property
     def changed(self):
         "((first, last) lines of the text, [lines as they are], [lines with the fault])."
         before, after = self.source.splitlines(True), self.mutated.splitlines(True)
@@ -222,7 +231,7 @@ def draw(n, seed, faults=None, at_least=8):
         for kind, count in ((numbers, of_numbers), (places, round(share) - of_numbers)):
             for place in random_.sample(sorted(kind[wing]), min(len(kind[wing]), count)):
                 drawn.append(random_.choice(kind[wing][place]))
-    return drawn
+    return [fault for fault in drawn if fault.possible]
 
 
 def equivalents():
