@@ -318,6 +318,42 @@ def test_an_encoder_is_not_adapted_in_turn_to_the_survey_that_judges_it(monkeypa
         adapt_in_turn(encoder, reader)
 
 
+def some_windows(n, survey='a'):
+    "A reader of n windows of one survey."
+    from reflection_connection.windows import WindowReader
+
+    place = dict(source='x', line_kind='image', line=0, top=0, left=0, height=8, width=8)
+    rows = [dict(id=f'{survey}{k}', survey=survey, label='Fault', **place) for k in range(n)]
+    return WindowReader(window_table(rows), arrays=[np.ones((8, 8))] * n)
+
+
+@pytest.mark.parametrize('shared', [('labelled', 'valid'), ('labelled', 'test'), ('valid', 'test')])
+def test_parts_of_a_label_loop_with_the_same_windows_are_refused(shared):
+    from reflection_connection.run.partition import _keep_apart
+    from reflection_connection.windows import LeakError
+
+    parts = {name: some_windows(3, name) for name in ('labelled', 'valid', 'test')}
+    _keep_apart(parts, some_windows(3, 'corpus'), True)
+    parts[shared[1]] = parts[shared[0]]
+    with pytest.raises(LeakError, match='must stay apart'):
+        _keep_apart(parts, some_windows(3, 'corpus'), True)
+
+
+def test_a_survey_in_two_folds_is_refused(monkeypatch):
+    from reflection_connection.run import adapting
+    from reflection_connection.synthetic import labelled_windows
+    from reflection_connection.windows import LeakError, WindowReader
+
+    pixels, frame = labelled_windows(3, seed=4, surveys=3)
+    place = dict(source='synthetic', line_kind='image', line=0, top=0, left=0)
+    frame = window_table(frame.assign(**place, height=128, width=128, live=1.0))
+    reader = WindowReader(frame, arrays=list(pixels))
+    halves = np.arange(len(frame)) % 2
+    monkeypatch.setattr(adapting, 'label_folds', lambda *_: halves)
+    with pytest.raises(LeakError, match='has windows for training and for validation'):
+        adapting.adapt_encoder(Encoder.create('resnet-tiny'), reader)
+
+
 def test_the_labels_of_a_fold_do_not_teach_what_judges_it():
     from reflection_connection.run.adapting import _changes
 
