@@ -9,13 +9,17 @@ with the directive `#| varies`. REFCON_WRITE_OUTPUTS=1 stores what differs.
 import base64
 import io
 import json
+import multiprocessing
 import os
 import re
 import sys
 
-import matplotlib
+import matplotlib.pyplot  # noqa: F401 what most notebooks import, once for all
 import nbdev.test
 import numpy as np
+import pandas  # noqa: F401
+import torch  # noqa: F401
+import transformers  # noqa: F401
 from execnb.shell import CaptureShell
 from fastcore.xtras import obj2dict
 from PIL import Image
@@ -114,7 +118,6 @@ class Comparing(CaptureShell):
     "Runs a cell and compares what it shows with what is stored."
 
     def __init__(self, path=None, mpl_format='png', **kwargs):
-        matplotlib.rcdefaults()  # another notebook may have changed them in this process
         super().__init__(path, mpl_format, **kwargs)
 
     def cell(self, cell, stdout=True, stderr=True, verbose=False):
@@ -140,8 +143,7 @@ found = {}  # cell -> outputs that differ from those stored, of one notebook
 _test_nb = nbdev.test.test_nb
 
 
-def test_nb(path, *args, **kwargs):
-    "nbdev's, with outputs compared, or written where they differ."
+def _run(path, args, kwargs):
     found.clear()
     nbdev.test.CaptureShell = Comparing
     answer = _test_nb(path, *args, **kwargs)
@@ -153,6 +155,27 @@ def test_nb(path, *args, **kwargs):
         text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True)
         path.write_text(text + '\n', encoding='utf-8')
     return answer
+
+
+def _run_and_tell(answer, path, args, kwargs):
+    answer.send(_run(path, args, kwargs))
+
+
+def test_nb(path, *args, **kwargs):
+    """nbdev's, with outputs compared, or written where they differ.
+
+    Each in a process of its own, in which no other notebook has changed anything."""
+    fork = multiprocessing.get_context('fork')
+    mine, its = fork.Pipe(duplex=False)
+    process = fork.Process(target=_run_and_tell, args=(its, path, args, kwargs))
+    process.start()
+    its.close()
+    try:
+        return mine.recv()
+    except EOFError:
+        return False, 0.0  # it died
+    finally:
+        process.join()
 
 
 if __name__ == '__main__':
