@@ -97,7 +97,8 @@ class Roles:
         _refuse_shared_windows(*pair, names)
         if by == 'survey':
             _refuse_shared_surveys(*pair, names)
-        if by != 'window':
+        placed = all('line_kind' in frame for frame in pair)  # a table of images has no places
+        if by != 'window' and placed:
             _refuse_near_windows(*pair, names, guard, volume)
 
     def surveys(self, role: str) -> list:
