@@ -354,6 +354,14 @@ def test_a_survey_in_two_folds_is_refused(monkeypatch):
         adapting.adapt_encoder(Encoder.create('resnet-tiny'), reader)
 
 
+def test_what_has_taught_is_not_forgotten():
+    from reflection_connection.run.adapting import note_taught
+
+    encoder = SimpleNamespace(provenance=dict(taught=['F3'], seed=0))
+    note_taught(encoder, some_windows(2, 'mine').frame)
+    assert encoder.provenance == dict(taught=['F3', 'mine'], seed=0)
+
+
 def test_the_labels_of_a_fold_do_not_teach_what_judges_it():
     from reflection_connection.run.adapting import _changes
 

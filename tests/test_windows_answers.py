@@ -2230,39 +2230,47 @@ def test_roles_are_apart():
         says(
             f'1 windows, 2 first, are for {said[0]} and for {said[1]}: '
             f'{said[0]} and {said[1]} {stay}',
-            w.Roles,
+            w.prove_apart,
             'window',
             **{one: a, other: b},
         )
-    w.Roles('window', calibration=a, choice=b)
+    w.prove_apart('window', calibration=a, choice=b)
     again = frame('4', '5')
-    w.Roles('window', training=a, test=again)
+    w.prove_apart('window', training=a, test=again)
     says(
         f'survey s has windows for training and for test: training and test {stay}',
-        w.Roles,
+        w.prove_apart,
         training=a,
         test=again,
     )
     unknown = 'some windows have no survey: whether training and test are apart is not known'
-    says(unknown, w.Roles, training=a, test=frame('4', survey=None))
-    says(unknown, w.Roles, training=frame('4', survey=None), test=a)
-    roles = w.Roles(training=a, test=frame('9', survey='t'))
-    assert roles.surveys('training') == ['s']
+    says(unknown, w.prove_apart, training=a, test=frame('4', survey=None))
+    says(unknown, w.prove_apart, training=frame('4', survey=None), test=a)
+    w.prove_apart(training=a, test=frame('9', survey='t'))
+    w.prove_apart('window', calibration=a, choice=a, test=again)
+    says(
+        f'2 windows, 1 first, are for validation and for test: validation and test {stay}',
+        w.prove_apart,
+        'window',
+        calibration=a,
+        choice=a,
+        test=a,
+    )
     expected = (
         'expected some of training, calibration, choice, test, apart by survey, place, window'
     )
-    says(f"roles training apart by 'odd': {expected}", w.Roles, 'odd', training=a)
-    says(f"roles odd apart by 'place': {expected}", w.Roles, 'place', odd=a)
+    says(f"roles training apart by 'odd': {expected}", w.prove_apart, 'odd', training=a)
+    says(f"roles odd apart by 'place': {expected}", w.prove_apart, 'place', odd=a)
 
 
 def test_roles_by_place():
     near = on_cube([(0, 0), (4, 0), (5, 0)])
     one, other = near[:1], near[1:]
     end = 'windows for test: training and test must stay apart'
-    w.Roles('place', 3, training=one, test=other)
+    w.prove_apart('place', 3, training=one, test=other)
     says(
         f'1 windows for training, w0 first, lie within 4 lines, traces or samples of {end}',
-        w.Roles,
+        w.prove_apart,
         'place',
         4,
         training=one,
@@ -2271,22 +2279,12 @@ def test_roles_by_place():
     same = on_cube([(0, 0), (0, 0)])
     says(
         f'1 windows for training, w0 first, show the place of {end}',
-        w.Roles,
+        w.prove_apart,
         'place',
         training=same[:1],
         test=same[1:],
     )
-    w.Roles('window', training=same[:1], test=same[1:])
-    split = near.assign(split=['train', 'valid', 'test'])
-    with pytest.raises(w.LeakError, match='for validation'):
-        w.roles_of_split(split, 'place', 4)
-    found = w.roles_of_split(split, 'place')
-    assert {r: f.id.tolist() for r, f in found.windows.items()} == {
-        'training': ['w0'],
-        'calibration': ['w1'],
-        'choice': ['w1'],
-        'test': ['w2'],
-    }
+    w.prove_apart('window', training=same[:1], test=same[1:])
     assert w.surveys_of(near.assign(survey=['b', None, 'a'])) == ['a', 'b']
     w.refuse_taught(['a'], ['b'])
     says(
@@ -2962,3 +2960,13 @@ def test_arrays_of_which_some_have_no_survey_have_a_scale():
     rows = [dict(id=str(k), survey=s, height=4, width=4) for k, s in enumerate(['a', None, 'a'])]
     reader = w.WindowReader(w.window_table(rows), arrays=[loud, quiet, loud])
     assert [reader._array_scale(s) for s in ('a', pd.NA)] == [100.0, 1.0]
+
+
+@pytest.mark.parametrize('how', ['line', 'block'])
+def test_images_of_a_survey_in_several_parts_are_no_proven_split(how):
+    "Nobody knows where they were cut."
+    rows = [dict(id=str(k), survey='s', line_kind='image', label='Fault') for k in range(4)]
+    frame = w.window_table(rows).assign(split=['train', 'train', 'valid', 'test'])
+    with pytest.raises(w.WindowError, match='disjointness cannot be shown'):
+        w.say_split(frame, how)
+    w.say_split(frame, 'window')

@@ -14,7 +14,7 @@ from ..encoder import Encoder
 from .proposals import IterateError
 from ..search import embed_table
 from ..storage import read_arrays, whole_file
-from ..windows import LeakError, Roles, WindowReader, data_fingerprint
+from ..windows import LeakError, WindowReader, data_fingerprint, prove_apart
 
 # %% auto #0
 __all__ = ['embed_once', 'join_labels', 'check_apart']
@@ -89,6 +89,6 @@ def check_apart(
     volume = valid.volume if valid.arrays is None else None
     try:
         for other in others:
-            Roles('place', volume=volume, training=other.frame, choice=valid.frame)
+            prove_apart('place', volume=volume, training=other.frame, choice=valid.frame)
     except LeakError as e:
         raise IterateError(str(e)) from e

@@ -21,10 +21,10 @@ from reflection_connection.evaluation import (
 from .calibrating import Answers, answers_report, nearest_answers
 from .errors import RunError
 from ..search import fit_probability, neighbour_pairs
-from ..windows import GUARD, Roles, near_groups, refuse_taught, surveys_of
+from ..windows import GUARD, near_groups, prove_apart, refuse_taught, surveys_of
 
 # %% auto #0
-__all__ = ['FEW', 'STRENGTHS', 'check_what', 'head_only', 'label_folds', 'adapt_encoder', 'adapt_in_turn']
+__all__ = ['FEW', 'STRENGTHS', 'check_what', 'note_taught', 'head_only', 'label_folds', 'adapt_encoder', 'adapt_in_turn']
 
 # %% ../../nbs/run/10_adapting.ipynb #86905348
 FEW = 50  # windows a class on average; with fewer, only the head is adapted
@@ -35,6 +35,16 @@ def check_what(what: str):
     "Refuse what cannot learn. Raises `RunError`."
     if what not in ('auto', 'head', 'all'):
         raise RunError(f"what is {what!r}: expected auto, head or all")
+
+
+def note_taught(
+    encoder: Encoder,  # that has learned, or chosen or fitted something, from labels
+    frame: pd.DataFrame,  # the windows that have them
+):
+    "Keep the surveys' names, beside those that taught it before: figures there flatter."
+    before = encoder.provenance.get('taught', [])
+    taught = sorted({*before, *surveys_of(frame)})
+    encoder.provenance = encoder.provenance | {'taught': taught}
 
 
 def head_only(
@@ -170,7 +180,7 @@ def adapt_encoder(
     by = 'survey' if leave_out == 'survey' else 'place'
     for k in range(folds.max() + 1):
         judged = folds == k
-        Roles(by, volume=volume, training=frame[~judged], choice=frame[judged])
+        prove_apart(by, volume=volume, training=frame[~judged], choice=frame[judged])
     y, mask = frame.label.to_numpy(str), leave_out_mask(frame, frame, leave_out)
     z = encoder.embed(*reader.read())
     of_class = encoder.part(z, 'class')
@@ -183,6 +193,7 @@ def adapt_encoder(
     adapted = dict(windows=len(z), classes=sorted(set(y)), folds=n_folds) | facts
     adapted['surveys'] = surveys_of(frame)
     encoder.provenance = encoder.provenance | {'adapted': adapted}
+    note_taught(encoder, frame)
     return {
         'before': float(trials[0].score),
         'after': float(best.score),

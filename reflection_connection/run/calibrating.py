@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..encoder import Encoder
 from ..evaluation import DISTANCES, leave_out_mask
-from ..windows import Roles
+from ..windows import prove_apart
 from reflection_connection.search import (
     calibration_error,
     fit_probability,
@@ -42,7 +42,7 @@ def calibrate(
     Windows of a single class teach nothing: then the encoder stays without, and says so.
     Raises `windows.LeakError` where windows to check them on took part in the fit."""
     if test:
-        Roles('place', calibration=frame, test=test[1])
+        prove_apart('place', calibration=frame, test=test[1])
 
     def pairs(z, frame):
         frame = frame.reset_index(drop=True)

@@ -14,11 +14,11 @@ from .errors import RunError
 from ..search import overlaps
 from ..synthetic import synthetic_reader
 from reflection_connection.windows import (
-    Roles,
     GUARD,
     WindowReader,
     load_windows,
     near_any,
+    prove_apart,
     say_split,
     source_windows,
     split_windows,
@@ -152,7 +152,8 @@ def _keep_apart(
     for taught in ('labelled', 'corpus'):
         volume = parts[taught].volume if parts[taught].arrays is None else None
         learned, valid, test = (parts[p].frame for p in (taught, 'valid', 'test'))
-        Roles('place', GUARD, volume, training=learned, calibration=valid, choice=valid, test=test)
+        apart = dict(training=learned, calibration=valid, choice=valid, test=test)
+        prove_apart('place', GUARD, volume, **apart)
     return parts
 
 # %% ../../nbs/run/12_partition.ipynb #c0790272

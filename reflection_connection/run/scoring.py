@@ -94,8 +94,7 @@ def _unlike_surveys(encoder, frame, *windows) -> dict:  # survey -> sentence
 
 def _taught_by(encoder, frame) -> list:
     "Say which of the surveys have taught the encoder: their figures flatter."
-    adapted = encoder.provenance.get('adapted', {}).get('surveys', [])
-    taught = {name.casefold() for name in [*encoder.provenance.get('taught', []), *adapted]}
+    taught = {name.casefold() for name in encoder.provenance.get('taught', [])}
     found = [name for name in surveys_of(frame) if name.casefold() in taught]
     if found:
         names = ', '.join(found)

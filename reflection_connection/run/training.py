@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from ..encoder import ARCHITECTURES, Encoder, start_encoder
-from .adapting import adapt_encoder, check_what, head_only
+from .adapting import adapt_encoder, check_what, head_only, note_taught
 from .calibrating import calibrate
 from .errors import RunError
 from .scoring import validation_score
@@ -24,7 +24,6 @@ from reflection_connection.windows import (
     data_fingerprint,
     load_windows,
     split_labelled,
-    surveys_of,
 )
 
 # %% auto #0
@@ -76,9 +75,8 @@ def _without_test(reader, data):
     return labelled
 
 # %% ../../nbs/run/11_training.ipynb #0cad65a1
-def _save(encoder, folder, taught):
+def _save(encoder, folder):
     encoder.name = Path(folder).name
-    encoder.provenance = encoder.provenance | {'taught': surveys_of(taught)}
     encoder.save(folder)
 
 
@@ -87,7 +85,7 @@ def _train_head(encoder, labelled, folder, seed) -> dict:  # results
     if rank():
         return {}
     results = adapt_encoder(encoder, labelled, seed)
-    _save(encoder, folder, labelled.frame)
+    _save(encoder, folder)
     return results
 
 
@@ -122,7 +120,8 @@ def _train_all(encoder, reader, start, folder, config, valid) -> tuple:  # (enco
         encoder, after = start_encoder(start, config.seed), before
         z = encoder.embed(*valid.pixels)
     calibration = calibrate(encoder, z, valid.frame, valid.leave_out)
-    _save(encoder, folder, reader.part('train', 'valid').frame)
+    note_taught(encoder, reader.part('train', 'valid').frame)
+    _save(encoder, folder)
     shutil.rmtree(checkpoints)
     results = {'before': before, 'after': after, 'what': 'all', 'leave_out': valid.leave_out}
     return encoder, results | {'split': valid.how, 'calibration': calibration}

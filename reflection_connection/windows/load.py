@@ -24,8 +24,8 @@ from .neighbours import GUARD, near_any
 from .pictures import IMAGE_TYPES
 from .reader import WindowReader
 from .rows import read_rows
-from .roles import roles_of_split
-from .splits import PARTS
+from .roles import prove_apart
+from .splits import PARTS, prove_disjoint
 from .text import TABLE_TYPES, WindowError, is_table
 
 # %% auto #0
@@ -151,8 +151,11 @@ def say_split(
     volume=None,  # callable source -> open volume
 ):
     "Prove the split where places are known, and print which it is."
-    by = how if how in ('survey', 'window') else 'place'
-    roles_of_split(frame, by, GUARD, volume)
+    if how != 'window':
+        prove_disjoint(frame, GUARD, volume)
+    part = lambda name: frame[frame.split.isin([name])]
+    by = 'survey' if how == 'survey' else 'window'  # places have just been proven apart
+    prove_apart(by, training=part('train'), choice=part('valid'), test=part('test'))
     n = frame.split.value_counts()
     counts = ', '.join(f'{n.get(p, 0)} {p}' for p in (*PARTS, 'guard') if p in n)
     print(f"split by {how}: {_SPLIT[how].format(guard=GUARD)}; {counts}", flush=True)

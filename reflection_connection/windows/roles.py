@@ -13,7 +13,7 @@ from .neighbours import near_any
 from .text import WindowError
 
 # %% auto #0
-__all__ = ['ROLES', 'APART', 'LeakError', 'Roles', 'surveys_of', 'roles_of_split', 'refuse_taught']
+__all__ = ['ROLES', 'APART', 'LeakError', 'prove_apart', 'surveys_of', 'refuse_taught']
 
 # %% ../../nbs/windows/17_roles.ipynb #8eeed2cb
 ROLES = ('training', 'calibration', 'choice', 'test')
@@ -67,68 +67,43 @@ def _refuse_near_windows(one, other, names, guard, volume):
         )
 
 # %% ../../nbs/windows/17_roles.ipynb #1b2dbffe
-class Roles:
-    """Windows by the role they play, proven apart.
+def _prove_pair(one, other, names, by, guard, volume):
+    """Raise where two roles are not apart."""
+    _refuse_shared_windows(one, other, names)
+    if by == 'survey':
+        _refuse_shared_surveys(one, other, names)
+    placed = 'line_kind' in one and 'line_kind' in other  # a table of images has no places
+    if by != 'window' and placed:
+        _refuse_near_windows(one, other, names, guard, volume)
+
+
+def prove_apart(
+    by: str = 'survey',  # one of `APART`
+    guard: int = 0,  # lines, or traces and samples of a 2-D line, between places
+    volume=None,  # callable source -> open volume, for the increments of line numbers
+    **windows: pd.DataFrame,  # role -> table of the windows that play it; one of `ROLES`
+):
+    """Declare which windows play which role; raise `LeakError` where roles are not apart.
 
     `by` says how far apart: no survey in two roles; no place in two roles, with `guard` lines
-    between; or no window in two roles, where nobody knows the place of an image. Raises
-    `LeakError`."""
-
-    def __init__(
-        self,
-        by: str = 'survey',  # one of `APART`
-        guard: int = 0,  # lines, or traces and samples of a 2-D line, between places
-        volume=None,  # callable source -> open volume, for the increments of line numbers
-        **windows: pd.DataFrame,  # role -> table of windows
-    ):
-        if by not in APART or not set(windows) <= set(ROLES):
-            raise WindowError(
-                f"roles {', '.join(windows)} apart by {by!r}: expected some of "
-                f"{', '.join(ROLES)}, apart by {', '.join(APART)}"
-            )
-        self.windows = {r: frame.reset_index(drop=True) for r, frame in windows.items()}
-        for names in _EXCLUDE:
-            if set(names) <= set(windows):
-                self._prove(names, by, guard, volume)
-
-    def _prove(self, names, by, guard, volume):
-        pair = [self.windows[name] for name in names]
-        names = [_CALLED.get(name, name) for name in names]
-        _refuse_shared_windows(*pair, names)
-        if by == 'survey':
-            _refuse_shared_surveys(*pair, names)
-        placed = all('line_kind' in frame for frame in pair)  # a table of images has no places
-        if by != 'window' and placed:
-            _refuse_near_windows(*pair, names, guard, volume)
-
-    def surveys(self, role: str) -> list:
-        "Names of the surveys whose windows play a role."
-        return surveys_of(self.windows[role])
+    between; or no window in two roles, where nobody knows the place of an image."""
+    if by not in APART or not set(windows) <= set(ROLES):
+        raise WindowError(
+            f"roles {', '.join(windows)} apart by {by!r}: expected some of "
+            f"{', '.join(ROLES)}, apart by {', '.join(APART)}"
+        )
+    tables = {role: frame.reset_index(drop=True) for role, frame in windows.items()}
+    if windows.get('calibration') is windows.get('choice'):
+        tables.pop('calibration', None)  # one validation set for both
+    for names in _EXCLUDE:
+        if set(names) <= set(tables):
+            pair = (tables[name] for name in names)
+            _prove_pair(*pair, [_CALLED.get(name, name) for name in names], by, guard, volume)
 
 
 def surveys_of(frame: pd.DataFrame) -> list:
     "Names of the surveys of a table of windows."
     return sorted(map(str, frame.survey.dropna().unique()))
-
-
-def roles_of_split(
-    frame: pd.DataFrame,  # table of windows with `split`
-    by: str,  # see `Roles`
-    guard: int = 0,  # see `Roles`
-    volume=None,  # see `Roles`
-) -> Roles:  # training, choice and calibration (both the validation windows), test
-    "The roles that a split gives. Raises `LeakError`."
-    part = lambda name: frame[frame.split.isin([name])]
-    valid = part('valid')
-    return Roles(
-        by,
-        guard,
-        volume,
-        training=part('train'),
-        calibration=valid,
-        choice=valid,
-        test=part('test'),
-    )
 
 # %% ../../nbs/windows/17_roles.ipynb #6583cb06
 def refuse_taught(
