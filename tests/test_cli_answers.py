@@ -5,7 +5,6 @@ What a command calls is replaced by something that remembers what it was given."
 import io
 import json
 import os
-import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from answers import in_words
 
 from reflection_connection.cli import COMMANDS, OPENS, Progress, between, commands, main
 from reflection_connection.cli import entry, evaluating, learning, notebooks, openings
@@ -25,8 +25,7 @@ def parsed(*argv):
     return commands.parser().parse_args(list(map(str, argv)))
 
 
-def said(text, kind=ValueError):
-    return pytest.raises(kind, match=f'^{re.escape(text)}$')
+said = in_words(ValueError)
 
 
 def refused(capsys, *argv):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from answers import in_words, tiny_vit, waves
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -31,8 +32,7 @@ from reflection_connection.encoder import encoder as encoders
 from reflection_connection.windows import Recipe
 
 
-def refused(message, error=EncoderError):
-    return pytest.raises(error, match='^' + re.escape(message) + '$')
+refused = in_words(EncoderError)
 
 
 def tiny(head_dim=4, seed=0, size=(32, 32), **more):
@@ -45,26 +45,6 @@ def tiny(head_dim=4, seed=0, size=(32, 32), **more):
         hidden_sizes=[4, 4, 4, 8],
         **more,
     )
-
-
-def tiny_vit(kind='vit', **changes):
-    changes = {
-        'hidden_size': 16,
-        'num_attention_heads': 2,
-        'num_hidden_layers': 1,
-        'image_size': 32,
-        'patch_size': 8,
-    } | changes
-    torch.manual_seed(3)
-    return backbones.random_backbone(f'{kind}-pico', **changes).eval()
-
-
-def waves(n=4, height=32, width=32, seed=0):
-    rng = np.random.default_rng(seed)
-    i, j = np.mgrid[:height, :width]
-    a, b, c = rng.uniform(0.2, 0.9, (3, n, 1, 1))
-    x = np.sin(a * i + 0.3 * b * j + c) + 0.02 * i * c - 0.03 * j * b
-    return torch.from_numpy((x - x.mean((1, 2), keepdims=True))[:, None]).float()
 
 
 # backbones

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from answers import refusal
 
 from reflection_connection import evaluation
 from reflection_connection.evaluation import (
@@ -71,11 +72,7 @@ from reflection_connection.storage import FileError
 from reflection_connection.windows import window_table
 
 
-def refused(said, ask, *given, error=ValueError, **named):
-    "It is refused, in exactly these words."
-    with pytest.raises(error) as e:
-        ask(*given, **named)
-    assert str(e.value) == said
+refused = refusal(ValueError)
 
 
 # ---- baselines

@@ -17,6 +17,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from answers import in_words
 from PIL import Image
 
 from reflection_connection.explore import (
@@ -54,8 +55,7 @@ from reflection_connection.synthetic import CLASSES
 from reflection_connection.windows import WindowError
 
 
-def said(text, kind=WindowError):
-    return pytest.raises(kind, match=f'^{re.escape(text)}$')
+said = in_words(WindowError)
 
 
 @pytest.fixture(scope='module')

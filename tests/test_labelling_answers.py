@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from answers import FALLING, refusal
 
 from reflection_connection.evaluation import DISTANCES, evaluate_embeddings
 from reflection_connection.labelling import (
@@ -37,14 +38,7 @@ from reflection_connection.search import neighbour_pairs, probability
 from reflection_connection.storage import write_table
 from reflection_connection.windows import WindowReader, data_fingerprint, window_table
 
-FALLING = dict(kind='platt', scale='distance', a=10.0, b=-3.0, metric='cosine')
-
-
-def refused(said, ask, *given, error=IterateError, **named):
-    "It is refused, in exactly these words."
-    with pytest.raises(error) as e:
-        ask(*given, **named)
-    assert str(e.value) == said
+refused = refusal(IterateError)
 
 
 def at(*degrees):

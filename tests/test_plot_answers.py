@@ -1,7 +1,5 @@
 "Figures against known answers: texts, limits, colours and data of what is drawn."
 
-import re
-
 import matplotlib
 
 matplotlib.use('Agg')
@@ -9,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from answers import in_words
 from matplotlib.colors import to_hex, to_rgba
 
 from reflection_connection.plot import (
@@ -45,8 +44,7 @@ def closed():
     plt.close('all')
 
 
-def said(text):
-    return pytest.raises(ValueError, match=f'^{re.escape(text)}$')
+said = in_words(ValueError)
 
 
 def hexes(colors):

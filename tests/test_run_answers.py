@@ -11,6 +11,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from answers import FALLING, refusal
 
 from reflection_connection import run as wing
 from reflection_connection.evaluation import DISTANCES, evaluate_embeddings, leave_out_mask
@@ -65,14 +66,7 @@ from reflection_connection.search import probability
 from reflection_connection.synthetic import CLASSES, CLEAR
 from reflection_connection.windows import WindowReader, window_table
 
-FALLING = dict(kind='platt', scale='distance', a=10.0, b=-3.0, metric='cosine')
-
-
-def refused(said, ask, *given, error=RunError, **named):
-    "It is refused, in exactly these words."
-    with pytest.raises(error) as e:
-        ask(*given, **named)
-    assert str(e.value) == said
+refused = refusal(RunError)
 
 
 # ---- judging
@@ -719,7 +713,7 @@ def test_methods_are_compared_on_the_same_windows():
 
 def test_who_taught_is_said(capsys):
     frame = images(list('aab'), ['North', 'south', None]).frame
-    encoder = Vectors(taught=['NORTH'], adapted=dict(surveys=['South']))
+    encoder = Vectors(taught=['NORTH', 'South'])
     assert scoring._taught_by(encoder, frame) == ['North', 'south']
     said = 'North, south: labels there taught vectors, so figures flatter\n'
     assert capsys.readouterr().out == said
@@ -1046,13 +1040,14 @@ def test_what_a_round_learns_from(monkeypatch, tmp_path):
 
     monkeypatch.setattr(taught, 'finetune', finetune)
     recipe = SimpleNamespace(batch=lambda pixels, live, scales: len(pixels))
-    start = lambda name, seed: SimpleNamespace(name=name, seed=seed, recipe=recipe)
+    start = lambda name, seed: SimpleNamespace(name=name, seed=seed, recipe=recipe, provenance={})
     monkeypatch.setattr(labelling, 'start_encoder', start)
-    reader = images(list('aabb'))
+    reader = images(list('aabb'), ['n', 's', None, 's'])
     fitted = labelling.fit_labels('mine', seed=4)(reader, 'work')
     assert (fitted.name, fitted.seed) == ('mine', 4) and made == [('head', 4)]
     made.clear()
-    labelling.fit_labels('mine', 'all', 4, steps=30)(reader, 'work')
+    all_weights = labelling.fit_labels('mine', 'all', 4, steps=30)(reader, 'work')
+    assert all_weights.provenance == {'taught': ['n', 's']}
     (n, labels, config, folder), toward = made
     assert n == 4 and labels == list('aabb') and folder == 'work' and toward == 'toward'
     assert (config.loss, config.average, config.steps, config.lr) == ('supcon', 0.98, 30, 0.002)
@@ -1165,8 +1160,10 @@ def test_the_better_of_start_and_result_is_kept(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(training, '_finetune', finetune)
     monkeypatch.setattr(training, 'start_encoder', start)
     monkeypatch.setattr(training, 'calibrate', lambda *given: given[0].name)
-    monkeypatch.setattr(training, '_save', lambda *given: saved.append((given[0].name, given[2])))
-    reader = SimpleNamespace(part=lambda *splits: SimpleNamespace(frame=splits))
+    taught = lambda encoder: encoder.provenance['taught']
+    monkeypatch.setattr(training, '_save', lambda e, folder: saved.append((e.name, taught(e))))
+    part = lambda *splits: SimpleNamespace(frame=pd.DataFrame(dict(survey=splits)))
+    reader = SimpleNamespace(part=part)
 
     def train(before, after, name='mine'):
         scores.update(next=before, after=after)
@@ -1179,6 +1176,6 @@ def test_the_better_of_start_and_result_is_kept(monkeypatch, tmp_path, capsys):
     assert train(0.5, 0.6) == (0.5, 0.6, 'vectors') and train(0.5, 0.5)[2] == 'vectors'
     assert train(0.5, 0.4, 'resnet-tiny') == (0.5, 0.4, 'vectors')
     assert capsys.readouterr().out == ''
-    assert train(0.5, 0.4) == (0.5, 0.5, 'mine 3') and saved[-1] == ('mine 3', ('train', 'valid'))
+    assert train(0.5, 0.4) == (0.5, 0.5, 'mine 3') and saved[-1] == ('mine 3', ['train', 'valid'])
     said = 'the start is kept: training changed validation macro mAP from 0.500 to 0.400\n'
     assert capsys.readouterr().out == said

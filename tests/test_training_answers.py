@@ -1,12 +1,12 @@
 "Known answers of training: boundaries of settings, losses by brute force, what seeds give."
 
 import math
-import re
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from answers import in_words, tiny_vit, waves
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -125,30 +125,7 @@ def check(name, x):
     np.testing.assert_allclose(numbers(x), KNOWN[name], rtol=2e-3, atol=2e-4, err_msg=name)
 
 
-def refused(message, error=TrainError):
-    return pytest.raises(error, match='^' + re.escape(message) + '$')
-
-
-def waves(n=4, height=24, width=20, seed=0):
-    "(n, 1, height, width) windows that have neither mirror nor turning symmetry."
-    rng = np.random.default_rng(seed)
-    i, j = np.mgrid[:height, :width]
-    a, b, c = rng.uniform(0.2, 0.9, (3, n, 1, 1))
-    x = np.sin(a * i + 0.3 * b * j + c) + 0.02 * i * c - 0.03 * j * b
-    return torch.from_numpy((x - x.mean((1, 2), keepdims=True))[:, None]).float()
-
-
-def tiny_vit(kind='vit', **changes):
-    "A ViT of one small layer with known weights."
-    changes = {
-        'hidden_size': 16,
-        'num_attention_heads': 2,
-        'num_hidden_layers': 1,
-        'image_size': 32,
-        'patch_size': 8,
-    } | changes
-    torch.manual_seed(3)
-    return random_backbone(f'{kind}-pico', **changes)
+refused = in_words(TrainError)
 
 
 def tiny_encoder(head_dim=4, seed=0, **more):
@@ -288,7 +265,7 @@ def test_rules_of_a_small_corpus():
 
 
 def test_augmentations_are_what_seeds_say():
-    x = waves(16)
+    x = waves(16, 24, 20)
     changes = dict(
         flip_polarity=[{}, {'p': 0.2}],
         gain_with_depth=[{}, {'strength': 1.5}],
@@ -335,15 +312,15 @@ def test_noise_is_a_share_of_the_windows_own():
 
 
 def test_standardised_windows():
-    x = augment.standardise(3 + 7 * waves(5), 100.0)
+    x = augment.standardise(3 + 7 * waves(5, 24, 20), 100.0)
     assert x.mean((1, 2, 3)).abs().max() < 1e-5
     assert (x.std((1, 2, 3)) - 1).abs().max() < 1e-4
-    assert augment.standardise(waves(5), 0.5).abs().max() == 0.5
+    assert augment.standardise(waves(5, 24, 20), 0.5).abs().max() == 0.5
     assert augment.standardise(torch.full((1, 1, 4, 4), 2.0)).abs().max() == 0
 
 
 def test_the_spectrum_of_few_windows_changes():
-    x = waves(40)
+    x = waves(40, 24, 20)
     torch.manual_seed(2)
     changed = (augment.reshape_spectrum(x, 0.4) != x).flatten(1).any(1)
     assert 8 < changed.sum() < 24

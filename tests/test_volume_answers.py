@@ -9,6 +9,7 @@ from types import SimpleNamespace as Some
 
 import numpy as np
 import pytest
+from answers import in_words
 import segyio
 from test_volume import grid, segy
 
@@ -45,9 +46,7 @@ from reflection_connection.volume.trace_layout import Layout
 from reflection_connection.volume.units import unit_of
 
 
-def says(text, error=VolumeError):
-    "The whole message is this one."
-    return pytest.raises(error, match='^' + re.escape(text) + '$')
+says = in_words(VolumeError)
 
 
 def asks(what, remedy):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from answers import refusal
 import torch
 from PIL import Image
 from test_volume import grid, segy
@@ -24,11 +25,7 @@ from reflection_connection.windows import text as texts
 from reflection_connection.windows.text import WindowError
 
 
-def says(message, do, *args, **options):
-    "It refuses with exactly this message."
-    with pytest.raises(WindowError) as e:
-        do(*args, **options)
-    assert str(e.value) == message
+says = refusal(WindowError)
 
 
 def written(path, content):
@@ -2412,7 +2409,9 @@ def test_a_split_is_said(capsys):
     )
     w.say_split(frame[(frame.label == 'x') & (frame.split != 'guard')], 'window')
     assert capsys.readouterr().out.endswith('; 3 train, 2 valid\n')
-    with pytest.raises(w.LeakError):
+    with pytest.raises(
+        w.WindowError, match='survey s is in several splits and its windows have no'
+    ):
         w.say_split(frame, 'survey')
     near = on_cube([(0, 0), (9, 0)]).assign(split=['train', 'valid'], label='x', source=['a', 'b'])
     for how, said in (
@@ -2421,12 +2420,15 @@ def test_a_split_is_said(capsys):
     ):
         w.say_split(near, how, lambda source: Stretch(lines=lambda kind: np.arange(20)))
         assert capsys.readouterr().out == f'split by {how}: {said}; 1 train, 1 valid\n'
+    with pytest.raises(w.LeakError, match='survey a has windows for training and for validation'):
+        apart = near.assign(survey='a')
+        w.say_split(apart, 'survey', lambda source: Stretch(lines=lambda kind: np.arange(20)))
     w.say_split(near.assign(survey=['a', 'b']), 'survey')
     assert capsys.readouterr().out == (
         'split by survey: no survey is in two parts; 1 train, 1 valid\n'
     )
     close = near.assign(line=[0, 8], il0=[0, 8], il1=[0, 8], source='a')
-    with pytest.raises(w.LeakError, match='lie within 8 lines'):
+    with pytest.raises(w.WindowError, match='apart, 8 wanted: split again with a wider guard'):
         w.say_split(close, 'line', lambda source: Stretch(lines=lambda kind: np.arange(20)))
 
 

@@ -21,7 +21,7 @@ from reflection_connection.labelling import (
     take_back,
 )
 from ..plot import save_figure, show_hits
-from .adapting import adapt_encoder, check_what, head_only
+from .adapting import adapt_encoder, check_what, head_only, note_taught
 from .errors import RunError
 from ..storage import locked
 from ..windows import WindowReader, data_fingerprint, read_rows
@@ -56,6 +56,7 @@ def fit_labels(
         finetune(encoder, x, reader.frame.label, config, folder=folder)
         if start not in ARCHITECTURES:
             toward(start_encoder(start, seed), encoder)
+        note_taught(encoder, reader.frame)
         return encoder
 
     return fit
