@@ -27,9 +27,6 @@ from PIL import Image
 NUMBER = re.compile(r'(?<![\w.])[-+]?(?:\d[\d,]*)?(?:\.\d+|\d)(?:[eE][-+]?\d+)?(?![\w])')
 CLOSE = 0.02  # of a number with a fraction: other processors round otherwise
 SIDE = 64  # pixels a picture is compared in
-ONCE = re.compile(
-    r'^(precision of .*|.* (is|are) (assumed|taken as)\b.*)\n?', re.MULTILINE
-)  # a process
 WRITE = os.environ.get('REFCON_WRITE_OUTPUTS') == '1'
 LOOK = 6.0  # grey levels that such a pixel may differ by, on average over the worst hundredth
 
@@ -88,7 +85,7 @@ def _shown(outputs, quiet):
     found, said = [], ''
     for output in outputs:
         if output['output_type'] == 'stream':
-            said += ONCE.sub('', ''.join(output['text'])) if output['name'] == 'stdout' else ''
+            said += ''.join(output['text']) if output['name'] == 'stdout' else ''
             continue
         data = output.get('data', {})
         if 'image/png' in data:

@@ -74,8 +74,6 @@ def test_what_a_cell_no_longer_shows_is_noticed():
     assert 'nothing where said is stored' in notebooks.compare([said], [])
     assert 'text where text, picture is stored' in notebooks.compare([table, picture], [table])
     assert notebooks.compare([said], [], quiet=True) == ''
-    assumed = output('x.sgy: 4 ms is assumed\n')  # told once in a process
-    assert notebooks.compare([assumed], []) == ''
     assert '4 where 3 is stored' in notebooks.compare([said], [output('4 traces')])
     address = output(plain='<object at 0x7f00>')
     assert notebooks.compare([address], [output(plain='<object at 0x7fff>')]) == ''

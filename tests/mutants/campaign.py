@@ -16,7 +16,7 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from .faults import Fault, draw, equivalents
+from .faults import draw, equivalents
 from .reach import copy_tree, function_at, functions, settings_of_a_run, update_map
 
 SECONDS = 45  # of tests for one fault, as long as they take without it; the notebook comes first
@@ -126,16 +126,14 @@ def judge(fault, tree, known, said):
     return row
 
 
-def _worker(number, folder, faults, known, rows):
-    tree = folder / str(number) / 'main'
+def _prepare(tree):
+    "This process uses the modules of a tree and has imported what every child would import first."
     os.environ.update(settings_of_a_run(tree))
     sys.path.insert(0, str(tree))
     sys.dont_write_bytecode = True
     os.chdir(tree)
-    import faiss  # noqa: F401 what every child would import first
-    import matplotlib.pyplot  # noqa: F401
+    import faiss  # noqa: F401
     import notebooks  # noqa: F401
-    import pandas  # noqa: F401
     import pytest  # noqa: F401
     import sklearn.linear_model  # noqa: F401
     import torch
@@ -143,6 +141,11 @@ def _worker(number, folder, faults, known, rows):
     import transformers.trainer  # noqa: F401
 
     torch.set_num_threads(1)
+
+
+def _worker(number, folder, faults, known, rows):
+    tree = folder / str(number) / 'main'
+    _prepare(tree)
     while (fault := faults.get()) is not None:
         try:
             rows.put(judge(fault, tree, known, folder / str(number) / 'said.txt'))
@@ -182,15 +185,6 @@ def notebook_seconds(root, folder):
     ) as pool:
         found = list(pool.map(_time_notebook, paths))
     return {str(Path(p).relative_to(tree)): s for p, s in zip(paths, found, strict=True) if s}
-
-
-def _prepare(tree):
-    os.environ.update(settings_of_a_run(tree))
-    sys.path.insert(0, str(tree))
-    os.chdir(tree)
-    import notebooks  # noqa: F401
-    import torch  # noqa: F401
-    import transformers  # noqa: F401
 
 
 def _time_notebook(path):
@@ -259,6 +253,3 @@ def main(argv=None):
     print('\n'.join(r['difference'] for r in survived))
     print('\n'.join(table(rows, excused)))
     return 0
-
-
-__all__ = ['Fault', 'main']

@@ -49,12 +49,12 @@ def copy_tree(root, to):
     return to
 
 
-def settings_of_a_run(tree, threads=1):
+def settings_of_a_run(tree):
     "Environment in which commands use the modules of `tree`."
     return os.environ | {
         'PYTHONPATH': str(tree),
         'REFCON_PRECISION': 'fp32',
-        'OMP_NUM_THREADS': str(threads),
+        'OMP_NUM_THREADS': '1',
         'MPLBACKEND': 'Agg',
         'PYTHONDONTWRITEBYTECODE': '1',
     }
