@@ -12,17 +12,24 @@ cfg = parser['DEFAULT']
 words = lambda key: cfg.get(key, '').split()
 
 
-class WithNotebooks(build_py):
-    "Puts the run notebooks into the package, so that `refcon run run_training` works without a checkout."
+class WithNotebooksAndData(build_py):
+    "Puts run notebooks and real sections into the package, so that both are there without a checkout."
 
     def run(self):
         super().run()
         if self.editable_mode:
             return  # a checkout: they are beside the package
-        folder = Path(self.build_lib) / cfg['lib_name'] / 'notebooks'
+        self.copy_into('notebooks', Path(cfg['nbs_path']).glob('run_*.ipynb'))
+        self.copy_into(
+            'data', (p for p in Path('data').iterdir() if p.is_file() and p.suffix != '.py')
+        )
+
+    def copy_into(self, name, files):
+        "Copy files into a folder of the package."
+        folder = Path(self.build_lib) / cfg['lib_name'] / name
         folder.mkdir(parents=True, exist_ok=True)
-        for notebook in Path(cfg['nbs_path']).glob('run_*.ipynb'):
-            self.copy_file(str(notebook), str(folder / notebook.name))
+        for file in files:
+            self.copy_file(str(file), str(folder / file.name))
 
 
 setup(
@@ -46,7 +53,7 @@ setup(
         'Topic :: Scientific/Engineering :: Image Recognition',
         'Topic :: Scientific/Engineering :: Visualization',
     ],
-    cmdclass={'build_py': WithNotebooks},
+    cmdclass={'build_py': WithNotebooksAndData},
     packages=find_packages(include=['reflection_connection*']),
     include_package_data=False,  # what is listed here, not what MANIFEST.in puts into the source distribution
     package_data={'reflection_connection': ['encoders/*/*', 'explore/static/*']},
