@@ -18,8 +18,8 @@ help: ## this list
 	$(PIP) -e '.[dev,mdio,cluster,milvus]'
 	touch $@
 
-demo: .venv/installed ## synthetic survey, training, index, search, report: in runs/demo
-	refcon run nbs/run_training.ipynb --out runs/demo
+demo: .venv/installed ## three boxes on real sections, then a training run on synthetic ones, and a report: in runs/demo
+	refcon run nbs/run_training.ipynb -p real true -p rival refcon-tiny --out runs/demo
 
 FAST := $(addprefix tests/test_,$(addsuffix .py,repository losses textual tables axis confidence))
 check: .venv/installed-dev ## a minute: layout, lint, modules equal notebooks, fast tests

@@ -303,6 +303,19 @@ def test_a_heat_map_over_a_section():
         show_section(SECTION, overlay=heat)
 
 
+def test_a_heat_map_only_where_it_is_high():
+    "Nothing up to the threshold, three quarters opaque at 1, and the rock shows through between."
+    heat = np.full(SECTION.shape, 0.6)
+    heat[0, :4] = 0.2, np.nan, 0.7, 1
+    ax, bar = show_section(SECTION, overlay=heat, above=0.6, overlay_name='probability').axes
+    opacity = ax.images[1].get_alpha()
+    np.testing.assert_allclose(opacity[0, :4], [0, 0, 0.375, 0.75])
+    assert opacity[1:].max() == 0 and bar.get_ylabel() == 'probability'
+    for above in (-0.1, 1):
+        with said(f'expected above in [0, 1), got {above}: values up to it are not drawn'):
+            show_section(SECTION, overlay=heat, above=above)
+
+
 # galleries
 
 
@@ -389,6 +402,9 @@ def test_rows_of_hits_are_of_their_queries():
     np.testing.assert_array_equal(one.axes[2].images[0].get_array(), c)
     assert len(show_hits(np.stack([a, a, a]), [[], [], []]).axes) == 6
     assert len(show_hits([a], []).axes) == 2
+    left, right = plt.figure().subfigures(1, 2)
+    assert show_hits(a, [dict(image=b)], into=right) is right
+    assert (len(left.axes), len(right.axes)) == (0, 2)
 
 
 def test_what_does_not_fit_together_is_refused():

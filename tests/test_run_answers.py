@@ -927,16 +927,24 @@ def test_a_run_folder_by_hand(tmp_path, capsys, monkeypatch):
     refused("figure 'a/b': a name cannot lead out of the folder figures", run.figure, 'a/b', None)
     import matplotlib.pyplot as plt
 
+    run.chapter('First <part>', 'One.\n\nTwo <2>.')
     run.figure('my_plot', plt.figure())
+    run.chapter('Second part')
     run.figure('other', plt.figure(), 'what <it> shows')
     plt.close('all')
     assert run.figures == dict(my_plot='my plot', other='what <it> shows')
     assert run.finish('A & B', 'it <came> out') == tmp_path / 'r' / 'report.html'
     page = (tmp_path / 'r' / 'report.html').read_text()
-    for part in ('<h1>A &amp; B</h1><p>it &lt;came&gt; out</p>', '<h2>t&lt;1&gt;</h2>', '<td>1.235</td>',
+    for part in ('<h1>A &amp; B</h1><p>it &lt;came&gt; out</p>', '<h3>t&lt;1&gt;</h3>', '<td>1.235</td>',
                  '<td></td>', '<title>A &amp; B</title>', '<figcaption>what &lt;it&gt; shows</figcaption>',
-                 '<td>parameters.a</td><td>1</td>', '<h2>How it was made</h2>', 'max-width:62rem'):  # fmt: skip
+                 '<td>parameters.a</td><td>1</td>', '<summary>How it was made</summary>',
+                 'max-width:62rem'):  # fmt: skip
         assert part in page
+    order = ['<h2>First &lt;part&gt;</h2><p>One.</p><p>Two &lt;2&gt;.</p>', 'my plot',
+             '<h2>Second part</h2><figure>', 'what &lt;it&gt; shows', '<h2>Tables</h2>', 't&lt;1&gt;',
+             'How it was made']  # fmt: skip
+    places = [page.index(part) for part in order]
+    assert places == sorted(places)
     finished = json.loads((tmp_path / 'r' / 'params.json').read_text())
     assert finished['finished'] and set(finished['stage_seconds']) == {'one'}
     assert list(report._flat(dict(a=1, b=dict(c=2, d=dict(e=3))))) == [

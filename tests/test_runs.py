@@ -1,6 +1,7 @@
 "Whole runs, headless: papermill with small parameters, taken up again, and on real windows."
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -113,6 +114,33 @@ def test_done_again(first, refcon, tmp_path):
         and 'metrics.json is not as the run left it' in done.stderr
         and not out.with_name('first-again').exists()
     )
+
+
+def test_real_rock_first_and_the_better_encoder_searches(first, refcon, tmp_path):
+    """What `make demo` adds: three boxes on F3 with the bundled encoder, pictures first in the report.
+
+    After four steps of training the bundled encoder is the better one by validation, and searches."""
+    out = shutil.copytree(first[0], tmp_path / 'demo')
+    log, metrics = run(refcon, out, '-p', 'real', 'true', '-p', 'rival', 'refcon-tiny')
+    assert 'train: taken from' in log and 'index: taken from' not in log
+    boxes = metrics['real']['boxes']
+    for name in ('chaotic band', 'flank of a salt dome', 'reflector cut by faults'):
+        hits = boxes[name]['hits']
+        assert list(hits) == ['F3', 'Penobscot', 'Teapot Dome']
+        assert hits['F3'][0]['probability'] > 0.8
+        assert all(hit['survey'].startswith('f3') for hit in hits['F3'])
+    assert metrics['choice']['searches'] == 'refcon-tiny'
+    by_validation = metrics['choice']['by_validation']
+    assert by_validation['refcon-tiny'] > by_validation['encoder'] + 0.2
+    meta = json.loads((out / 'index' / 'meta.json').read_text())
+    assert meta['encoder_source'] == 'refcon-tiny'
+    assert f'explore it: refcon explore {out}/real/index --allow-labels' in log
+    page = (out / 'report.html').read_text()
+    parts = ['On real rock', 'Three boxes and their nearest windows', 'Did it learn?', 'Tables',
+             'Probability of the best hit in each survey', 'How it was made']  # fmt: skip
+    places = [page.index(f'{part}<' if part == 'Tables' else part) for part in parts]
+    assert places == sorted(places)
+    assert (out / 'figures' / 'real.png').stat().st_size > 100_000
 
 
 def test_a_changed_parameter_trains_again(first, refcon):

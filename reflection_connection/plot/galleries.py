@@ -25,15 +25,14 @@ from reflection_connection.plot.style import (
 __all__ = ['show_classes', 'show_hits']
 
 # %% ../../nbs/plot/03_galleries.ipynb #a76677d4
-def _tiles(n_rows, n_cols, size=1.35, extra_w=0.0, extra_h=0.0) -> tuple[Figure, np.ndarray]:
-    "A grid of axes without ticks."
-    fig, axs = plt.subplots(
-        n_rows,
-        n_cols,
-        figsize=(n_cols * size + extra_w, n_rows * (size + extra_h)),
-        squeeze=False,
-        layout='constrained',
+def _tiles(
+    n_rows, n_cols, size=1.35, extra_w=0.0, extra_h=0.0, into=None
+) -> tuple[Figure, np.ndarray]:
+    "A grid of axes without ticks, in a figure of its own unless it goes into another."
+    fig = into or plt.figure(
+        figsize=(n_cols * size + extra_w, n_rows * (size + extra_h)), layout='constrained'
     )
+    axs = fig.subplots(n_rows, n_cols, squeeze=False)
     for ax in axs.flat:
         ax.set(xticks=[], yticks=[])
     return fig, axs
@@ -189,6 +188,7 @@ def show_hits(
     clip: float = 99.0,  # percentile of |amplitude| at the ends of the colour scale, image by image
     cmap: str = 'gray',
     title: str = '',
+    into=None,  # a `Figure` or `SubFigure` to draw in; default: a new one
 ) -> Figure:
     """Each query in a row with its k best hits.
 
@@ -196,7 +196,7 @@ def show_hits(
     ValueError where queries, labels, hits and images do not fit together."""
     queries = _query_dicts(queries, query_labels)
     rows = [r[:k] for r in _hit_rows(hits, hit_images, len(queries))]
-    fig, axs = _tiles(len(queries), 1 + max(1, *map(len, rows)), size=1.5, extra_h=0.55)
+    fig, axs = _tiles(len(queries), 1 + max(1, *map(len, rows)), size=1.5, extra_h=0.55, into=into)
     for axes, query, found in zip(axs, queries, rows):
         _draw_query(axes[0], query, cmap, clip)
         for ax in axes[1 + len(found) :]:

@@ -138,7 +138,16 @@ def _draw_boxes(ax, windows: list, xs: _LinearAxis, ys: _LinearAxis, color, n_sa
         _draw_box(ax, w, xs, ys, own, n_samples)
 
 # %% ../../nbs/plot/02_sections.ipynb #17e119a0
-def _draw_overlay(fig, ax, overlay, shape: tuple, extent: tuple):
+def _opacity(overlay, above):  # scalar or (n_samples, n_traces), in [0, 1]
+    "Half everywhere, or growing from nothing at `above` to three quarters at 1."
+    if above is None:
+        return 0.5
+    if not 0 <= above < 1:
+        raise ValueError(f"expected above in [0, 1), got {above}: values up to it are not drawn")
+    return 0.75 * np.clip((np.nan_to_num(overlay) - above) / (1 - above), 0, 1) ** 0.5
+
+
+def _draw_overlay(fig, ax, overlay, shape: tuple, extent: tuple, above: float, name: str):
     "A translucent heat map in [0, 1] with its colour bar; NaN shows the section."
     overlay = np.asarray(overlay, dtype=float)
     if overlay.shape != shape:
@@ -153,12 +162,12 @@ def _draw_overlay(fig, ax, overlay, shape: tuple, extent: tuple):
         cmap=plt.get_cmap('viridis').with_extremes(bad=(0, 0, 0, 0)),
         vmin=0,
         vmax=1,
-        alpha=0.5,
+        alpha=_opacity(overlay, above),
         aspect='auto',
         extent=extent,
         interpolation='nearest',
     )
-    fig.colorbar(shown, ax=ax, label='similarity', fraction=0.05, pad=0.02)
+    fig.colorbar(shown, ax=ax, label=name, fraction=0.05, pad=0.02)
 
 # %% ../../nbs/plot/02_sections.ipynb #d67b4240
 def show_section(
@@ -171,6 +180,8 @@ def show_section(
     # table or dicts: top, left, height, width in positions; may have label, rank, color
     windows=None,
     overlay: np.ndarray = None,  # (n_samples, n_traces) heat map in [0, 1], NaN transparent
+    above: float = None,  # of `overlay`: show only what is higher, fainter near it; None: all of it
+    overlay_name: str = 'similarity',  # beside the colour bar
     ax: Axes = None,  # draw here instead of into a new figure
     cmap: str = 'gray',  # 'gray', 'seismic', 'RdBu', …
     trace_name: str = 'line number',  # what `traces` are
@@ -189,7 +200,7 @@ def show_section(
     extent = (*xs.edges(n_traces), *ys.edges(n_samples)[::-1])
     show_image(ax, section, cmap, clip, extent=extent)
     if overlay is not None:
-        _draw_overlay(fig, ax, overlay, section.shape, extent)
+        _draw_overlay(fig, ax, overlay, section.shape, extent, above, overlay_name)
     _draw_boxes(ax, as_records(windows), xs, ys, color, n_samples)
     ax.set(xlim=extent[:2], ylim=extent[2:])
     _name_axes(ax, axis, traces, trace_name, unit)

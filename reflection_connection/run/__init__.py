@@ -20,6 +20,7 @@ from .partition import *
 from .pretraining import *
 from .probing import *
 from .provenance import *
+from .real_rock import *
 from .report import *
 from .scoring import *
 from .training import *

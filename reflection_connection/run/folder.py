@@ -52,6 +52,7 @@ class Run:
     ):
         self.folder, self.params, self.notebook = Path(out), params, notebook
         self.metrics, self.figures, self.tables, self.wandb = {}, {}, {}, None
+        self.chapters = []  # of (title, text, how many figures came before)
         self._hold()
         self._begin()
         self._stages, self._chain = self._finished_stages(), ''
@@ -147,6 +148,16 @@ def record(self: Run, **metrics):
     "Put results into metrics.json."
     self.metrics |= metrics
     write_json(self.folder / 'metrics.json', self.metrics, RunError)
+
+
+@patch
+def chapter(
+    self: Run,
+    title: str,
+    text: str = '',  # what the figures show; blank lines separate paragraphs
+):
+    "Begin a chapter of the report: figures that follow belong to it."
+    self.chapters.append((title, text, len(self.figures)))
 
 
 @patch

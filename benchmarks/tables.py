@@ -1,0 +1,179 @@
+"""Write the tables of README and of the documentation from the results that they state.
+
+    python benchmarks/tables.py            say which pages differ from their results
+    python benchmarks/tables.py --write    write them anew
+
+A table stands between `<!-- table: NAME -->` and `<!-- end -->` in a page or a notebook's Markdown.
+"""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / 'benchmarks' / 'results'
+PAGES = ('nbs/index.ipynb', 'docs/results.md')
+PLACE = re.compile(r'(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)', re.DOTALL)
+
+
+def result(name: str) -> dict:
+    "One file of results."
+    return json.loads((RESULTS / f'{name}.json').read_text())
+
+
+def with_interval(figures: dict, name: str) -> str:
+    "A figure and its 95 % interval."
+    low, high = figures[f'{name}_ci']
+    return f'{figures[name]:.2f} [{low:.2f}, {high:.2f}]'
+
+
+def markdown(head: list, rows: list) -> str:
+    "A table in Markdown."
+    lines = [head, ['---'] * len(head), *rows]
+    return '\n'.join(f'| {" | ".join(map(str, line))} |' for line in lines) + '\n'
+
+
+def expectations() -> str:
+    "What README promises: the same place and the same class, beside HOG."
+    found, unseen = result('seven_surveys'), result('second_party')
+    encoder, hog = (found[name]['look_alike'] for name in ('encoder', 'hog'))
+    asked = {
+        'moved': 'the same place comes first',
+        're_recorded': 'the same place, re-recorded, comes first',
+    }
+    rows = [
+        [text, with_interval(encoder[way], 'recall_1'), with_interval(hog[way], 'recall_1')]
+        for way, text in asked.items()
+    ]
+    before, hog = unseen['refcon-tiny before look'], unseen['hog']
+    rows.append(['same class, mAP', with_interval(before, 'macro_map'), f"{hog['macro_map']:.2f}"])
+    return markdown(['95 % intervals over surveys', '`refcon-tiny`', 'HOG'], rows)
+
+
+def same_place() -> str:
+    "Recall of the same place by each way of asking, beside HOG with small and large cells."
+    found = result('seven_surveys')
+    encoder = found['encoder']['look_alike']
+    ways = {
+        '`refcon-tiny`': encoder,
+        'by kind alone': encoder['parts']['kind'],
+        'by look alone': encoder['parts']['look'],
+        'HOG': found['hog']['look_alike'],
+        'HOG, large cells': found['hog_tuned']['look_alike'],
+    }
+    rows = [
+        [
+            name,
+            with_interval(judged['moved'], 'recall_1'),
+            with_interval(judged['re_recorded'], 'recall_1'),
+            with_interval(judged['re_recorded'], 'recall_10'),
+            f"{judged['effective_dimensions']:.0f}",
+        ]
+        for name, judged in ways.items()
+    ]
+    head = ['asked by', 'moved: first', 're-recorded: first', 're-recorded: in ten', 'dimensions']
+    return markdown(head, rows)
+
+
+def by_class() -> str:
+    "Macro mAP of encoder and descriptors, each survey left out in turn."
+    found = result('seven_surveys')
+    names = {'encoder': '`refcon-tiny`', 'pca': 'principal components'}
+    methods = ('encoder', 'hog', 'wavelet', 'glcm', 'gabor', 'lbp', 'pca')
+    rows = [
+        [
+            names.get(name, name.upper() if len(name) < 5 else name),
+            with_interval(found[name], 'macro_map'),
+            with_interval(found[name], 'p_at_1'),
+        ]
+        for name in methods
+    ]
+    chance = found['encoder']['chance']
+    rows.append(['chance', f"{chance['macro_map']:.2f}", ''])
+    return markdown(['method', 'macro mAP', 'P@1'], rows)
+
+
+def by_survey() -> str:
+    "Mean average precision survey by survey."
+    found = result('seven_surveys')
+    taught = set(found['encoder']['taught_by'])
+    surveys = sorted(found['encoder']['per_survey'], key=lambda name: (name in taught, name))
+    rows = [
+        [
+            name,
+            found['encoder']['per_survey'][name]['n'],
+            'yes' if name in taught else 'no',
+            f"{found['encoder']['per_survey'][name]['map']:.2f}",
+            f"{found['hog']['per_survey'][name]['map']:.2f}",
+        ]
+        for name in surveys
+    ]
+    return markdown(['survey', 'windows', 'taught the encoder', '`refcon-tiny`', 'HOG'], rows)
+
+
+def demo() -> str:
+    "What a training of minutes learns."
+    found = result('demo')
+    names = {
+        'refcon-tiny': '`refcon-tiny`, for comparison',
+        'encoder': 'the encoder of the demo, 800 steps from random weights',
+        'untrained': 'the same network, untrained',
+        'pca': 'principal components of pixels',
+    }
+    rows = [
+        [text, with_interval(found[name], 'macro_map'), with_interval(found[name], 'p_at_1')]
+        for name, text in names.items()
+    ]
+    rows.append(['chance', f"{found['encoder']['chance']['macro_map']:.2f}", ''])
+    return markdown(['held-out synthetic windows', 'macro mAP', 'P@1'], rows)
+
+
+TABLES = {
+    'expectations': expectations,
+    'same-place': same_place,
+    'by-class': by_class,
+    'by-survey': by_survey,
+    'demo': demo,
+}
+
+
+def filled(text: str) -> str:
+    "A page with every table made anew."
+    return PLACE.sub(lambda found: found[1] + TABLES[found[2]]() + found[3], text)
+
+
+def fill(path: Path, write: bool) -> bool:  # whether the page was as its results say
+    "Compare a page with its results, and write it where asked to."
+    if path.suffix != '.ipynb':
+        old = path.read_text()
+        new = filled(old)
+        if write and new != old:
+            path.write_text(new)
+        return new == old
+    notebook = nbformat.read(path, 4)
+    old = [cell.source for cell in notebook.cells]
+    for cell in notebook.cells:
+        if cell.cell_type == 'markdown':
+            cell.source = filled(cell.source)
+    same = old == [cell.source for cell in notebook.cells]
+    if write and not same:
+        nbformat.write(notebook, path)
+    return same
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument('--write', action='store_true', help='write tables that differ')
+    write = arguments.parse_args().write
+    different = [page for page in PAGES if not fill(ROOT / page, write)]
+    for page in different:
+        print(page, 'written' if write else 'differs from its results')
+    sys.exit(bool(different) and not write)
+
+
+if __name__ == '__main__':
+    main()
