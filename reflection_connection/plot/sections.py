@@ -180,12 +180,12 @@ def show_section(
     # table or dicts: top, left, height, width in positions; may have label, rank, color
     windows=None,
     overlay: np.ndarray = None,  # (n_samples, n_traces) heat map in [0, 1], NaN transparent
-    above: float = None,  # of `overlay`: show only what is higher, fainter near it; None: all of it
-    overlay_name: str = 'similarity',  # beside the colour bar
     ax: Axes = None,  # draw here instead of into a new figure
     cmap: str = 'gray',  # 'gray', 'seismic', 'RdBu', …
     trace_name: str = 'line number',  # what `traces` are
     color: str = COLORS[1],  # of boxes without label or color
+    above: float = None,  # of `overlay`: show only what is higher, fainter near it; None: all of it
+    overlay_name: str = 'similarity',  # beside the colour bar
 ) -> Figure:
     """Draw a section with windows framed on it and a heat map over it, time or depth downward.
 
