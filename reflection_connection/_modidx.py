@@ -57,6 +57,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                          'reflection_connection/cli/evaluating.py'),
                                                       'reflection_connection.cli.evaluating.submit': ( 'cli/evaluating.html#submit',
                                                                                                        'reflection_connection/cli/evaluating.py')},
+            'reflection_connection.cli.in_notebooks': { 'reflection_connection.cli.in_notebooks.refcon': ( 'cli/in_notebooks.html#refcon',
+                                                                                                           'reflection_connection/cli/in_notebooks.py')},
             'reflection_connection.cli.learning': { 'reflection_connection.cli.learning._last_figures': ( 'cli/learning.html#_last_figures',
                                                                                                           'reflection_connection/cli/learning.py'),
                                                     'reflection_connection.cli.learning._loop': ( 'cli/learning.html#_loop',

@@ -10,6 +10,7 @@ from .arguments import *
 from .commands import *
 from .entry import *
 from .evaluating import *
+from .in_notebooks import *
 from .learning import *
 from .notebooks import *
 from .openings import *
