@@ -157,6 +157,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                        'reflection_connection/cli/vectors.py')},
             'reflection_connection.cli.volumes': { 'reflection_connection.cli.volumes._entry': ( 'cli/volumes.html#_entry',
                                                                                                  'reflection_connection/cli/volumes.py'),
+                                                   'reflection_connection.cli.volumes._value': ( 'cli/volumes.html#_value',
+                                                                                                 'reflection_connection/cli/volumes.py'),
                                                    'reflection_connection.cli.volumes.check': ( 'cli/volumes.html#check',
                                                                                                 'reflection_connection/cli/volumes.py'),
                                                    'reflection_connection.cli.volumes.report_lines': ( 'cli/volumes.html#report_lines',

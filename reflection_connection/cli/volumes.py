@@ -58,11 +58,20 @@ def _entry(e) -> str:
     return e if isinstance(e, str) else '; '.join(f'{name}: {text}' for name, text in e.items())
 
 
+def _value(value) -> str:
+    "A value as people read it: nine digits are a centimetre in a northing."
+    if value in ([], {}, None):
+        return 'none'
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    return f'{value:.9g}' if isinstance(value, float) else str(value)
+
+
 def report_lines(report: dict, indent: int = 0):
     "Lines of text from a nested report."
     margin, deeper = '  ' * indent, '  ' * (indent + 1)
     for name, value in report.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             yield f'{margin}{name}:'
             yield from report_lines(value, indent + 1)
         elif isinstance(value, list) and value and isinstance(value[0], (dict, str)):
@@ -70,7 +79,7 @@ def report_lines(report: dict, indent: int = 0):
             for entry in value:
                 yield deeper + _entry(entry)
         else:
-            yield f"{margin}{name}: {value if value not in ([], None) else 'none'}"
+            yield f'{margin}{name}: {_value(value)}'
 
 
 def check(args):  # the report as dict or text
