@@ -1095,7 +1095,7 @@ def test_rounds_are_said(tmp_path, capsys):
     rounds(line | dict(valid=None), pd.DataFrame(), None)
     assert capsys.readouterr().out == (
         'round 2: 3 labels added, 1 withdrawn, validation 0.612 drift\n'
-        'round 2: 3 labels added, 1 withdrawn, validation nan drift\n'
+        'round 2: 3 labels added, 1 withdrawn, not validated: drift\n'
     )
     assert not (tmp_path / 'review').exists()
     decided = pd.DataFrame(

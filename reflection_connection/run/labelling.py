@@ -92,10 +92,11 @@ class _Rounds:
 
     def __call__(self, line, decided, encoder):
         "What `LabelLoop` calls after a round."
-        k, valid = line['round'], line['valid'] or float('nan')
+        k, valid = line['round'], line['valid']
+        judged = 'not validated:' if valid is None else f'validation {valid:.3f}'
         print(
             f"round {k}: {line['added']} labels added, {line['withdrawn']} withdrawn, "
-            f"validation {valid:.3f} {line['stop']}",
+            f"{judged} {line['stop']}",
             flush=True,
         )
         if decided is None or not len(decided):
