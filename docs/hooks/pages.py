@@ -10,7 +10,8 @@ from notebooks import as_page, is_library
 from repository import FRONT, PAGES, ROOT, WINGS, notebooks, page_of, title_and_promise, with_links
 
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.S)
-BOOST = {'notebooks/': 0.5, 'house/': 0.3}  # of pages in the search: guides come first
+BOOST = {r'notebooks/\w+/': 0.5, 'house/': 0.3}  # of pages in the search: guides come first
+LICENCES = {'LICENSE': 'Licence', 'data/LICENSE': 'Licences of the sections'}  # titles
 
 
 def _title(name):
@@ -100,18 +101,18 @@ def _notebook_index():
 
 
 def _taken_in(pictures):
-    "{page: Markdown} of the repository's own files."
+    "(page, Markdown) of the repository's own files."
     for name, page in PAGES.items():
         if name in FRONT or not (ROOT / name).is_file():
             continue
         text = (ROOT / name).read_text(encoding='utf-8')
-        if name.endswith('LICENSE'):
-            text = f'# {"Licences of the sections" if "/" in name else "Licence"}\n\n```text\n{text}\n```'
+        if name in LICENCES:
+            text = f'# {LICENCES[name]}\n\n```text\n{text}\n```'
         yield page, with_links(text, name, page, pictures)
 
 
 def _from_notebooks(pictures):
-    "Pages, and the pictures that cells made."
+    "(page or picture, content) of all notebooks."
     for name in notebooks():
         text, made = as_page(name, pictures)
         yield page_of(name), text
@@ -137,9 +138,7 @@ def on_files(files, config):
 def on_page_markdown(markdown, page, config, files):
     "Guides come before the library in the search."
     for folder, boost in BOOST.items():
-        if page.file.src_uri.startswith(folder) and page.file.src_uri.count('/') > 1 - (
-            folder == 'house/'
-        ):
+        if re.match(folder, page.file.src_uri):
             page.meta.setdefault('search', {'boost': boost})
     return markdown
 

@@ -32,8 +32,8 @@ def _shown_in(module):
 
 
 def _remark(source, name):
-    "The comment beside `name = …`."
-    found = re.search(rf'^ *{name}(?:: [^=\n]+)? = .*?  # (.*)$', source, re.M)
+    "The comment beside `name = …`, or beside a field."
+    found = re.search(rf'^ *{name}(?:: [^=\n]+?)?(?: = .*?)?  # (.*)$', source, re.M)
     return found[1] if found else ''
 
 
@@ -76,8 +76,8 @@ def home(
 
 
 @cache
-def _pages():
-    "{name: (wing, name)} of the classes that types may name."
+def _classes():
+    "{class: wing} of the classes that types may name."
     found = {}
     for wing in WINGS:
         module = importlib.import_module(f'{PACKAGE}.{wing}')
@@ -88,8 +88,9 @@ def _pages():
 def _plain(text):
     "Text that Markdown leaves as it is, but for code."
     parts = re.split(r'(``.*?``|`[^`]*`)', ' '.join(text.split()))
-    parts[::2] = [re.sub(r'([*_<\[\]$~^=])', r'\\\1', part) for part in parts[::2]]
-    return ''.join(parts).replace('|', '&#124;').replace('\\<', '&lt;').replace('\\=', '=')
+    outside = [re.sub(r'([*_\[\]$])', r'\\\1', part) for part in parts[::2]]
+    parts[::2] = [part.replace('<', '&lt;').replace('|', '&#124;') for part in outside]
+    return ''.join(parts)
 
 
 def _default(value):
@@ -104,16 +105,17 @@ def _type(annotation):
     if annotation is inspect.Parameter.empty:
         return ''
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    text = re.sub(r"ForwardRef\('(.*?)'\)", r'\1', text)
     return re.sub(r'\b(?:\w+\.)+(?=\w)', '', text)
 
 
 def _linked_type(annotation, page):
     "A type, with links to the classes of this package."
-    pages, shown = _pages(), _type(annotation)
-    if shown in pages:
-        there = relative(f'api/{pages[shown]}.md', page)
+    shown = _type(annotation)
+    if shown in _classes():
+        there = relative(f'api/{_classes()[shown]}.md', page)
         return f'[`{shown}`]({there}#{shown})'
-    return f'`{shown}`' if shown else ''
+    return _code(shown)
 
 
 def _signature(function):
@@ -159,6 +161,9 @@ def _call(name, signature, returns):
 
 def _docments(function):
     "{parameter: what it is}, `return` among them."
+    if _is_named_tuple(function):
+        source = inspect.getsource(function)
+        return {name: _remark(source, name) for name in function._fields}
     found = docments(function, full=True, returns=True)
     return {name: told.get('docment') or '' for name, told in found.items()}
 
@@ -168,7 +173,7 @@ def _row(*cells):
 
 
 def _code(text):
-    return f'`{text}`'.replace('|', '&#124;') if text else ''
+    return f'`{text}`' if text else ''
 
 
 def _table(function, signature, page, is_class):
@@ -213,9 +218,15 @@ def _callable(value, name, page):
     return [*code, *_docstring(value), *_table(value, signature, page, is_class)]
 
 
-def _says_nothing(cls):
-    "Whether a class has no parameters of its own: exceptions and namespaces."
-    return '__init__' not in vars(cls) and not dataclasses.is_dataclass(cls)
+def _is_named_tuple(value):
+    return inspect.isclass(value) and issubclass(value, tuple) and hasattr(value, '_fields')
+
+
+def _has_no_call(cls):
+    "Whether a class has no parameters of its own: exceptions, protocols, namespaces."
+    if dataclasses.is_dataclass(cls) or _is_named_tuple(cls):
+        return False
+    return '__init__' not in vars(cls) or getattr(cls, '_is_protocol', False)
 
 
 def _link(module, name, page):
@@ -260,8 +271,9 @@ def _property_table(cls, page):
 
 def _class(cls, name, page):
     bases = [b.__name__ for b in cls.__bases__ if b is not object]
+    bases = ['NamedTuple'] if _is_named_tuple(cls) else bases
     told = ['', f"*A kind of* {', '.join(map(_code, bases))}"] if bases else []
-    own = _docstring(cls) if _says_nothing(cls) else _callable(cls, name, page)
+    own = _docstring(cls) if _has_no_call(cls) else _callable(cls, name, page)
     return told + own
 
 
@@ -278,6 +290,8 @@ def _entry(wing, name, page):
     module = home(wing, name)
     heading = f'### `{name}` {{ #{name} }}'
     link = _link(module, name, page)
+    if getattr(value, '__name__', name) != name and value.__name__ in public(wing):
+        return [heading, '', f'The same as [`{value.__name__}`](#{value.__name__}).', '']
     if inspect.isclass(value):
         methods = [line for m in _methods(value) for line in _method(value, *m, page)]
         about = [*_class(value, name, page), *_property_table(value, page), *link]
