@@ -204,6 +204,16 @@ def test_a_function_is_told_with_types_defaults_and_meaning(site):
     assert link in page.links and 'open_volume' in site.pages[link[3:].partition('#')[0]].ids
 
 
+def test_every_command_is_told_with_its_options(site):
+    from reflection_connection.cli import COMMANDS
+
+    page = site.pages['commands.html']
+    assert COMMANDS and not set(COMMANDS) - page.ids
+    told = set(re.findall(r'--[a-z][a-z-]*', re.sub('<.*?>', '', page.html)))
+    flags = {flag for _, options in COMMANDS.values() for names, _ in options for flag in names}
+    assert not {flag for flag in flags if flag.startswith('--')} - told
+
+
 def page_of(notebook):
     "Where a notebook is on the site."
     return f'notebooks/{notebook.relative_to(ROOT / "nbs").with_suffix(".html").as_posix()}'

@@ -12,6 +12,10 @@ from repository import page_of, read_notebook, with_links
 
 DIRECTIVE = re.compile(r'^#\| *([\w:]+).*\n?', re.M)
 HIDDEN = {'hide', 'default_exp'}
+WIDGET = nbformat.v4.new_output(
+    'display_data',
+    {'text/markdown': '*Here is an interactive widget: run the notebook to use it.*'},
+)
 TEMPLATE = """{% extends 'markdown/index.md.j2' %}
 {% block input %}
 {{ cell.source | fenced('python', 'code', cell.metadata.get('library')) }}
@@ -129,7 +133,7 @@ def _without_directives(cell, library):
     first = cell.source.partition('\n')[0]
     cell.metadata['caption'] = f'Picture made by the cell above, which begins {first[:60]!r}'
     cell.metadata['caption'] = re.sub(r'[\[\]`<>"\\]', '', cell.metadata['caption'])
-    cell.outputs = [o for o in cell.outputs if not _is_widget(o)]
+    cell.outputs = [WIDGET if _is_widget(output) else output for output in cell.outputs]
 
 
 def _is_widget(output):

@@ -4,6 +4,7 @@ import html
 import re
 
 import reference
+from commands import commands_page
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File
 from notebooks import as_page, is_library
@@ -127,7 +128,7 @@ def on_files(files, config):
         file.content_string = text
     made = dict(_from_notebooks(pictures)) | dict(_taken_in(pictures))
     made |= dict([_notebook_index(), *map(_wing_index, WINGS)])
-    made |= {'api/index.md': reference.index_page()}
+    made |= {'api/index.md': reference.index_page(), 'commands.md': commands_page()}
     made |= {f'api/{wing}.md': reference.wing_page(wing) for wing in WINGS}
     made |= {page_of(name): (ROOT / name).read_bytes() for name in sorted(pictures)}
     for page, content in made.items():

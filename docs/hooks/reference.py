@@ -203,6 +203,8 @@ def _short(text):
 
 def _docstring(value):
     text = inspect.cleandoc(value.__doc__ or '')
+    if text.startswith(f'{getattr(value, "__name__", "")}('):
+        return []  # Python's own, of a class without one
     return ['', *(_plain(part) + '\n' for part in text.split('\n\n'))] if text else []
 
 
