@@ -11,7 +11,6 @@ import re
 import subprocess
 import sys
 import types
-from functools import cached_property
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
@@ -51,16 +50,22 @@ NOT_SHOWN = {'nbs/index.ipynb'}  # README: docs/index.md is its page
 
 
 class Page(HTMLParser):
-    "What a page links to, loads, names and shows."
+    "What a page links to, loads and names, and its blocks of code."
 
     def __init__(self, path):
         super().__init__()
         self.path, self.ids, self.links, self.loads = path, set(), [], []
+        self.code, self._depth = [], 0
         self.html = path.read_text(encoding='utf-8')
         self.feed(self.html)
 
     def handle_starttag(self, tag, attributes):
         given = dict(attributes)
+        if self._depth or (tag == 'div' and 'code highlight' in (given.get('class') or '')):
+            self.code += [] if self._depth else ['']
+            self._depth += tag == 'div'
+        if tag == 'span':
+            return
         self.ids |= {given[key] for key in ('id', 'name') if given.get(key)}
         if tag == 'a' and given.get('href'):
             self.links.append(given['href'])
@@ -69,34 +74,12 @@ class Page(HTMLParser):
         self.loads += re.findall(r'url\(([^)]+)\)', given.get('style') or '')
         self.loads += [part.split()[0] for part in (given.get('srcset') or '').split(',') if part]
 
-    @cached_property
-    def text(self):
-        return _Text(self.html)
-
-
-class _Text(HTMLParser):
-    "The blocks of code of a page, and all its text."
-
-    def __init__(self, html):
-        super().__init__()
-        self.blocks, self.all, self._depth = [], '', 0
-        self.feed(html)
-
-    def handle_starttag(self, tag, attributes):
-        classes = (dict(attributes).get('class') or '').split()
-        if self._depth:
-            self._depth += tag == 'div'
-        elif tag == 'div' and 'highlight' in classes and 'code' in classes:
-            self._depth = 1
-            self.blocks.append('')
-
     def handle_endtag(self, tag):
         self._depth -= bool(self._depth) and tag == 'div'
 
     def handle_data(self, data):
-        self.all += data
         if self._depth:
-            self.blocks[-1] += data
+            self.code[-1] += data
 
 
 @pytest.fixture(scope='module')
@@ -234,11 +217,11 @@ def test_notebooks_show_their_cells_and_hide_what_is_hidden(site, wing):
     mine = [p for p in mine if p.relative_to(ROOT).as_posix() not in NOT_SHOWN]
     assert mine
     for notebook in mine:
-        text = site.pages[page_of(notebook)].text
+        page = site.pages[page_of(notebook)]
         cells = [c for c in nbformat.read(notebook, 4).cells if c.cell_type == 'code']
         wanted = [code.rstrip() for code in map(shown, cells) if code]
-        assert [block.strip('\n').rstrip() for block in text.blocks] == wanted, notebook.name
-        assert '#|' not in text.all, notebook.name
+        assert [block.strip('\n').rstrip() for block in page.code] == wanted, notebook.name
+        assert '#|' not in page.html, notebook.name
 
 
 def test_pictures_that_are_stored_are_those_that_show(site):
