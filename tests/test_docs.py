@@ -174,6 +174,14 @@ def test_every_public_name_is_on_its_page(site, wing):
     assert not methods - page.ids
 
 
+@pytest.mark.parametrize('wing', WINGS)
+def test_every_public_name_leads_to_the_notebook_that_shows_it(site, wing):
+    first, *told = site.pages[f'api/{wing}.html'].html.split('<h3 id="')
+    assert told
+    where = ('class="shown-in"', 'The same as <a')
+    assert not [one[: one.index('"')] for one in told if not any(w in one for w in where)]
+
+
 def test_a_function_is_told_with_types_defaults_and_meaning(site):
     page = site.pages['api/volume.html']
     row = re.search(r'<tr>\s*<td><code>iline_byte</code></td>(.*?)</tr>', page.html, re.S)[1]

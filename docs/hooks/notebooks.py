@@ -105,8 +105,11 @@ def _named(node):
         return [_patched(node) + node.name]
     if isinstance(node, ast.ClassDef):
         return [node.name]
-    targets = getattr(node, 'targets', [getattr(node, 'target', None)])
-    return [t.id for t in targets if isinstance(t, ast.Name)]
+    if not isinstance(node, (ast.Assign, ast.AnnAssign)):
+        return []
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    inside = [part for target in targets for part in ast.walk(target)]
+    return [n.id for n in inside if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
 
 
 @cache
@@ -147,11 +150,10 @@ def _below(text, level):
     return len(marks[-1]) + 1 if marks else level
 
 
-def _for_readers(name, page, pictures):
+def _for_readers(cells, name, page, pictures):
     "Cells of a notebook that are shown, with a heading over each definition."
-    notebook = copy.deepcopy(read_notebook(name))
     level = 2
-    for cell in notebook.cells:
+    for cell in cells:
         if cell.cell_type == 'markdown':
             level = _below(cell.source, level)
             cell.source = with_links(cell.source, name, page, pictures)
@@ -172,7 +174,7 @@ def as_page(
     "A notebook as a page, with the outputs that are stored in it."
     page = page_of(name)
     notebook = copy.deepcopy(read_notebook(name))
-    notebook.cells = list(_for_readers(name, page, pictures))
+    notebook.cells = list(_for_readers(notebook.cells, name, page, pictures))
     stem = page.rpartition('/')[2].removesuffix('.md')
     resources = {'unique_key': stem, 'output_files_dir': f'{stem}_files'}
     text, made = _exporter().from_notebook_node(notebook, resources=resources)
