@@ -263,27 +263,34 @@ def test_guides_are_two_clicks_from_the_front(site, goal):
     assert site.folder / goal in two
 
 
-def test_search_works_without_a_server_and_nothing_is_asked_for(site, chromium):  # noqa: F811
+@pytest.fixture(scope='module')
+def browser(chromium):  # noqa: F811
     from playwright.sync_api import sync_playwright
 
-    asked = []
     with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(viewport={'width': 1200, 'height': 844})
-        page.on('request', lambda request: asked.append(request.url))
-        page.goto((site.folder / 'index.html').as_uri())
-        page.locator('input[name="query"]').fill('open_volume')
-        hits = page.locator('.md-search-result__link')
-        hits.first.wait_for(timeout=30_000)
-        addresses = [hits.nth(i).get_attribute('href') for i in range(hits.count())]
-        page.set_viewport_size({'width': 390, 'height': 844})
-        for name in ('index', 'results', 'notebooks/search/26_hits', 'api/search'):
-            page.goto((site.folder / f'{name}.html').as_uri())
-            wide = page.evaluate('document.documentElement.scrollWidth')
-            assert wide <= 390, f'{name} is {wide} pixels wide on a phone'
-        browser.close()
+        opened = p.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+def test_search_works_without_a_server_and_nothing_is_asked_for(site, browser):
+    asked = []
+    page = browser.new_page()
+    page.on('request', lambda request: asked.append(request.url))
+    page.goto((site.folder / 'index.html').as_uri())
+    page.locator('input[name="query"]').fill('open_volume')
+    hits = page.locator('.md-search-result__link')
+    hits.first.wait_for(timeout=30_000)
+    addresses = [hits.nth(i).get_attribute('href') for i in range(hits.count())]
     assert any('api/volume.html' in at for at in addresses), addresses
     assert asked and not [at for at in asked if not at.startswith(('file:', 'data:', 'blob:'))]
+
+
+@pytest.mark.parametrize('name', ['index', 'results', 'notebooks/search/26_hits', 'api/search'])
+def test_pages_fit_a_phone(site, browser, name):
+    page = browser.new_page(viewport={'width': 390, 'height': 844})
+    page.goto((site.folder / f'{name}.html').as_uri())
+    assert page.evaluate('document.documentElement.scrollWidth') <= 390
 
 
 def test_wings_of_the_site_are_those_of_the_package():

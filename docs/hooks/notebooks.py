@@ -8,6 +8,7 @@ from functools import cache
 import nbformat
 from nbconvert import MarkdownExporter
 from nbconvert.filters import strip_ansi
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from repository import page_of, read_notebook, with_links
 
 DIRECTIVE = re.compile(r'^#\| *([\w:]+).*\n?', re.M)
@@ -63,7 +64,7 @@ def table(
 
 @cache
 def _exporter():
-    exporter = MarkdownExporter(raw_template=TEMPLATE)
+    exporter = MarkdownExporter(raw_template=TEMPLATE, preprocessors=[CoalesceStreamsPreprocessor])
     exporter.register_filter('fenced', fenced)
     exporter.register_filter('table', table)
     return exporter
