@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo check test slow mutants bench lab explore readme notebooks audit gpu hooks clean
+.PHONY: help demo check test docs slow mutants bench lab explore readme notebooks audit gpu hooks clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
 
@@ -15,7 +15,7 @@ help: ## this list
 	touch $@
 
 .venv/installed-dev: .venv/installed
-	$(PIP) -e '.[dev,mdio,cluster,milvus]'
+	$(PIP) -e '.[dev,docs,mdio,cluster,milvus]'
 	touch $@
 
 demo: .venv/installed ## three boxes on real sections, then a training run on synthetic ones, and a report: in runs/demo
@@ -32,6 +32,10 @@ test: .venv/installed-dev ## all notebooks, then tests/
 	ruff check
 	OMP_NUM_THREADS=1 REFCON_PRECISION=fp32 PYTHONPATH=tests python -m notebooks --path nbs --skip_file_re '^(_|\.|run_)' --n_workers 2 --do_print
 	python -m pytest tests -q -rs -n auto --dist loadfile --no-loadscope-reorder
+
+docs: .venv/installed-dev ## documentation site of notebooks, package and docs/: in site
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+	@echo "open $(CURDIR)/site/index.html"
 
 slow: .venv/installed-dev ## long tests: 50 kills and more at random moments; REFCON_KILLS=seed draws them
 	REFCON_SLOW=1 python -m pytest tests/test_interruption.py -q -rs

@@ -60,7 +60,8 @@ setup(
     python_requires=f">={cfg['min_python']}",
     install_requires=words('requirements'),
     extras_require={
-        name: words(f'{name}_requirements') for name in ('dev', 'gpu', 'mdio', 'cluster', 'milvus')
+        name: words(f'{name}_requirements')
+        for name in ('dev', 'gpu', 'mdio', 'cluster', 'milvus', 'docs')
     },
     entry_points={'console_scripts': words('console_scripts')},
     zip_safe=False,

@@ -26,6 +26,7 @@ LEFT_OUT = (
     'build',
     'dist',
     'runs',
+    'site',
     'wandb',
 )
 NOTEBOOKS = {p.name for p in (ROOT / 'nbs').glob('run_*.ipynb')}
