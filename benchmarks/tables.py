@@ -16,8 +16,8 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results'
-PAGES = ('nbs/index.ipynb', 'docs/results.md')
-PLACE = re.compile(r'(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)', re.DOTALL)
+PAGES = ('nbs/index.ipynb', 'docs/results.md', 'docs/speed.md')
+PLACE = re.compile(r'(<!-- table: ([\w-]+) -->\n).*?(\n<!-- end -->)', re.DOTALL)
 
 
 def result(name: str) -> dict:
@@ -38,9 +38,9 @@ def markdown(head: list, rows: list) -> str:
 
 
 def expectations() -> str:
-    "What README promises: the same place and the same class, beside HOG."
+    "What README promises: the same place and the same class, beside HOG (large cells for places)."
     found, unseen = result('seven_surveys'), result('second_party')
-    encoder, hog = (found[name]['look_alike'] for name in ('encoder', 'hog'))
+    encoder, hog = (found[name]['look_alike'] for name in ('encoder', 'hog_tuned'))
     asked = {
         'moved': 'the same place comes first',
         're_recorded': 'the same place, re-recorded, comes first',
@@ -132,18 +132,65 @@ def demo() -> str:
     return markdown(['held-out synthetic windows', 'macro mAP', 'P@1'], rows)
 
 
+def bench_rows(*parts) -> list:
+    "Rows of `make bench`: what, how fast, against what, and the ratio."
+    measured = json.loads((ROOT / 'benchmarks' / 'results.json').read_text())
+    rows = [row for part in parts for row in measured[part]]
+    return [
+        [row['what'], row['value'], row['against'], f"{row['ratio']:.2g}", row['target'] or '']
+        for row in rows
+    ]
+
+
+def speed() -> str:
+    "Embedding, reading, training and making windows, each as a ratio within one run."
+    head = ['what', 'measured', 'against', 'ratio', 'target']
+    return markdown(head, bench_rows('embedding', 'training', 'tiling', 'synthetic', 'reading'))
+
+
+def index_kinds() -> str:
+    "A million windows in each kind of index, and how many of the ten nearest 100,000 give."
+    measured = json.loads((ROOT / 'benchmarks' / 'results.json').read_text())['search']
+    of_size = {n: {row['kind']: row for row in measured if row['n'] == n} for n in (10**5, 10**6)}
+    rows = [
+        [
+            f'`{kind}`',
+            f"{1000 * row['one']:.1f}",
+            f"{row['megabytes']:.0f}",
+            f"{row['build']:.0f}",
+            f"{of_size[10**5][kind]['recall']:.3f}" if kind in of_size[10**5] else 'not measured',
+        ]
+        for kind, row in of_size[10**6].items()
+    ]
+    head = ['a million windows', 'ms a query', 'MB', 's to build', 'recall@10 of 100,000']
+    return markdown(head, rows)
+
+
+def memory() -> str:
+    "Peak memory of `refcon index` against the size of the file and the number of windows."
+    measured = json.loads((ROOT / 'benchmarks' / 'results.json').read_text())['memory']
+    rows = [
+        [f"{row['gigabytes']:.1f}", f"{row['windows']:,}", f"{row['peak_mb']:.0f}"]
+        for row in measured
+    ]
+    return markdown(['SEG-Y, GB', 'windows', 'peak memory, MB'], rows)
+
+
 TABLES = {
     'expectations': expectations,
     'same-place': same_place,
     'by-class': by_class,
     'by-survey': by_survey,
     'demo': demo,
+    'speed': speed,
+    'index-kinds': index_kinds,
+    'memory': memory,
 }
 
 
 def filled(text: str) -> str:
     "A page with every table made anew."
-    return PLACE.sub(lambda found: found[1] + TABLES[found[2]]() + found[3], text)
+    return PLACE.sub(lambda found: found[1] + '\n' + TABLES[found[2]]() + found[3], text)
 
 
 def fill(path: Path, write: bool) -> bool:  # whether the page was as its results say

@@ -8,7 +8,7 @@ from commands import commands_page
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File
 from notebooks import as_page, is_library
-from repository import FRONT, PAGES, ROOT, WINGS, notebooks, page_of, title_and_promise, with_links
+from repository import PAGES, ROOT, WINGS, notebooks, page_of, title_and_promise, with_links
 
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.S)
 BOOST = {r'notebooks/\w+/': 0.5, 'house/': 0.3}  # of pages in the search: guides come first
@@ -104,11 +104,13 @@ def _notebook_index():
 def _taken_in(pictures):
     "(page, Markdown) of the repository's own files."
     for name, page in PAGES.items():
-        if name in FRONT or not (ROOT / name).is_file():
-            continue
+        if name == 'nbs/index.ipynb' or not (ROOT / name).is_file():
+            continue  # README.md is made from it
         text = (ROOT / name).read_text(encoding='utf-8')
         if name in LICENCES:
             text = f'# {LICENCES[name]}\n\n```text\n{text}\n```'
+        if page == 'index.md':
+            text = f'---\nhide: [navigation]\n---\n\n{text}'
         yield page, with_links(text, name, page, pictures)
 
 
