@@ -49,9 +49,17 @@ _DO = {
 }
 
 
+def _precision(args):
+    "The precision that a command was asked for; the encoder's libraries take seconds to import."
+    if not hasattr(args, 'precision'):
+        return contextlib.nullcontext()
+    from reflection_connection.encoder import forced
+
+    return forced(args.precision)
+
+
 def _answer(args) -> tuple:  # (answer, exit code)
     "What a command answers, with everything else that it prints on standard error."
-    from reflection_connection.encoder import forced
     from reflection_connection.storage import listen, timed
     from reflection_connection.volume.errors import command_line
 
@@ -62,7 +70,7 @@ def _answer(args) -> tuple:  # (answer, exit code)
         contextlib.redirect_stdout(sys.stderr),
         listen(sys.stderr) if args.verbose else contextlib.nullcontext(),
         timed(f'refcon.{args.command}'),
-        forced(getattr(args, 'precision', 'auto')),
+        _precision(args),
     ):
         answer = _DO[args.command](args)
     return answer if isinstance(answer, tuple) else (answer, 0)

@@ -19,6 +19,7 @@ from reflection_connection.evaluation.pixels import (
 )
 from .retrieval import evaluate_embeddings
 from .textures import gabor, glcm, hog, lbp, wavelet_energies
+from ..storage import need_extra
 
 # %% auto #0
 __all__ = ['TUNED', 'BASELINES', 'GRIDS', 'tune_baseline', 'domain_auroc']
@@ -108,6 +109,7 @@ def domain_auroc(
     """How well texture tells real windows from synthetic ones.
 
     Raises ValueError with fewer than two surveys of a kind."""
+    need_extra('evaluate', 'telling real windows from synthetic ones')
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..storage import need_extra
+
 # %% auto #0
 __all__ = ['pixel_matrix', 'squares', 'unit_rows', 'PCAPixels', 'random_embeddings']
 
@@ -37,6 +39,7 @@ def pixel_matrix(
 
     Each row has mean 0 and standard deviation 1; an image of one value gives zeros. Raises
     ValueError for images that are not 2-D or not finite."""
+    need_extra('evaluate', 'comparing pixels')
     from skimage.transform import resize
 
     scaled = [im / (np.abs(im).max() or 1) for im in _check_images(images)]
@@ -88,6 +91,7 @@ class PCAPixels:
         images: Sequence[np.ndarray],  # training images (h, w)
     ) -> PCAPixels:  # itself
         "Learn mean and components. Raises ValueError for fewer than two images."
+        need_extra('evaluate', 'the baseline pca')
         from sklearn.decomposition import PCA
 
         x = pixel_matrix(images, self.size)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .leave_out import required_column
+from ..storage import need_extra
 
 # %% auto #0
 __all__ = ['few_shot_probe']
@@ -45,6 +46,7 @@ def _labelled(embeddings, frame, exclude_classes) -> _Labelled:
 # %% ../../nbs/evaluation/06_probe.ipynb #6766ef60
 def _classify(data, inside, shots, rng) -> dict:  # class -> (n,) bool, whether each was right
     "Learn from `shots` windows a class outside of `inside` (n, bool), classify those inside."
+    need_extra('evaluate', 'a linear probe')
     from sklearn.linear_model import LogisticRegression
 
     pools = [np.flatnonzero((data.label == c) & ~inside) for c in data.shared]

@@ -16,7 +16,7 @@ from .leave_out import common_codes
 
 # %% auto #0
 __all__ = ['METRICS', 'row_blocks', 'Ranking', 'check_ranking', 'rank_metrics', 'expected_ap', 'macro_mean', 'chance_of',
-           'chance_level']
+           'chance_level', 'auroc']
 
 # %% ../../nbs/evaluation/02_ranking.ipynb #63c55d0d
 class _Ties(NamedTuple):
@@ -239,3 +239,16 @@ def chance_level(
         counts.append(np.stack([candidates.sum(1), relevant.sum(1)], axis=1))
     table = pd.DataFrame(np.concatenate(counts), columns=['n_candidates', 'n_relevant'])
     return chance_of(table.assign(label=np.asarray(q_labels, dtype=object)))
+
+# %% ../../nbs/evaluation/02_ranking.ipynb #edae57cb
+def auroc(
+    true: np.ndarray,  # (N,) bool, of both kinds
+    score: np.ndarray,  # (N,) larger where it should be true
+) -> float:  # 0 to 1
+    "Area under the ROC curve, from the ranks of the true ones (Mann and Whitney)."
+    from scipy.stats import rankdata  # here: it takes a second to import
+
+    true = np.asarray(true, bool)
+    n_true, n_false = int(true.sum()), int((~true).sum())
+    above = rankdata(score)[true].sum() - n_true * (n_true + 1) / 2
+    return float(above / (n_true * n_false))

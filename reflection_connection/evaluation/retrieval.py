@@ -18,6 +18,7 @@ from reflection_connection.evaluation.leave_out import (
     leave_out_mask,
 )
 from reflection_connection.evaluation.ranking import (
+    auroc,
     chance_of,
     check_ranking,
     rank_metrics,
@@ -56,13 +57,6 @@ def _labelled_rows(frame, exclude_classes) -> np.ndarray:  # positions of the wi
     return rows
 
 # %% ../../nbs/evaluation/05_retrieval.ipynb #41735049
-def _auroc(unknown, score) -> float:
-    "Area under the ROC curve of a score that should be larger where `unknown`."
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(unknown, score))
-
-
 def _unknown_class_figures(per_query) -> dict:
     "How well the unknown-class score tells queries without any relevant candidate from the others."
     unknown = (per_query['n_relevant'] == 0).to_numpy()
@@ -72,13 +66,13 @@ def _unknown_class_figures(per_query) -> dict:
     both = n_unknown > 0 and n_known > 0
     score = per_query['unknown_score'][finite]
     out = dict(n_unknown=n_unknown, n_known=n_known)
-    out['auroc'] = _auroc(unknown[finite], score) if both else None
+    out['auroc'] = auroc(unknown[finite], score) if both else None
     if 'survey' not in per_query:
         return out
     survey = per_query['survey'].to_numpy(object)
     share = pd.Series(unknown).groupby(survey, dropna=False).transform('mean')
     out['surveys'] = int(per_query['survey'][unknown].nunique())
-    out['auroc_of_survey'] = _auroc(unknown[finite], share[finite]) if both else None
+    out['auroc_of_survey'] = auroc(unknown[finite], share[finite]) if both else None
     return out
 
 # %% ../../nbs/evaluation/05_retrieval.ipynb #ccd8c61c

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .pixels import squares, unit_rows
+from ..storage import need_extra
 
 # %% auto #0
 __all__ = ['lbp', 'glcm', 'hog', 'gabor', 'wavelet_energies']
@@ -33,6 +34,7 @@ def lbp(
     points: int = 8,  # neighbours on the circle
 ) -> np.ndarray:  # (N, len(radii)*(points + 2)) float32, unit length
     "Histograms of uniform local binary patterns."
+    need_extra('evaluate', 'the baseline lbp')
     from skimage.feature import local_binary_pattern
 
     def histogram(im, radius):
@@ -51,6 +53,7 @@ def glcm(
     levels: int = 32,  # grey levels
 ) -> np.ndarray:  # (N, 24*len(distances)) float32, unit length
     "Haralick statistics of grey-level co-occurrence in directions 0, 45, 90, 135 degrees."
+    need_extra('evaluate', 'the baseline glcm')
     from skimage.feature import graycomatrix, graycoprops
 
     angles = np.arange(4) * np.pi / 4
@@ -69,6 +72,7 @@ def hog(
     orientations: int = 9,
 ) -> np.ndarray:  # (N, D) float32, unit length; 1764 with the defaults
     "Histograms of oriented gradients in blocks of 2 by 2 cells."
+    need_extra('evaluate', 'the baseline hog')
     from skimage.feature import hog as skimage_hog
 
     return _describe(images, lambda im: skimage_hog(im, orientations, (cell, cell), (2, 2)))
@@ -80,6 +84,7 @@ def gabor(
     directions: int = 6,
 ) -> np.ndarray:  # (N, 2*len(frequencies)*directions) float32, unit length
     "Mean and deviation of Gabor magnitudes."
+    need_extra('evaluate', 'the baseline gabor')
     from skimage.filters import gabor_kernel
 
     angles = np.arange(directions) * np.pi / directions
@@ -101,6 +106,7 @@ def wavelet_energies(
     levels: int = 4,
 ) -> np.ndarray:  # (N, 2*(3*levels + 1)) float32, unit length
     "Log energy and mean magnitude of the bands of a two-dimensional wavelet decomposition."
+    need_extra('evaluate', 'the baseline wavelet')
     import pywt
 
     def statistics(im):

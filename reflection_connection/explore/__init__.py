@@ -6,6 +6,11 @@
 __all__ = []
 
 # %% ../../nbs/explore/99_wing.ipynb #wing0003
+from ..storage import need_extra as _need_extra
+
+_need_extra('explore', 'the explorer')
+
+# %% ../../nbs/explore/99_wing.ipynb #024ef44d
 from .actions import *
 from .asking import *
 from .charts import *

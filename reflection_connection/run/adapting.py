@@ -21,6 +21,7 @@ from reflection_connection.evaluation import (
 from .calibrating import Answers, answers_report, nearest_answers
 from .errors import RunError
 from ..search import fit_probability, neighbour_pairs
+from ..storage import need_extra
 from ..windows import GUARD, near_groups, prove_apart, refuse_taught, surveys_of
 
 # %% auto #0
@@ -85,6 +86,7 @@ def label_folds(
     Every class is in each fold, as far as windows that are near stay together."""
     if leave_out == 'survey':
         return pd.factorize(frame.survey)[0]
+    need_extra('evaluate', 'folds of labelled windows')
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     group = near_groups(frame, GUARD, volume)

@@ -12,6 +12,7 @@ import time
 import weakref
 from contextlib import ExitStack
 from datetime import datetime, timezone
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -26,6 +27,7 @@ from reflection_connection.storage import (
     event,
     listen,
     locked,
+    need_extra,
     read_json,
     write_json,
 )
@@ -47,7 +49,8 @@ class Run:
         out,  # the folder
         params: dict,  # all resolved parameters
         notebook: str,  # name of the notebook
-        # W&B: 'auto' (online when logged in, else offline), 'offline', 'online', 'disabled'
+        # W&B: 'auto' (online when logged in, else offline; disabled where W&B is not installed),
+        # 'offline', 'online', 'disabled'
         track: str = 'auto',
     ):
         self.folder, self.params, self.notebook = Path(out), params, notebook
@@ -189,8 +192,12 @@ def _track(self: Run, mode):
     modes = ('auto', 'offline', 'online', 'disabled')
     if mode not in modes:
         raise RunError(f"track is {mode!r}: expected one of {', '.join(modes)}")
+    if mode == 'auto' and find_spec('wandb') is None:
+        print('this run is not tracked: W&B is not installed, it comes with the extra train')
+        mode = 'disabled'
     if mode == 'disabled':
         return
+    need_extra('train', f'track={mode!r}', 'wandb', error=RunError)
     os.environ.setdefault('WANDB_SILENT', 'true')
     import wandb
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from ..evaluation import auroc
 from .errors import RunError
 
 # %% auto #0
@@ -163,8 +164,6 @@ def _map_auroc(searcher, scores, is_class, zone) -> float:  # NaN where the clas
     """Area under ROC of a similarity volume against the class, outside of a zone.
 
     Every fourth sample and trace of 25 lines count."""
-    from sklearn.metrics import roc_auc_score
-
     inlines, values, truth = searcher.volume().inlines, [], []
     for i in range(0, len(inlines), max(1, len(inlines) // 25)):
         section = searcher.section_map(scores, 'inline', int(inlines[i]))[::4, ::4]
@@ -172,7 +171,7 @@ def _map_auroc(searcher, scores, is_class, zone) -> float:  # NaN where the clas
         values.append(section[counts])
         truth.append(is_class(i).T[::4, ::4][counts])
     y = np.concatenate(truth)
-    return float(roc_auc_score(y, np.concatenate(values))) if 0 < y.sum() < len(y) else np.nan
+    return auroc(y, np.concatenate(values)) if 0 < y.sum() < len(y) else np.nan
 
 # %% ../../nbs/run/15_judging.ipynb #dc575a23
 @dataclass

@@ -12,6 +12,7 @@ import pandas as pd
 
 from .errors import RunError
 from ..search import overlaps
+from ..storage import need_extra
 from ..synthetic import synthetic_reader
 from reflection_connection.windows import (
     GUARD,
@@ -213,6 +214,7 @@ def loop_windows(
 
     The corpus has no labels; `truth` is id -> class of its windows, None where it is not known.
     Raises `RunError` for a wrong request, and what `windows.load_windows` raises."""
+    need_extra('train', 'self-training')
     synthetic, unknown = str(data) == 'synthetic', set(unknown)
     lasting, own = np.random.default_rng(seed), np.random.default_rng([seed, draw])
     test = 50 if synthetic else 0

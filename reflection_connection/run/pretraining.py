@@ -14,7 +14,6 @@ from ..encoder import ARCHITECTURES, Encoder, start_encoder
 from .errors import RunError
 from ..storage import job_key, locked
 from ..synthetic import write_sections
-from ..training import rank
 from ..windows import Corpus, Recipe, Shapes
 
 # %% auto #0
@@ -42,6 +41,8 @@ def pretraining_corpus(
     opening=None,  # what the volumes' headers leave open, see `volume.as_openings`
 ) -> Corpus:
     "The corpus of unlabelled windows that a run names. Raises `RunError`, `WindowError`."
+    from reflection_connection.training import rank
+
     places = []
     for name in _source_names(sources):
         if name == 'synthetic':
@@ -71,7 +72,7 @@ def start_pretraining(
 # %% ../../nbs/run/16_pretraining.ipynb #5268a07e
 def _pretrain(encoder, corpus, config, work, resume) -> list:  # history
     "Pretrain in a working folder, from the checkpoints of the same settings."
-    from reflection_connection.training import pretrain
+    from reflection_connection.training import pretrain, rank
 
     key = job_key(asdict(config), encoder.fingerprint(), corpus.fingerprint())
     if not resume and rank() == 0:
@@ -93,7 +94,7 @@ def pretrain_encoder(
     """Pretrain and save an encoder. Raises what `pretraining_corpus` does.
 
     Of several processes all return the same; the first writes."""
-    from reflection_connection.training import PretrainConfig
+    from reflection_connection.training import PretrainConfig, rank
 
     config, folder = PretrainConfig(seed=seed, **settings), Path(folder)
     with ExitStack() if rank() else locked(folder, RunError):

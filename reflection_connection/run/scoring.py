@@ -18,6 +18,7 @@ from reflection_connection.evaluation import (
 )
 from .calibrating import calibration_report
 from .errors import RunError
+from ..storage import need_extra
 from ..volume import say, sentences
 from ..windows import surveys_of
 
@@ -128,6 +129,7 @@ def score_encoder(
 
     `taught_by` names surveys whose labels taught the encoder; their figures flatter, and it is
     said."""
+    need_extra('evaluate', 'scoring beside the baselines')
     reader = _labelled(reader, exclude)
     pixels, live, scales = reader.read()
     leave_out = leave_out or default_leave_out(reader.frame)

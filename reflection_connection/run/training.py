@@ -19,7 +19,6 @@ from .calibrating import calibrate
 from .errors import RunError
 from .scoring import validation_score
 from ..storage import job_key, locked
-from ..training import rank
 from reflection_connection.windows import (
     data_fingerprint,
     load_windows,
@@ -82,6 +81,8 @@ def _save(encoder, folder):
 
 def _train_head(encoder, labelled, folder, seed) -> dict:  # results
     "Adapt the head and save; one process is enough."
+    from reflection_connection.training import rank
+
     if rank():
         return {}
     results = adapt_encoder(encoder, labelled, seed)
@@ -103,6 +104,8 @@ def _finetune(encoder, reader, config, valid, folder):
 
 def _train_all(encoder, reader, start, folder, config, valid) -> tuple:  # (encoder, results)
     "Fine-tune all weights; keep the better one of start and result, calibrate and save it."
+    from reflection_connection.training import rank
+
     score = valid.score(encoder.metric)
     before = score(encoder.embed(*valid.pixels))['macro_map']
     checkpoints = folder.with_name(f'.{folder.name}.checkpoints')
@@ -145,7 +148,7 @@ def train_encoder(
 
     What validation does not find better than the start is thrown away. Of several processes the
     first writes. Raises `RunError` for a wrong request, and what `windows.load_windows` raises."""
-    from reflection_connection.training import SiameseConfig
+    from reflection_connection.training import SiameseConfig, rank
 
     if folder is None:
         raise RunError("train_encoder needs a folder to write the encoder into")

@@ -19,6 +19,7 @@ from ..encoder import Encoder, pick_device, pick_precision
 from .embed import write_shard
 from .plan import job_places
 from .shards import EmbedError, shard_rows
+from ..storage import need_extra
 from ..volume import Openings, as_openings
 from ..windows import Grid
 
@@ -76,13 +77,9 @@ def _make_shard(task, file, jobs):
 # %% ../../nbs/search/09_cluster.ipynb #6d79fd5a
 def _distributed():
     "Dask's module. Raises `EmbedError` where it is missing."
-    try:
-        import distributed
-    except ImportError as e:
-        raise EmbedError(
-            f"sharing work out needs Dask ({e.name} is missing): "
-            "pip install 'reflection_connection[cluster]'"
-        ) from e
+    need_extra('cluster', 'sharing work out with Dask', error=EmbedError)
+    import distributed
+
     return distributed
 
 

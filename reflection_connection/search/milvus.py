@@ -33,7 +33,7 @@ from reflection_connection.search.store import (
     question_vectors,
     unit_embeddings,
 )
-from ..storage import loopback_direct
+from ..storage import loopback_direct, need_extra
 from ..windows import COLUMNS, window_table
 
 # %% auto #0
@@ -58,12 +58,9 @@ def without_secret(uri: str | Path) -> str:
 def milvus_errors(what: str):
     "Milvus's errors as `SearchError`, which names `what` was asked for; loopback without a proxy."
     os.environ.update(loopback_direct(os.environ))
-    try:
-        from pymilvus.exceptions import MilvusException
-    except ImportError as e:
-        raise SearchError(
-            f"this needs Milvus ({e.name} is missing): pip install 'reflection_connection[milvus]'"
-        ) from e
+    need_extra('milvus', 'Milvus', error=SearchError)
+    from pymilvus.exceptions import MilvusException
+
     try:
         yield
     except MilvusException as e:

@@ -13,7 +13,7 @@ from fastcore.basics import patch
 
 from .searcher import Searcher
 from .store import SearchError
-from ..storage import whole_file, whole_folder
+from ..storage import need_extra, whole_file, whole_folder
 from ..volume import write_segy_like
 
 # %% auto #0
@@ -119,14 +119,9 @@ def _lines_to_write(grid, values, progress):
 # %% ../../nbs/search/27_similarity_volumes.ipynb #cff33e7b
 def _write_zarr(path, volume, cube, name, note):
     "Write a cube with named axes as a Zarr group."
-    try:
-        import xarray
-        import zarr  # noqa: F401 (xarray writes through it)
-    except ImportError as e:
-        raise SearchError(
-            f"writing Zarr needs an optional package ({e.name} is missing): "
-            "pip install 'reflection_connection[mdio]', or write .sgy or .npy"
-        ) from e
+    need_extra('mdio', 'writing Zarr', error=SearchError, otherwise='write .sgy or .npy')
+    import xarray  # which writes through zarr
+
     vertical = 'time' if volume.domain == 'time' else 'depth'
     axes = {vertical: (vertical, volume.axis, {'units': volume.unit})}
     if volume.has_geometry:

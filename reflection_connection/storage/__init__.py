@@ -9,6 +9,7 @@ __all__ = []
 from .checksums import *
 from .errors import *
 from .events import *
+from .extras import *
 from .job import *
 from .locks import *
 from .loopback import *

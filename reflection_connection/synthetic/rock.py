@@ -7,7 +7,6 @@ __all__ = ['PER_SAMPLE', 'log_table', 'lookup', 'reflectivity']
 
 # %% ../../nbs/synthetic/02_rock.ipynb #bad1693a
 import numpy as np
-from scipy.signal import lfilter
 
 # %% ../../nbs/synthetic/02_rock.ipynb #a1a3986a
 PER_SAMPLE = 4  # table entries per sample
@@ -37,6 +36,8 @@ def log_table(
     tail: float = 4.0,
 ) -> np.ndarray:  # (n*PER_SAMPLE,) float32, zero mean, unit standard deviation
     "Random periodic log-impedance table with correlated bed thicknesses."
+    from scipy.signal import lfilter  # here: it takes a second to import, and searching needs none
+
     count = int(3 * n / bed) + 8
     thick = _bed_thicknesses(rng, count, bed, spread)
     values = lfilter([1], [1, -memory], np.clip(rng.standard_t(tail, count), -8, 8))

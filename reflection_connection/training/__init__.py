@@ -6,6 +6,11 @@
 __all__ = []
 
 # %% ../../nbs/training/99_wing.ipynb #wing0003
+from ..storage import need_extra as _need_extra
+
+_need_extra('train', 'training')
+
+# %% ../../nbs/training/99_wing.ipynb #0a4fd15d
 from .adapt import *
 from .augment import *
 from .average import *

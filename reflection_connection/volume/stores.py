@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..storage import reason
+from ..storage import need_extra, reason
 from reflection_connection.volume.dimensions import (
     all_attributes,
     choose_variable,
@@ -18,7 +18,7 @@ from reflection_connection.volume.dimensions import (
     mapping_of,
     role_of,
 )
-from .errors import failure
+from .errors import VolumeError, failure
 from .levels import VerticalFacts
 from .units import Unit, stated_unit
 
@@ -71,12 +71,9 @@ def dataset_of(
     path,  # a store, a group in one, or a variable in one
 ) -> tuple:  # xarray Dataset, and the variable that the path names or ''
     "Open a store without reading it. Raises `VolumeError`."
-    try:
-        import xarray  # noqa: F401 (xarray reads through zarr)
-        import zarr  # noqa: F401
-    except ImportError as e:
-        what = f'reading MDIO/Zarr needs an optional package ({e.name} is missing)'
-        raise failure(path, what, "pip install 'reflection_connection[mdio]'") from e
+    need_extra('mdio', f'{path}: reading MDIO and Zarr', error=VolumeError)
+    import xarray  # which reads through zarr
+
     store, name = Path(path), ''
     if _is_array(store) and _is_group(store.parent):
         store, name = store.parent, store.name

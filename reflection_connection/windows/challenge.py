@@ -51,7 +51,6 @@ def is_challenge(folder) -> bool:
 # %% ../../nbs/windows/10_challenge.ipynb #b306d294
 def _from_hub(name) -> Path:
     "Fetch a data set from the Hugging Face hub, or say why that fails."
-    from httpx import HTTPError
     from huggingface_hub import errors, snapshot_download
 
     unreachable = errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled
@@ -67,7 +66,7 @@ def _from_hub(name) -> Path:
         ) from e
     except errors.HFValidationError as e:
         raise WindowError(f"{name}: no such folder, and not a data set's name") from e
-    except (*unreachable, errors.HfHubHTTPError, HTTPError, OSError) as e:
+    except (*unreachable, errors.HTTPError, OSError) as e:
         raise WindowError(
             f"{name}: no such folder, and the Hugging Face hub cannot be reached: "
             "check the network, or give a local folder"

@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 from .text import WindowError
+
+if TYPE_CHECKING:
+    import torch  # where a batch is made: tables and headers are read without it
 
 # %% auto #0
 __all__ = ['MAX_SIDE', 'Recipe']
@@ -49,8 +51,10 @@ def _resized(image, size):
     "An image (1, height, width) in another size, by antialiased bilinear interpolation."
     if image.shape[-2:] == size:
         return image
+    from torch.nn.functional import interpolate
+
     options = dict(mode='bilinear', antialias=True, align_corners=False)
-    return F.interpolate(image[None], size=size, **options)[0]
+    return interpolate(image[None], size=size, **options)[0]
 
 # %% ../../nbs/windows/13_normalisation.ipynb #9125978a
 @dataclass(frozen=True)
@@ -115,6 +119,8 @@ class Recipe:
         scales=None,  # list of source scales or None
     ) -> torch.Tensor:  # (N, 1, *size) float32
         "Scale windows, resize each whole to `size` (antialiased bilinear) and stack them."
+        import torch
+
         live = live or [None] * len(windows)
         scales = scales or [1.0] * len(windows)
         out = torch.empty(len(windows), 1, *self.size)
