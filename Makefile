@@ -11,11 +11,11 @@ help: ## this list
 .venv/installed: settings.ini setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) -e .
+	$(PIP) -e '.[train,explore]'
 	touch $@
 
 .venv/installed-dev: .venv/installed
-	$(PIP) -e '.[dev,docs,mdio,cluster,milvus]'
+	$(PIP) -e '.[dev,docs,all]'
 	touch $@
 
 demo: .venv/installed ## three boxes on real sections, then a training run on synthetic ones, and a report: in runs/demo

@@ -1,7 +1,9 @@
 "Package metadata and requirements come from settings.ini, run notebooks from nbs."
 
+import re
 from configparser import ConfigParser
 from pathlib import Path
+
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
@@ -32,11 +34,37 @@ class WithNotebooksAndData(build_py):
             self.copy_file(str(file), str(folder / file.name))
 
 
+def absolute(text: str, address: str) -> str:
+    """Markdown that reads the same away from the repository: relative links get its address.
+
+    As long as there is none, pictures are left out, and links become their text."""
+    elsewhere = r'(?!https?://|mailto:)'
+    picture = re.compile(rf'!\[([^\]]*)\]\({elsewhere}([^)\s]+)\)')
+    link = re.compile(rf'(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\({elsewhere}([^)\s]+)\)')
+    if not address:
+        return link.sub(r'\1', re.sub(r'\n{3,}', '\n\n', picture.sub('', text)))
+    text = picture.sub(rf'![\1]({address}/raw/{cfg["branch"]}/\2)', text)
+    text = re.sub(r'\]\((#[^)\s]+)\)', rf']({address}\1)', text)
+    return link.sub(rf'[\1]({address}/blob/{cfg["branch"]}/\2)', text)
+
+
+def extras() -> dict:  # name -> requirements
+    "Optional requirements: those in settings.ini, and what is put together from them."
+    found = {
+        key.removesuffix('_requirements'): words(key)
+        for key in cfg
+        if key.endswith('_requirements')
+    }
+    found['train'] += found['evaluate']  # what was trained is judged beside the baselines
+    for_users = ('train', 'explore', 'mdio', 'cluster', 'milvus')
+    return found | {'all': [one for name in for_users for one in found[name]]}
+
+
 setup(
     name=cfg['lib_name'],
     version=cfg['version'],
     description=cfg['description'],
-    long_description=Path('README.md').read_text(encoding='utf-8'),
+    long_description=absolute(Path('README.md').read_text(encoding='utf-8'), cfg['git_url']),
     long_description_content_type='text/markdown',
     author=cfg['author'],
     keywords=cfg['keywords'],
@@ -53,16 +81,14 @@ setup(
         'Topic :: Scientific/Engineering :: Image Recognition',
         'Topic :: Scientific/Engineering :: Visualization',
     ],
+    project_urls={'Source': cfg['git_url']} if cfg['git_url'] else {},
     cmdclass={'build_py': WithNotebooksAndData},
     packages=find_packages(include=['reflection_connection*']),
     include_package_data=False,  # what is listed here, not what MANIFEST.in puts into the source distribution
     package_data={'reflection_connection': ['encoders/*/*', 'explore/static/*']},
     python_requires=f">={cfg['min_python']}",
     install_requires=words('requirements'),
-    extras_require={
-        name: words(f'{name}_requirements')
-        for name in ('dev', 'gpu', 'mdio', 'cluster', 'milvus', 'docs')
-    },
+    extras_require=extras(),
     entry_points={'console_scripts': words('console_scripts')},
     zip_safe=False,
 )

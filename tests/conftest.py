@@ -195,6 +195,7 @@ SLOW = (
     'test_reproducible',
     'test_cluster',
     'test_memory',
+    'test_wheel',
 )  # files that take longest begin first, so that no worker is left alone with one
 
 

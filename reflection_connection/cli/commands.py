@@ -16,7 +16,7 @@ from .vectors import EMBED, INDEX
 from .volumes import CHECK, SYNTH
 
 # %% auto #0
-__all__ = ['COMMANDS', 'OPENS', 'parser']
+__all__ = ['COMMANDS', 'OPENS', 'NEEDS', 'parser']
 
 # %% ../../nbs/cli/09_commands.ipynb #0d2932c9
 COMMANDS = {  # name -> (what it does, its arguments), in the order of the help
@@ -45,6 +45,13 @@ OPENS = (  # commands that open volumes
     'pretrain',
     'explore',
 )
+NEEDS = {  # command -> the optional extra without which it cannot work
+    'evaluate': 'evaluate',
+    'train': 'train',
+    'iterate': 'train',
+    'pretrain': 'train',
+    'explore': 'explore',
+}
 _REMEMBER = ('index', 'search', 'explore')  # commands of an index, which remembers the openings
 _VERBOSE = option(
     '-v', '--verbose', action='store_true', help='log every step to standard error, a line each'

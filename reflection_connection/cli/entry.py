@@ -11,7 +11,7 @@ import os
 import sys
 
 from .arguments import mark_values
-from .commands import parser
+from .commands import NEEDS, parser
 from .evaluating import evaluate, submit
 from .learning import iterate, pretrain, train
 from .notebooks import rerun, run
@@ -60,9 +60,11 @@ def _precision(args):
 
 def _answer(args) -> tuple:  # (answer, exit code)
     "What a command answers, with everything else that it prints on standard error."
-    from reflection_connection.storage import listen, timed
+    from reflection_connection.storage import listen, need_extra, timed
     from reflection_connection.volume.errors import command_line
 
+    if args.command in NEEDS:
+        need_extra(NEEDS[args.command], 'this command')
     if args.verbose:
         os.environ['REFCON_VERBOSE'] = '1'  # a run's notebook is a process of its own
     with (
