@@ -111,7 +111,9 @@ def test_an_encoder_is_judged_without_the_baselines_extra(hide):
     frame = pd.DataFrame({'id': range(8), 'label': list('aabbaabc'), 'survey': list('xxxxyyyy')})
     z = ev.unit_rows(np.random.default_rng(0).normal(size=(8, 4)))
     summary, _ = ev.evaluate_embeddings(z, frame, 'none', n_boot=10)
-    assert 0 <= summary['unknown_class']['auroc'] <= 1 and summary['macro_map'] > 0  # c has nothing to find
+    assert (
+        0 <= summary['unknown']['auroc'] <= 1 and summary['macro_map'] > 0
+    )  # c has nothing to find
 
 
 def test_long_work_is_refused_at_once(hide):
