@@ -39,13 +39,17 @@ def absolute(text: str, address: str) -> str:
 
     As long as there is none, pictures are left out, and links become their text."""
     elsewhere = r'(?!https?://|mailto:)'
-    picture = re.compile(rf'!\[([^\]]*)\]\({elsewhere}([^)\s]+)\)')
+    picture = re.compile(
+        rf'!\[[^\]]*\]\({elsewhere}([^)\s]+)\)|<img [^>]*src="{elsewhere}([^"]+)"[^>]*>'
+    )
     link = re.compile(rf'(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\({elsewhere}([^)\s]+)\)')
     if not address:
-        return link.sub(r'\1', re.sub(r'\n{3,}', '\n\n', picture.sub('', text)))
-    text = picture.sub(rf'![\1]({address}/raw/{cfg["branch"]}/\2)', text)
+        text = re.sub(r'\n{3,}', '\n\n', picture.sub('', text))
+        return link.sub(r'\1', text)
+    raw, page = (f'{address}/{kind}/{cfg["branch"]}/' for kind in ('raw', 'blob'))
+    text = picture.sub(lambda m: m[0].replace(m[1] or m[2], raw + (m[1] or m[2])), text)
     text = re.sub(r'\]\((#[^)\s]+)\)', rf']({address}\1)', text)
-    return link.sub(rf'[\1]({address}/blob/{cfg["branch"]}/\2)', text)
+    return link.sub(rf'[\1]({page}\2)', text)
 
 
 def extras() -> dict:  # name -> requirements

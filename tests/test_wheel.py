@@ -228,25 +228,53 @@ def links(text):
     return pictures, others
 
 
-def test_links_of_the_description_resolve(distributions, tree, tmp_path):
-    "Without an address nothing is shown that is not there; with one, everything resolves."
-    is_relative = lambda path: not re.match('https?://|mailto:', path)
-    pictures, others = links((ROOT / 'README.md').read_text())
-    assert any(map(is_relative, pictures)) and any(map(is_relative, others))
-    shown, led = links(about(distributions).get_payload())
-    assert not [p for p in (*shown, *led) if is_relative(p)]
-    assert led == [p for p in others if not is_relative(p)]
-    published = shutil.copytree(tree, tmp_path / 'published')
-    settings = published / 'settings.ini'
+EVERY_LINK = """
+# Links
+
+![a picture](nbs/images/explorer.png) and <img width="9" src="nbs/images/label_loop.png">
+
+[a page](CHANGELOG.md), [![a picture that leads](https://host.invalid/a.png)](SECURITY.md),
+[this page](#links), [elsewhere](https://host.invalid/), [a person](mailto:a@host.invalid)
+"""
+
+
+@pytest.fixture()
+def described(tree, tmp_path):
+    "A function address -> (metadata, pictures, links), for README and one of each kind of link."
+    copy = shutil.copytree(tree, tmp_path / 'copy', ignore=shutil.ignore_patterns('*.sgy'))
+    readme, settings = copy / 'README.md', copy / 'settings.ini'
+    readme.write_text(readme.read_text() + EVERY_LINK)
+    unpublished = settings.read_text()
+
+    def described_at(address):
+        settings.write_text(unpublished.replace('git_url =', f'git_url = {address}'))
+        found = metadata(copy, tmp_path)
+        return found, *links(found.get_payload())
+
+    return described_at, *links(readme.read_text())
+
+
+is_relative = lambda path: not re.match('https?://|mailto:', path)
+
+
+def test_a_description_without_an_address_shows_nothing_that_is_not_there(described):
+    described_at, pictures, pages = described
+    assert sum(map(is_relative, pictures)) >= 2 and sum(map(is_relative, pages)) >= 3
+    _, shown, led = described_at('')
+    assert shown == [p for p in pictures if not is_relative(p)]
+    assert led == [p for p in pages if not is_relative(p)]
+
+
+def test_links_of_a_published_description_resolve(described):
+    described_at, pictures, pages = described
     address = 'https://git.invalid/refcon'
-    settings.write_text(settings.read_text().replace('git_url =', f'git_url = {address}'))
-    found = metadata(published, tmp_path)
+    found, shown, led = described_at(address)
     assert found['Project-URL'] == f'Source, {address}'
-    shown, led = links(found.get_payload())
     there = lambda kind, path: f'{address}/{kind}/main/{path}' if is_relative(path) else path
     assert shown == [there('raw', path) for path in pictures]
-    pages = [path if path.startswith('#') else there('blob', path) for path in others]
-    assert led == [f'{address}{path}' if path.startswith('#') else path for path in pages]
+    assert led == [f'{address}{p}' if p.startswith('#') else there('blob', p) for p in pages]
+    for path in filter(is_relative, (*pictures, *pages)):
+        assert path.startswith('#') or (ROOT / path).exists(), path
 
 
 def test_extras_agree_with_what_the_package_asks_for(distributions):
