@@ -109,7 +109,8 @@ def score() -> str:  # JSON
 def markdown(table) -> str:
     "A table of the page."
     columns = ['method', *(name.strip() for name in table.columns)]
-    rows = [[name, *row] for name, row in zip(table.index, table.to_numpy(str))]
+    names = [name.replace('|', r'\|') for name in table.index]
+    rows = [[name, *row] for name, row in zip(names, table.to_numpy(str))]
     lines = [columns, ['---'] * len(columns), *rows]
     return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
 
