@@ -404,3 +404,29 @@ def test_an_encoder_is_scored_and_kept(encoder_folder, tmp_path):
     assert code == 0 and headline({name: kept}, name) == pytest.approx(
         headline({name: method}, name), abs=0.01
     )
+
+
+def test_figures_equal_an_independent_count(asked):
+    "Average precision by scikit-learn, and the nearest place by argmax."
+    from sklearn.metrics import average_precision_score
+
+    entry, _ = read_entry(HERE / 'entries' / 'refcon-synthetic.npz', asked)
+    frame, z = asked.frame, entry.embeddings.astype(float)
+    rows = frame[frame.part == 'labelled']
+    similarity = z[rows.index] @ z[rows.index].T
+    found = []
+    for i, (label, survey) in enumerate(zip(rows.label, rows.survey)):
+        other = (rows.survey != survey).to_numpy()
+        right = (rows.label == label).to_numpy()[other]
+        if right.any():
+            found.append((label, average_precision_score(right, similarity[i, other])))
+    by_class = {label: np.mean([ap for name, ap in found if name == label]) for label, _ in found}
+    there = z[frame.part == 'candidates']
+    nearest = {p: (z[frame.part == p] @ there.T).argmax(1) for p in ('moved', 're_recorded')}
+    recall = [(n == np.arange(len(there))).mean() for n in nearest.values()]
+    assert len(found) == 151 and sorted(by_class) == sorted(
+        RESULTS['methods']['refcon-synthetic']['by_class']['per_class']
+    )
+    assert headline(RESULTS['methods'], 'refcon-synthetic') == pytest.approx(
+        [np.mean(list(by_class.values())), *recall], abs=0.005
+    )
