@@ -48,7 +48,6 @@ OPENS = (  # commands that open volumes
 )
 NEEDS = {  # command -> the optional extra without which it cannot work
     'evaluate': 'evaluate',
-    'benchmark': 'evaluate',
     'train': 'train',
     'iterate': 'train',
     'pretrain': 'train',
