@@ -183,6 +183,7 @@ def encoder_folder(tmp_path_factory):
 
 
 SLOW = (
+    'test_benchmark',
     'test_runs',
     'test_pretrain',
     'test_iterate',

@@ -71,6 +71,7 @@ NEEDED = dict(
     index=['s', '--encoder', 'e', '--out', 'x'],
     search=['i'],
     evaluate=['s', '--encoder', 'e'],
+    benchmark=[],
     submit=['--queries', 'q', '--corpus', 'c', '--encoder', 'e', '--out', 'x'],
     train=['d', '--out', 'x'],
     iterate=['d', '--out', 'x'],
@@ -108,6 +109,8 @@ DEFAULTS = dict(
     | dict(min_confidence=None, bodies=False, map=None, encoder=None, json=False),
     evaluate=dict(source='s', encoder='e', sections=None, table=None, leave_out=None, exclude=[])
     | dict(merge_case=False, precision='auto', json=False),
+    benchmark=dict(entries=[], write=None, encoder=None, out=None, baselines=False)
+    | dict(precision='auto', json=False),
     submit=dict(queries='q', corpus='c', encoder='e', precision='auto', out='x'),
     train=DATA
     | dict(what='auto', steps=300, loss='supcon', mining='semihard', lr=1e-3, gather=False)
@@ -136,7 +139,7 @@ def test_defaults(command, capsys):
         if word.startswith('-'):
             text = refused(capsys, command, *given[:i], *given[i + 2 :])
             assert f'the following arguments are required: {word}' in text
-    if not given[0].startswith('-'):
+    if given and not given[0].startswith('-'):
         assert 'the following arguments are required: ' in refused(capsys, command, *given[1:])
     assert list(COMMANDS) == list(DEFAULTS)
 

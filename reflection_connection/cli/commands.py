@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import reflection_connection
 from .arguments import CommandParser, option
-from .evaluating import EVALUATE, SUBMIT
+from .evaluating import BENCHMARK, EVALUATE, SUBMIT
 from .learning import ITERATE, PRETRAIN, TRAIN
 from .notebooks import RERUN, RUN
 from .openings import OPENING_OPTIONS
@@ -26,6 +26,7 @@ COMMANDS = {  # name -> (what it does, its arguments), in the order of the help
     'index': INDEX,
     'search': SEARCH,
     'evaluate': EVALUATE,
+    'benchmark': BENCHMARK,
     'submit': SUBMIT,
     'train': TRAIN,
     'iterate': ITERATE,

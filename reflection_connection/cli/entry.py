@@ -12,7 +12,7 @@ import sys
 
 from .arguments import mark_values
 from .commands import NEEDS, parser
-from .evaluating import evaluate, submit
+from .evaluating import benchmark, evaluate, submit
 from .learning import iterate, pretrain, train
 from .notebooks import rerun, run
 from .searching import explore, search
@@ -39,6 +39,7 @@ _DO = {
     'index': index,
     'search': search,
     'evaluate': evaluate,
+    'benchmark': benchmark,
     'submit': submit,
     'train': train,
     'pretrain': pretrain,

@@ -11,7 +11,7 @@ from .arguments import ENCODER, JSON, MERGE_CASE, PRECISION, TABLE, option
 from .openings import opening_of, problems_of
 
 # %% auto #0
-__all__ = ['EVALUATE', 'SUBMIT', 'evaluate', 'submit']
+__all__ = ['EVALUATE', 'BENCHMARK', 'SUBMIT', 'evaluate', 'benchmark', 'submit']
 
 # %% ../../nbs/cli/07_evaluating.ipynb #2366c889
 EVALUATE = (
@@ -42,6 +42,31 @@ EVALUATE = (
             help='classes left out of the score',
         ),
         MERGE_CASE,
+        PRECISION,
+        JSON,
+    ],
+)
+BENCHMARK = (
+    'score embeddings on the open benchmark of real sections',
+    [
+        option(
+            'entries',
+            nargs='*',
+            metavar='ENTRY.npz',
+            help='entries to score: embeddings of the windows that --write writes',
+        ),
+        option('--write', metavar='F.npz', help='write the windows to embed, and score nothing'),
+        option(
+            '--encoder',
+            metavar='E',
+            help='score this encoder too: bundled name, encoder folder, or hub name',
+        ),
+        option('--out', metavar='F.npz', help='keep the embeddings of --encoder as an entry'),
+        option(
+            '--baselines',
+            action='store_true',
+            help='score the classical descriptors too: about a minute',
+        ),
         PRECISION,
         JSON,
     ],
@@ -177,6 +202,83 @@ def evaluate(args):  # the answer as dict or text
         print(*look, sep='\n')  # why it was not judged
     problems = problems_of(opening)
     return found | ({'problems': problems} if any(problems.values()) else {})  # beside the methods
+
+# %% ../../nbs/cli/07_evaluating.ipynb #8bd70c1e
+def _check_benchmark(args):
+    "Refuse what asks for nothing, or for two things at once."
+    scores = args.entries or args.encoder or args.baselines
+    if args.write and scores:
+        raise ValueError("--write writes the windows and scores nothing: give it alone")
+    if args.out and not args.encoder:
+        raise ValueError("--out keeps the embeddings of --encoder: give both")
+    if not args.write and not scores:
+        raise ValueError(
+            "nothing to score: give an entry, --encoder or --baselines, "
+            "or --write for the windows to embed"
+        )
+
+
+def _entries(args, asked) -> list:
+    "What is to be scored, in the order in which it was given."
+    from reflection_connection.encoder import Encoder
+    from reflection_connection.evaluation import (
+        BASELINES,
+        baseline_entry,
+        encoder_entry,
+        read_entry,
+        write_entry,
+    )
+
+    entries = []
+    for path in args.entries:
+        entry, remark = read_entry(path, asked)
+        entries.append(entry)
+        if remark:
+            print(remark)
+    if args.encoder:
+        entries.append(encoder_entry(Encoder.load(args.encoder), asked))
+        if args.out:
+            write_entry(args.out, entries[-1], asked)
+    if args.baselines:
+        entries += [baseline_entry(name, asked) for name in BASELINES if name != 'random']
+    return entries
+
+
+def _benchmark_text(found) -> str:
+    "Three tables, for people."
+    from reflection_connection.evaluation import class_table, place_table
+
+    n = sum(found['asked']['places'].values())
+    titles = {
+        'by class: macro mAP, candidates from other surveys': class_table(found),
+        f'same place, moved: recall@1, chance {1 / n:.3f}': place_table(found, 'moved'),
+        f'same place, moved and re-recorded: recall@1, chance {1 / n:.3f}': place_table(
+            found, 're_recorded'
+        ),
+    }
+    lines = [f'{title}\n{table.to_string()}\n' for title, table in titles.items()]
+    lines.append(
+        '* does not count: the encoder learned from labels of that survey (the same place: or from '
+        'its amplitudes), or the entry does not say. Intervals are over three surveys: look at each'
+    )
+    return '\n'.join(lines)
+
+
+def benchmark(args):  # the answer as dict or text
+    "Write the windows of the benchmark, or score what answers it."
+    from reflection_connection.evaluation import benchmark_windows, score_entries, write_benchmark
+
+    _check_benchmark(args)
+    if args.write:
+        frame = write_benchmark(args.write).frame
+        counts = ', '.join(f'{n} {part}' for part, n in frame.part.value_counts(sort=False).items())
+        return (
+            f"{args.write}: {len(frame)} windows ({counts}); "
+            "licences: those of the sections, data/LICENSE"
+        )
+    asked = benchmark_windows()
+    found = score_entries(_entries(args, asked), asked)
+    return found if args.json else _benchmark_text(found)
 
 # %% ../../nbs/cli/07_evaluating.ipynb #5b5f12ea
 def _embedded(encoder, folder) -> tuple:  # (names, embeddings)

@@ -20,6 +20,8 @@ _PLACES = (  # arguments that are paths
     'file',
     'source',
     'sources',
+    'entries',
+    'write',
     'index',
     'out',
     'encoder',

@@ -7,8 +7,11 @@ __all__ = []
 
 # %% ../../nbs/evaluation/99_wing.ipynb #wing0003
 from .baselines import *
+from .benchmark import *
+from .benchmark_scores import *
 from .challenge import *
 from .distances import *
+from .entries import *
 from .intervals import *
 from .leave_out import *
 from .lookalike import *

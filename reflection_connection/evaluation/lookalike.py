@@ -25,7 +25,8 @@ from .results import with_interval
 from .structures import held_out_families, structure_within_class
 
 # %% auto #0
-__all__ = ['ASKED', 'recall_at', 'effective_dimensions', 'ways_of_asking', 'ranked_by', 'judge_look', 'look_table']
+__all__ = ['ASKED', 'recall_at', 'effective_dimensions', 'ways_of_asking', 'ranked_by', 'recall_figures', 'judge_look',
+           'look_table']
 
 # %% ../../nbs/evaluation/14_lookalike.ipynb #dd90574e
 def recall_at(
@@ -121,7 +122,11 @@ def _weighted_medians(weights, values) -> np.ndarray:  # (b,)
     return values[order][(2 * counted >= counted[:, -1:]).argmax(1)]
 
 
-def _recall_figures(per_query, n_boot, seed) -> dict:
+def recall_figures(
+    per_query: pd.DataFrame,  # from `recall_at`, with label, and survey and section where known
+    n_boot: int = 1000,  # bootstrap draws
+    seed: int = 0,  # of the bootstrap
+) -> dict:
     "recall_1, recall_10 and median_rank, each with <name>_ci, over surveys or sections."
     names = ['recall_1', 'recall_10']
     values, ranks = per_query[names].to_numpy(), per_query['rank'].to_numpy()
@@ -152,7 +157,7 @@ def _place_figures(z, frame, distance, n_boot, seed) -> tuple[dict, dict]:
     }
     figures = dict(windows=len(frame), sections=int(frame.section.nunique()), chance=1 / len(frame))
     for name, table in per_query.items():
-        figures[name] = _recall_figures(table, n_boot, seed)
+        figures[name] = recall_figures(table, n_boot, seed)
     over = resampled_over(about)
     n_drawn = len(frame) if over == 'window' else len(set(bootstrap_groups(about, over)))
     figures['effective_dimensions'] = effective_dimensions(candidates)
