@@ -251,7 +251,9 @@ def test_pictures_that_are_stored_are_those_that_show(site):
     assert seen > 100
 
 
-@pytest.mark.parametrize('goal', ['notebooks/when_headers_are_wrong.html'])
+@pytest.mark.parametrize(
+    'goal', ['notebooks/your_own_segy.html', 'notebooks/when_headers_are_wrong.html']
+)
 def test_guides_are_two_clicks_from_the_front(site, goal):
     one_click = {
         led_to(site, site.pages['index.html'], at)[0] for at in site.pages['index.html'].links
