@@ -11,7 +11,6 @@ import subprocess
 import sys
 
 from .entry import main
-from ..volume.opening import _told
 
 # %% auto #0
 __all__ = ['refcon']
@@ -24,9 +23,11 @@ def refcon(
     """Run a command line of `refcon` here, and show it with its answer.
 
     Raises `subprocess.CalledProcessError` for another exit code."""
+    from reflection_connection.volume.opening import tell_again
+
     lines = [line.strip() for line in command.strip().splitlines()]
     print('$ refcon', ' \\\n      '.join(lines), flush=True)
-    _told.clear()  # a new process would say again what it assumes
+    tell_again()
     words, target = shlex.split(command), None
     if words[-2:-1] == ['>']:
         *words, _, target = words
