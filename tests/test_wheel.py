@@ -1,6 +1,6 @@
 """What people install: the source distribution, and the wheel in an environment of its own.
 
-Takes about a minute and a half on two free cores, half of it for installing 1.5 GB.
+Takes two minutes of processor time: installing 1.5 GB half a minute, a bundled notebook another.
 """
 
 import json
