@@ -8,15 +8,19 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
 
-.venv/installed: settings.ini setup.py constraints.txt
+# pip comes first: that of Python 3.11 takes four times as long to choose versions
+.venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv
+	$(PIP) pip
+
+.venv/installed: settings.ini setup.py constraints.txt | .venv/bin/python
 	$(PIP) -e '.[train,explore]'
 	touch $@
 
-.venv/installed-dev: .venv/installed
+.venv/installed-dev: settings.ini setup.py constraints.txt | .venv/bin/python
 	$(PIP) -e '.[dev,docs,all]'
-	touch $@
+	touch .venv/installed $@
 
 demo: .venv/installed ## three boxes on real sections, then a training run on synthetic ones, and a report: in runs/demo
 	refcon run nbs/run_training.ipynb -p real true -p rival refcon-tiny --out runs/demo
