@@ -262,7 +262,7 @@ def _run(folder):
     if (folder / 'report.html').is_file():
         page = (folder / 'report.html').read_text()
         assert page.endswith('</html>')
-        found['report'] = page.split('<h2>How it was made')[0]
+        found['report'] = page.split('<summary>How it was made')[0]
     return found
 
 
