@@ -577,8 +577,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                                                       'reflection_connection/evaluation/benchmark_scores.py'),
                                                                    'reflection_connection.evaluation.benchmark_scores._order': ( 'evaluation/scores.html#_order',
                                                                                                                                  'reflection_connection/evaluation/benchmark_scores.py'),
-                                                                   'reflection_connection.evaluation.benchmark_scores._place_figures': ( 'evaluation/scores.html#_place_figures',
-                                                                                                                                         'reflection_connection/evaluation/benchmark_scores.py'),
                                                                    'reflection_connection.evaluation.benchmark_scores._rounded': ( 'evaluation/scores.html#_rounded',
                                                                                                                                    'reflection_connection/evaluation/benchmark_scores.py'),
                                                                    'reflection_connection.evaluation.benchmark_scores._score_method': ( 'evaluation/scores.html#_score_method',

@@ -741,9 +741,13 @@ def test_figures_of_the_same_place():
         for figure, draws in (('median_rank_ci', medians), ('recall_1_ci', means)):
             low, high = np.percentile(draws, [2.5, 97.5])
             assert figures[name][figure] == pytest.approx([low, high])
+        mean = dict(m=table.recall_1[4:].mean(), n=table.recall_1[:4].mean())
+        each = {survey: dict(recall_1=mean[survey], queries=4) for survey in mean}
+        assert figures[name]['per_survey'] == each
     alone = frame.assign(survey=None, section=list('abcdefgh'))
     told, _ = lookalike._place_figures(z, alone, 'cosine', 5, 0)
     assert told['intervals'] == dict(over='window', n=8)
+    assert 'per_survey' not in told['moved']
 
 
 def test_looks_are_judged_beside_baselines_part_by_part(monkeypatch):

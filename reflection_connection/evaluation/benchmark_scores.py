@@ -72,12 +72,6 @@ def _class_figures(per_query, **boot) -> dict:
     return {k: summary[k] for k in kept} | dict(per_survey=_survey_figures(per_query, _one_survey))
 
 
-def _place_figures(per_query, **boot) -> dict:
-    "The same place: over all surveys, and of each."
-    of_one = lambda rows: dict(recall_1=rows.recall_1.mean(), queries=len(rows))
-    return recall_figures(per_query, **boot) | dict(per_survey=_survey_figures(per_query, of_one))
-
-
 def _without_headline(figures) -> dict:
     "Figures of a method that does not answer for all surveys: those of each survey are left."
     return {k: v if k in ('per_survey', 'intervals') else None for k, v in figures.items()}
@@ -149,7 +143,7 @@ def _score_method(entries, asked, **boot) -> dict:
     figures = dict(by_class=_class_figures(by_class, **boot))
     for part in ASKED:
         places = pd.concat([place_queries(e, asked, part) for e in entries]).sort_index()
-        figures[part] = _place_figures(places, **boot)
+        figures[part] = recall_figures(places, **boot)
     if set(by_class.survey) != set(asked.surveys):
         figures = {name: _without_headline(f) for name, f in figures.items()}
     return _standing(entries, asked.surveys) | figures

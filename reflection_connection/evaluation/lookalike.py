@@ -127,7 +127,9 @@ def recall_figures(
     n_boot: int = 1000,  # bootstrap draws
     seed: int = 0,  # of the bootstrap
 ) -> dict:
-    "recall_1, recall_10 and median_rank, each with <name>_ci, over surveys or sections."
+    """recall_1, recall_10 and median_rank, each with <name>_ci, over surveys or sections.
+
+    Where surveys are known also `per_survey`: recall_1 and the number of queries of each."""
     names = ['recall_1', 'recall_10']
     values, ranks = per_query[names].to_numpy(), per_query['rank'].to_numpy()
     groups = bootstrap_groups(per_query, resampled_over(per_query))
@@ -142,6 +144,11 @@ def recall_figures(
         figures[f'{name}_ci'] = percentile_interval(draws)
     figures['median_rank'] = float(np.median(ranks))
     figures['median_rank_ci'] = percentile_interval(np.concatenate(medians))
+    if 'survey' in per_query and per_query.survey.notna().any():
+        figures['per_survey'] = {
+            name: dict(recall_1=float(found.mean()), queries=len(found))
+            for name, found in per_query.groupby('survey').recall_1
+        }
     return figures
 
 # %% ../../nbs/evaluation/14_lookalike.ipynb #693d50b6
@@ -221,7 +228,8 @@ def judge_look(
 ) -> dict:  # 'encoder' and each baseline -> figures, ready for JSON
     """The look-alike measures of an encoder, and of classical descriptors beside it.
 
-    Figures: `moved` and `re_recorded`: recall_1, recall_10 and median_rank, each with <name>_ci;
+    Figures: `moved` and `re_recorded`: recall_1, recall_10 and median_rank, each with <name>_ci,
+    and per_survey (recall_1, queries);
     `effective_dimensions` of the candidates (without interval: drawing windows twice lowers it);
     windows, sections, chance (of recall_1), intervals ({'over': 'survey', 'n': 7}). With
     `synthetic` also `structure` (`structure_within_class`), and with `families` also `held_out`
