@@ -98,8 +98,11 @@ def by_class() -> str:
 
 
 def by_survey() -> str:
-    "Mean average precision survey by survey."
+    "Mean average precision, and recall of the same place re-recorded, survey by survey."
     found = result('seven_surveys')
+    encoder, hog = (
+        found[name]['look_alike']['re_recorded']['per_survey'] for name in ('encoder', 'hog_tuned')
+    )
     taught = set(found['encoder']['taught_by'])
     surveys = sorted(found['encoder']['per_survey'], key=lambda name: (name in taught, name))
     rows = [
@@ -109,10 +112,15 @@ def by_survey() -> str:
             'yes' if name in taught else 'no',
             f"{found['encoder']['per_survey'][name]['map']:.2f}",
             f"{found['hog']['per_survey'][name]['map']:.2f}",
+            encoder[name]['queries'],
+            f"{encoder[name]['recall_1']:.2f}",
+            f"{hog[name]['recall_1']:.2f}",
         ]
         for name in surveys
     ]
-    return markdown(['survey', 'windows', 'taught the encoder', '`refcon-tiny`', 'HOG'], rows)
+    head = ['survey', 'windows', 'taught the encoder', 'by class: `refcon-tiny`', 'HOG']
+    head += ['places', 're-recorded, first: `refcon-tiny`', 'HOG, large cells']
+    return markdown(head, rows)
 
 
 def demo() -> str:
