@@ -13,23 +13,11 @@ import nbformat
 import pytest
 from conftest import ROOT
 
+sys.path.insert(0, str(ROOT / 'docs' / 'hooks'))
+from wings import WINGS  # noqa: E402
+
 BIN = Path(sys.executable).parent
 NOTEBOOKS = sorted((ROOT / 'nbs').rglob('*.ipynb'))
-WINGS = (  # folders of notebooks, in the order in which data flows
-    'storage',
-    'volume',
-    'windows',
-    'synthetic',
-    'encoder',
-    'training',
-    'search',
-    'evaluation',
-    'labelling',
-    'plot',
-    'explore',
-    'run',
-    'cli',
-)
 
 
 @pytest.fixture()

@@ -7,24 +7,10 @@ from pathlib import Path
 
 import nbformat
 from mkdocs.exceptions import PluginError
+from wings import WINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = {'.png', '.jpg', '.jpeg', '.svg', '.gif'}
-WINGS = (  # in the order in which data flows
-    'storage',
-    'volume',
-    'windows',
-    'synthetic',
-    'encoder',
-    'training',
-    'search',
-    'evaluation',
-    'labelling',
-    'plot',
-    'explore',
-    'run',
-    'cli',
-)
 PAGES = {  # file or folder of the repository -> the page that shows it
     'README.md': 'index.md',
     'nbs/index.ipynb': 'index.md',

@@ -1,0 +1,17 @@
+"The wings of the package: folders of notebooks, and sub-packages of the same names."
+
+WINGS = (  # in the order in which data flows
+    'storage',
+    'volume',
+    'windows',
+    'synthetic',
+    'encoder',
+    'training',
+    'search',
+    'evaluation',
+    'labelling',
+    'plot',
+    'explore',
+    'run',
+    'cli',
+)
