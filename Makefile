@@ -55,7 +55,7 @@ bench: .venv/installed-dev ## speed and memory as ratios, against the machine's 
 lab: .venv/installed ## JupyterLab on the notebooks
 	jupyter lab --notebook-dir nbs
 
-INDEX ?= runs/demo/index
+INDEX ?= runs/demo/real/index
 explore: .venv/installed ## search a survey in the browser: make explore INDEX=folder
 	refcon explore $(INDEX) --allow-labels
 

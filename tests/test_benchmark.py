@@ -41,6 +41,12 @@ def asked():
     return benchmark_windows()
 
 
+@pytest.fixture()
+def read_once(asked, monkeypatch):
+    "The command takes the windows that were read already: reading them takes two seconds."
+    monkeypatch.setattr('reflection_connection.evaluation.benchmark_windows', lambda: asked)
+
+
 def call(*argv):
     "(exit code, standard output, standard error) of refcon benchmark."
     out, err = io.StringIO(), io.StringIO()
@@ -305,6 +311,7 @@ WRONG = {
 }
 
 
+@pytest.mark.usefixtures('read_once')
 @pytest.mark.parametrize('name', WRONG)
 def test_refusals(name, plain, tmp_path):
     change, says = WRONG[name]
@@ -318,6 +325,7 @@ def test_refusals(name, plain, tmp_path):
     assert call(file, '--json')[0] == 0  # without the fault it is scored
 
 
+@pytest.mark.usefixtures('read_once')
 def test_pickles_are_refused_and_not_run(plain, tmp_path):
     ran, file = tmp_path / 'ran', tmp_path / 'F.npz'
     bad = np.array([Bomb(ran)] * len(plain['ids']), dtype=object)
@@ -356,6 +364,7 @@ def damaged(kind, good):
     )
 
 
+@pytest.mark.usefixtures('read_once')
 @pytest.mark.parametrize('kind', ['cut', 'none', 'csv', 'shape', 'large', 'raw', 'header'])
 def test_damaged_and_hostile_archives(kind, plain, tmp_path):
     file = tmp_path / 'F.npz'
@@ -368,6 +377,7 @@ def test_damaged_and_hostile_archives(kind, plain, tmp_path):
     assert 'is no entry' in err or 'has an array' in err
 
 
+@pytest.mark.usefixtures('read_once')
 def test_a_file_that_is_not_there(tmp_path):
     assert call(tmp_path / 'no.npz')[::2] == (
         2,
