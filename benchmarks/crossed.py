@@ -281,15 +281,6 @@ def measured(encoder, folder, seed, following, per_class):
     return pd.DataFrame(rows)
 
 
-def measure(encoder, folder, seeds, per_class):
-    "A row for each box, way and place of judgement."
-    tables = []
-    for n, seed in enumerate(seeds):
-        asked = encoder, folder, seed, seeds[(n + 1) % len(seeds)], per_class
-        tables.append(kept(folder / f'rows-{seed}.csv', lambda: measured(*asked)))
-    return pd.concat(tables, ignore_index=True)
-
-
 def both_kinds(encoder, seen):
     """A searcher over windows on every eighth inline and crossline, as `refcon index --lines both`
     makes it, their middles, and the share of each class in the windows."""
@@ -341,21 +332,27 @@ class Search:
         return dict(right=good[at].mean(), auroc=area, stated=stated)
 
 
-def as_searched(encoder, folder, seeds, per_class):
-    "A row for each box, way to ask, and place of judgement, through `Searcher`."
-    searches = {seed: Search(encoder, see(encoder, folder, seed)) for seed in seeds}
-    asked = {seed: boxes(encoder, s.seen, per_class) for seed, s in searches.items()}
-    rows = []
-    for n, seed in enumerate(seeds):
-        for (k, box), across in itertools.product(enumerate(asked[seed]), (False, True)):
-            example = searches[seed].example(box, across)
-            for other in (seed, seeds[(n + 1) % len(seeds)]):
-                if found := searches[other](box, example, other != seed):
-                    where = 'another survey' if other != seed else 'own survey'
-                    way = 'seen on both' if across else 'as drawn'
-                    named = dict(survey=seed, box=k, label=box.label, drawn_on=box.kind)
-                    rows.append(named | dict(where=where, way=way) | found)
+def searched(encoder, folder, seed, following, per_class):
+    "A row for each box of a survey, way to ask, and place of judgement, through `Searcher`."
+    own, other = (Search(encoder, see(encoder, folder, s)) for s in (seed, following))
+    asked, rows = boxes(encoder, own.seen, per_class), []
+    for (k, box), across in itertools.product(enumerate(asked), (False, True)):
+        example = own.example(box, across)
+        named = dict(survey=seed, box=k, label=box.label, drawn_on=box.kind)
+        named['way'] = 'seen on both' if across else 'as drawn'
+        for where, there in (('own survey', own), ('another survey', other)):
+            if found := there(box, example, there is other):
+                rows.append(named | dict(where=where) | found)
     return pd.DataFrame(rows)
+
+
+def of_all(make, name, encoder, folder, pairs, per_class):
+    "The tables of all surveys, each with the one that is asked besides; kept in files of that name."
+    tables = []
+    for seed, following in pairs:
+        asked = encoder, folder, seed, following, per_class
+        tables.append(kept(folder / f'{name}-{seed}.csv', lambda: make(*asked)))
+    return pd.concat(tables, ignore_index=True)
 
 
 def interval(values):
@@ -407,24 +404,27 @@ def main():
     )
     p.add_argument('--surveys', type=int, default=6)
     p.add_argument('--per-class', type=int, default=2, help='boxes of each class and line type')
+    p.add_argument('--searched', type=int, default=3, help='surveys asked through Searcher, too')
     p.add_argument('--folder', help='where surveys and embeddings are kept')
     p.add_argument('--out', default='benchmarks/results/crossed.json')
     a = p.parse_args()
     folder = Path(a.folder or tempfile.mkdtemp())
     seeds = list(range(a.surveys))
     encoder = Encoder.load('refcon-tiny')
-    rows = measure(encoder, folder, seeds, a.per_class)
-    searched = kept(
-        folder / 'searched.csv', lambda: as_searched(encoder, folder, seeds, a.per_class)
-    )
+    pairs = [(seed, seed + 1) for seed in seeds]
+    rows = of_all(measured, 'rows', encoder, folder, pairs, a.per_class)
+    ring = [(seed, (seed + 1) % a.searched) for seed in range(a.searched)]
+    asked = of_all(searched, 'searched', encoder, folder, ring, 1)
     found = [row for figure in ('right', 'right_own', 'auroc') for row in summary(rows, figure)]
     boxes_judged = (
         rows.drop_duplicates(['survey', 'box', 'where']).groupby(['where', 'drawn_on']).size()
     )
     judged = {' / '.join(key): int(n) for key, n in boxes_judged.items()}
     figures = ('right', 'auroc', 'stated')
-    search = [row for figure in figures for row in summary(searched, figure, ('as drawn',))]
-    facts = dict(surveys=len(seeds), shape=SHAPE, boxes_judged=judged, k=K, away=AWAY)
+    search = [row for figure in figures for row in summary(asked, figure, ('as drawn',))]
+    facts = dict(
+        surveys=len(seeds), searched=len(ring), shape=SHAPE, boxes_judged=judged, k=K, away=AWAY
+    )
     Path(a.out).write_text(json.dumps(facts | dict(found=found, search=search)) + '\n')
     table = pd.DataFrame(found)
     table = table[(table.label == 'all classes') & (table.figure != 'right_own')]

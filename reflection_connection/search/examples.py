@@ -182,9 +182,8 @@ def box(
     # the same box on lines up to this far to each side counts too, five lines in all;
     # default: a sixth of its width, 0: this line alone
     beside: int = None,
-    # the place counts as it is seen on the line across, too; default: where the index has windows
-    # on inlines and on crosslines
-    across: bool = None,
+    # the place counts as it is seen on the line across, too: for indexes with windows on both
+    across: bool = False,
 ) -> Example:
     "A box on an inline, crossline or 2-D line. Raises `SearchError` where it shows nothing."
     volume = self.volume(source)
@@ -192,7 +191,6 @@ def box(
     top, left, bottom, right = box = tuple(map(int, box))
     cuts = self._cuts(volume, kind, number, box, beside)
     z = self._embedding_of(volume, cuts)
-    across = {'inline', 'crossline'} <= set(self.kinds(source)) if across is None else across
     return Example(
         z,
         cuts[0].pixels,
