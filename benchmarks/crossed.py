@@ -1,6 +1,6 @@
 """Does a place seen along both directions find more of what is right than one direction does?
 
-python benchmarks/crossed.py [--surveys 6] [--folder FOLDER] [--out benchmarks/results/crossed.json]
+python benchmarks/crossed.py [--surveys 3] [--folder FOLDER] [--out benchmarks/results/crossed.json]
 
 Synthetic surveys of 240 x 240 x 288 samples, whose class is known at every sample. A place is the
 middle of a window of 48 x 48 on every eighth inline, 16 traces and 24 samples apart. Through it go
@@ -402,7 +402,7 @@ def main():
     p = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    p.add_argument('--surveys', type=int, default=6)
+    p.add_argument('--surveys', type=int, default=3)
     p.add_argument('--per-class', type=int, default=2, help='boxes of each class and line type')
     p.add_argument('--searched', type=int, default=3, help='surveys asked through Searcher, too')
     p.add_argument('--folder', help='where surveys and embeddings are kept')
