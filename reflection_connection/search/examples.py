@@ -17,10 +17,10 @@ from .searcher import Searcher
 from .store import SearchError, weigher
 from ..volume import live_mask
 from ..volume.errors import spoken
-from ..windows import class_name, crosses_join, read_image
+from ..windows import class_name, crosses_join, read_image, trace_spacing
 
 # %% auto #0
-__all__ = ['PLACE', 'Example', 'unit_mean']
+__all__ = ['PLACE', 'Example', 'unit_mean', 'box_across']
 
 # %% ../../nbs/search/22_examples.ipynb #6e1137cd
 @dataclass
@@ -31,6 +31,8 @@ class Example:
     pixels: np.ndarray  # (height, width) amplitudes
     name: str  # for people
     place: dict = None  # `PLACE`, so that it is not found again
+    # line type -> its embedding there, where the place was seen on inline and crossline
+    seen: dict = None
 
 
 PLACE = ('source', 'line_kind', 'line', 'top', 'left', 'height', 'width')
@@ -113,7 +115,63 @@ def _place(volume, kind, number, box) -> dict:
     extent = (top, left, bottom - top, right - left)
     return dict(zip(PLACE, (str(volume.path), kind, int(number), *extent)))
 
+# %% ../../nbs/search/22_examples.ipynb #51ef7a26
+def _as_wide(volume, kind, other, width):
+    "As many metres along one line type, in traces of the other; as many traces without metres."
+    ratio = trace_spacing(volume, kind) / trace_spacing(volume, other)
+    return round(width * ratio) if np.isfinite(ratio) else width
+
+
+def box_across(
+    volume,  # an open `Volume`
+    kind: str,  # 'inline', 'crossline' or 'line'
+    number: int,  # of the line
+    box,  # (top, left, bottom, right) on it
+) -> tuple | None:  # (line type, number, box) across; None where there is no room
+    "The box of the same size through the same middle, on the line across."
+    if kind not in ('inline', 'crossline') or not volume.has_geometry:
+        return None
+    top, left, bottom, right = map(int, box)
+    other = 'crossline' if kind == 'inline' else 'inline'
+    across = int(volume.across(kind, number)[(left + right) // 2])
+    numbers = np.asarray(volume.across(other, across))
+    width = min(_as_wide(volume, kind, other, right - left), len(numbers))
+    if width < 8:
+        return None
+    first = int(np.searchsorted(numbers, number)) - width // 2
+    first = int(np.clip(first, 0, len(numbers) - width))
+    return other, across, (top, first, bottom, first + width)
+
 # %% ../../nbs/search/22_examples.ipynb #ec1fd5cc
+@patch
+def _cuts(self: Searcher, volume, kind, number, box, beside):
+    "A box as it was drawn, and on lines beside it."
+    asked = _cut(volume.section(kind, number), volume.live(kind, number), box, f'{kind} {number}')
+    distance = (box[3] - box[1]) // 6 if beside is None else beside
+    lines = _lines_beside(volume, kind, number, distance)
+    return [asked, *_cuts_beside(volume, kind, lines, box)]
+
+
+@patch
+def _embedding_of(self: Searcher, volume, cuts):
+    "Mean embedding of what a box shows on several lines."
+    pixels, masks = [cut.pixels for cut in cuts], [cut.live for cut in cuts]
+    mean = self.encoder.embed(pixels, masks, [volume.scale()] * len(cuts)).mean(0)
+    return unit_mean(self.encoder, mean)
+
+
+@patch
+def _seen(self: Searcher, volume, kind, number, box, z, beside):
+    "Embeddings on inline and crossline, of which `z` is one; None where the other shows nothing."
+    across = box_across(volume, kind, number, box)
+    if across is None:
+        return None
+    cuts = self._cuts(volume, *across, beside)
+    if cuts[0].live.mean() < 0.5 or np.ptp(cuts[0].pixels[cuts[0].live]) == 0:
+        return None
+    return {kind: z, across[0]: self._embedding_of(volume, cuts)}
+
+
 @patch
 def box(
     self: Searcher,
@@ -124,23 +182,22 @@ def box(
     # the same box on lines up to this far to each side counts too, five lines in all;
     # default: a sixth of its width, 0: this line alone
     beside: int = None,
+    # the place counts as it is seen on the line across, too: for indexes with windows on both
+    across: bool = False,
 ) -> Example:
     "A box on an inline, crossline or 2-D line. Raises `SearchError` where it shows nothing."
     volume = self.volume(source)
     _refuse_join(volume, kind, box)
-    top, left, bottom, right = map(int, box)
-    asked = _cut(volume.section(kind, number), volume.live(kind, number), box, f'{kind} {number}')
-    distance = (right - left) // 6 if beside is None else beside
-    lines = _lines_beside(volume, kind, number, distance)
-    cuts = [asked, *_cuts_beside(volume, kind, lines, box)]
-    pixels, masks = [cut.pixels for cut in cuts], [cut.live for cut in cuts]
-    mean = self.encoder.embed(pixels, masks, [volume.scale()] * len(cuts)).mean(0)
-    extent = f'samples {top} to {bottom - 1}, traces {left} to {right - 1}'
+    top, left, bottom, right = box = tuple(map(int, box))
+    cuts = self._cuts(volume, kind, number, box, beside)
+    z = self._embedding_of(volume, cuts)
     return Example(
-        unit_mean(self.encoder, mean),
-        asked.pixels,
-        f'{volume.name} {kind} {number}, {extent}',
+        z,
+        cuts[0].pixels,
+        f'{volume.name} {kind} {number}, '
+        f'samples {top} to {bottom - 1}, traces {left} to {right - 1}',
         _place(volume, kind, number, box),
+        self._seen(volume, kind, number, box, z, beside) if across else None,
     )
 
 # %% ../../nbs/search/22_examples.ipynb #310cbdab

@@ -29,8 +29,13 @@ def metric_distance(
     return cosine_distance if metric == 'cosine' else np.sqrt(2 * cosine_distance)
 
 # %% ../../nbs/search/23_questions.ipynb #8d0a3b3f
-def _embeddings(examples, dim):
-    return np.stack([e.z for e in examples]) if examples else np.empty((0, dim), np.float32)
+_CROSSED = ('inline', 'crossline')
+
+
+def _embeddings(examples, dim, kind=None):
+    "(Q, D) embeddings of examples as they look on a type of line, where that is known."
+    found = [e.seen[kind] if kind and e.seen else e.z for e in examples]
+    return np.stack(found) if found else np.empty((0, dim), np.float32)
 
 # %% ../../nbs/search/23_questions.ipynb #bb02ded1
 class Question:
@@ -54,12 +59,41 @@ class Question:
         if not 0 <= share <= 1:
             raise SearchError(f"share is {share}: expected a number from 0 to 1")
         self._weigh = partial(searcher.encoder.weigh, look=look)
-        self._p = _embeddings(self.positives, searcher.index.faiss.d)
-        self._n = _embeddings(self.negatives, searcher.index.faiss.d)
-        direction = self._p.mean(0)
+        self._share = share
+        self._p = self._by_line_type(self.positives)
+        self._n = self._by_line_type(self.negatives)
+        self._vectors = {kind: self._direction(kind) for kind in self._p}
+        self.vector = self._vectors[None]
+
+    @property
+    def crossed(self) -> bool:
+        "Whether an example is seen on inline and crossline."
+        return any(e.seen for e in (*self.positives, *self.negatives))
+
+    def _by_line_type(self, examples):
+        "Embeddings of examples for windows on each type of line; None: as they were given."
+        kinds = (None, *_CROSSED) if self.crossed else (None,)
+        return {kind: _embeddings(examples, self.searcher.index.faiss.d, kind) for kind in kinds}
+
+    def _direction(self, kind):
+        "What is searched for among windows on a type of line."
+        direction = self._p[kind].mean(0)
         if self.negatives:
-            direction = direction - share * self._n.mean(0)
-        self.vector = self._weigh(unit_mean(searcher.encoder, direction))
+            direction = direction - self._share * self._n[kind].mean(0)
+        return self._weigh(unit_mean(self.searcher.encoder, direction))
+
+    def _products(self, vectors, rows):
+        "(n, Q) products of windows with the vectors for their type of line."
+        index = self.searcher.index
+        found = index.similarity(vectors[None], rows)
+        if not self.crossed:
+            return found
+        kinds = index.items.line_kind if rows is None else index.items.line_kind.iloc[rows]
+        for kind in _CROSSED:
+            mine = (kinds == kind).to_numpy(bool)
+            if mine.any():
+                found[mine] = index.similarity(vectors[kind], rows)[mine]
+        return found
 
     @property
     def places(self) -> list:
@@ -75,15 +109,15 @@ class Question:
 
     def similarity(self) -> np.ndarray:  # (N,) float32 in [0, 1]
         "Similarity of every window of the index, 0 where it is negative."
-        return np.clip(self.searcher.index.similarity(self.vector)[:, 0], 0, 1)
+        return np.clip(self._products(self._vectors, None)[:, 0], 0, 1)
 
     def distance(
         self,
         rows=None,  # item rows; all when not given
     ) -> np.ndarray:  # (n,) float32, smaller = more alike
         "Distance of windows by the metric of the index."
-        index = self.searcher.index
-        return metric_distance(index.similarity(self.vector, rows)[:, 0], index.metric)
+        metric = self.searcher.index.metric
+        return metric_distance(self._products(self._vectors, rows)[:, 0], metric)
 
     def probability(
         self,
@@ -99,9 +133,10 @@ class Question:
 
     def _of_one_class(self, examples, rows):
         "Mean probability that windows and examples are of one class."
-        calibration, index = self.searcher.calibration, self.searcher.index
-        distances = metric_distance(index.similarity(self._weigh(examples), rows), index.metric)
-        return probability(calibration, distances, index.metric).mean(1)
+        calibration, metric = self.searcher.calibration, self.searcher.index.metric
+        weighed = {kind: self._weigh(z) for kind, z in examples.items()}
+        distances = metric_distance(self._products(weighed, rows), metric)
+        return probability(calibration, distances, metric).mean(1)
 
     likeness = similarity  # until 0.3
 
@@ -110,7 +145,7 @@ class ClassQuestion:
     """Windows of one class, by labelled windows of all classes, see `evidence`.
     Kind and look count as the encoder weighs them."""
 
-    places = ()
+    places, crossed = (), False
 
     def __init__(
         self,

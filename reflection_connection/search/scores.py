@@ -67,12 +67,43 @@ class Scores(NamedTuple):
     similarity: np.ndarray  # (N,) float32 in [0, 1]
     probability: np.ndarray  # (N,) in [0, 1]; None without calibration
 
+# %% ../../nbs/search/25_scores.ipynb #36900bb4
+@patch
+def _grid_pair(self: Searcher, source):
+    "The grids of a volume's windows on inlines and on crosslines, or nothing."
+    kinds = 'inline', 'crossline'
+    if not set(kinds) <= set(self.kinds(source)):
+        return ()
+    try:
+        return tuple(self.window_grid(source, kind) for kind in kinds)
+    except SearchError:
+        return ()  # windows of different sizes, from a table of labels
+
+
+@patch
+def crossed(
+    self: Searcher,
+    values: np.ndarray,  # (N,) of all items
+) -> np.ndarray:  # (N,) float32
+    """Values averaged with those of the windows across, interpolated at the middle of each window.
+    Unchanged for surveys with windows on one type of line."""
+    out = np.array(values, np.float32)
+    for source in self.sources:
+        pair = self._grid_pair(source)
+        for own, other in zip(pair, pair[::-1]):
+            across = other.at_middles_of(own, values)
+            known = np.isfinite(across)
+            out[own.rows[known]] = (values[own.rows] + across)[known] / 2
+    return out
+
 # %% ../../nbs/search/25_scores.ipynb #230d4091
 @patch
 def score(
     self: Searcher,
     question,  # `Question` or `ClassQuestion`
-    smooth=HITS,  # windows are scored together with their neighbours; None: each by itself
+    # windows are scored together with their neighbours, and with those across where the question
+    # is seen on inline and crossline; None: each by itself
+    smooth=HITS,
 ) -> Scores:
     "How well every window of the index answers. Raises `SearchError` for windows in Milvus."
     if self.store:
@@ -83,4 +114,7 @@ def score(
     scores = Scores(question.similarity(), question.probability())
     if smooth is None:
         return scores
-    return Scores(*(None if v is None else self.smoothed(v, smooth) for v in scores))
+    together = [None if v is None else self.smoothed(v, smooth) for v in scores]
+    if question.crossed:
+        together = [None if v is None else self.crossed(v) for v in together]
+    return Scores(*together)

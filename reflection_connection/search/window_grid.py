@@ -183,3 +183,32 @@ def cube(
     if self.kind == 'line':
         return out[0]
     return out if self.kind == 'inline' else out.transpose(1, 0, 2)
+
+# %% ../../nbs/search/24_window_grid.ipynb #942adf81
+@patch
+def _centres(self: WindowGrid):
+    "Middles of the grid's windows along inlines, crosslines and samples, as positions."
+    lines = np.searchsorted(self.volume.lines(self.kind), self.lines)
+    traces = self.lefts + (self.width - 1) / 2
+    lateral = (traces, lines) if self.kind == 'crossline' else (lines, traces)
+    return *lateral, self.tops + (self.height - 1) / 2
+
+
+@patch
+def at_middles_of(
+    self: WindowGrid,
+    other: WindowGrid,  # of the same volume
+    values: np.ndarray,  # (N,) of all items of the index
+) -> np.ndarray:  # (n,) float32 in the order of `other.rows`, NaN where no window is near
+    "This grid's values, interpolated at the middles of the other's windows."
+    order = (1, 2, 0) if self.kind == 'crossline' else (0, 2, 1)  # as lines, samples, traces
+    theirs = other.at[0], other.at[2], other.at[1]
+    if other.kind == 'crossline':
+        theirs = other.at[2], other.at[0], other.at[1]
+    at = [
+        np.interp(middles[k], own, np.arange(len(own)))
+        for middles, k, own in zip(other._centres(), theirs, self._centres())
+    ]
+    at = [at[axis] for axis in order]
+    interpolate = lambda full: ndimage.map_coordinates(full, at, order=1, mode='nearest')
+    return _ratio(*map(interpolate, self.fill(values)))
