@@ -11,7 +11,8 @@ from pathlib import Path
 from .arguments import between, option
 
 # %% auto #0
-__all__ = ['READING', 'WITHIN', 'TAKING', 'horizons_of', 'interval_of', 'refuse_taking', 'write_found', 'write_slice']
+__all__ = ['READING', 'WITHIN', 'TAKING', 'BRINGING', 'brought', 'horizons_of', 'interval_of', 'refuse_taking', 'write_found',
+           'write_slice']
 
 # %% ../../nbs/cli/04b_marks.ipynb #af7f3a7a
 _LENGTH = between(-1e9, 1e9, float)
@@ -77,6 +78,42 @@ TAKING = [
 ]
 
 # %% ../../nbs/cli/04b_marks.ipynb #b58e3537
+BRINGING = [
+    option(
+        '--horizon',
+        nargs='+',
+        default=[],
+        metavar='FILE',
+        help='horizons that the page draws and can search between, see refcon search --between',
+    ),
+    option(
+        '--polygon',
+        nargs='+',
+        default=[],
+        metavar='FILE',
+        help='polygons that the page draws on the map, see refcon search --polygon',
+    ),
+    option(
+        '--crs',
+        metavar='EPSG:CODE',
+        help='coordinate system of the survey, for files that the page gives away',
+    ),
+    *READING,
+]
+
+
+def brought(args) -> dict:  # see `Explorer`
+    "What the explorer is to draw."
+    return dict(
+        horizons=args.horizon,
+        polygons=args.polygon,
+        crs=args.crs,
+        columns=args.columns,
+        z_unit=args.z_unit,
+        gaps=args.gaps,
+    )
+
+# %% ../../nbs/cli/04b_marks.ipynb #ff736980
 def horizons_of(args, path, volumes):  # path of a volume -> Horizon
     "A horizon file on the volumes, and how it was read."
     from reflection_connection.interpretation import read_horizons
@@ -113,7 +150,7 @@ def interval_of(args, searcher):  # `Interval` or None
     print(interval.described(searcher.index.items), file=sys.stderr)
     return interval
 
-# %% ../../nbs/cli/04b_marks.ipynb #ff736980
+# %% ../../nbs/cli/04b_marks.ipynb #5da49664
 def refuse_taking(args):
     "Refuse a file that could not be written, before the search begins."
     from reflection_connection.interpretation import InterpretationError, format_of

@@ -19,8 +19,10 @@ from reflection_connection.cli.arguments import (
     probability,
 )
 from reflection_connection.cli.marks import (
+    BRINGING,
     TAKING,
     WITHIN,
+    brought,
     interval_of,
     refuse_taking,
     write_found,
@@ -406,6 +408,7 @@ EXPLORE = (
             help='where volumes of the index lie now: OLD=NEW, a file, or a folder to look in',
         ),
         option('--encoder', metavar='E', help='where the encoder of the index lies now'),
+        *BRINGING,
         option(
             '--base-url',
             default='/',
@@ -443,5 +446,6 @@ def explore(args) -> str:
         keep=args.keep,
         opening=opening_of(args),
         places=args.volume,
+        brought=brought(args),
     )
     return ''

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from .gis import write_geojson, write_gpkg
+from .gis import as_crs, write_geojson, write_gpkg
+from .horizons import read_horizons
 from .layouts import InterpretationError
+from .outlines import read_outlines
 from .text import write_csv, write_opendtect, write_petrel
 from ..volume.errors import speaks_options
 
 # %% auto #0
-__all__ = ['FORMATS', 'TEXT', 'format_of', 'write_places']
+__all__ = ['FORMATS', 'TEXT', 'format_of', 'write_places', 'refuse_unreadable']
 
 # %% ../../nbs/interpretation/10_taking.ipynb #ebf0d847
 FORMATS = {
@@ -79,3 +81,19 @@ def write_places(
         write(table, path)
         said = dict(csv='CSV', opendtect='OpendTect point set', petrel='Petrel points')[wanted]
     return f'{path}: {len(table):,} points ({said})'
+
+# %% ../../nbs/interpretation/10_taking.ipynb #ff6cbce7
+def refuse_unreadable(
+    volumes,  # open volumes
+    horizons=(),  # files
+    polygons=(),  # files
+    crs: str = None,  # see `read_outlines`
+    **reading,  # of `read_horizons`
+):
+    "Read files once, to refuse those that cannot be used. Raises as their readers do."
+    if crs:
+        as_crs(crs)
+    for path in horizons:
+        read_horizons(path, volumes, **reading)
+    for path in polygons:
+        read_outlines(path, crs)
