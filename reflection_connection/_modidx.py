@@ -1349,6 +1349,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                                          'reflection_connection/interpretation/text.py'),
                                                            'reflection_connection.interpretation.text._quoted': ( 'interpretation/text.html#_quoted',
                                                                                                                   'reflection_connection/interpretation/text.py'),
+                                                           'reflection_connection.interpretation.text._scaled': ( 'interpretation/text.html#_scaled',
+                                                                                                                  'reflection_connection/interpretation/text.py'),
                                                            'reflection_connection.interpretation.text._shown': ( 'interpretation/text.html#_shown',
                                                                                                                  'reflection_connection/interpretation/text.py'),
                                                            'reflection_connection.interpretation.text._typed': ( 'interpretation/text.html#_typed',

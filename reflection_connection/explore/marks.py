@@ -163,7 +163,10 @@ def take(
     name = f'{self.searcher.volume(source).name}_{what}{FORMATS[format]}'
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
-        said = write_places(self.searcher.places(windows), path, format, crs, outlines)
+        try:
+            said = write_places(self.searcher.places(windows), path, format, crs, outlines)
+        except InterpretationError as e:
+            raise InterpretationError(str(e).replace(f'{folder}/', '')) from e
         data = base64.b64encode(path.read_bytes()).decode('ascii')
     n = self.taken.get('n', 0) + 1  # the same file twice is taken twice
     self.taken = dict(name=name, mime=_MIME[format], data=data, n=n)

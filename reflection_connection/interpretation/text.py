@@ -44,6 +44,11 @@ def located(
     return table[table.x.notna() & table.y.notna()]
 
 
+def _scaled(table, factor) -> pd.DataFrame:
+    "Times or depths as a program keeps them; the ends of windows go with their middles."
+    return table.assign(**{c: table[c] * factor for c in ('z', 'z0', 'z1') if c in table})
+
+
 def _numbers_first(table, left_out):
     "Columns beside the position: numbers, then text."
     columns = [c for c in table if c not in left_out]
@@ -77,14 +82,14 @@ def write_opendtect(
     table = located(table, path)
     unit = one_unit(table, path)
     factor, unit = (0.001, 's') if unit == 'ms' else (1.0, unit)
+    table = _scaled(table, factor)
     numbers, texts = _numbers_first(table, POSITION)
     length = next(iter(table.xy_unit), '') or 'unit of the survey'
     names = [f'X ({length})', f'Y ({length})', f'Z ({unit})', *numbers, *texts]
     lines = [f'# {k}: {name}' for k, name in enumerate(names, 1)] + ['# - - - - - - - - - -']
     digits = 7 if length == 'degrees' else 2
     for row in table.to_dict('records'):
-        z = row['z'] * factor
-        cells = [f'{row["x"]:.{digits}f}', f'{row["y"]:.{digits}f}', f'{z:.6f}']
+        cells = [f'{row["x"]:.{digits}f}', f'{row["y"]:.{digits}f}', f'{row["z"]:.6f}']
         cells += [_shown(row[c]) for c in numbers] + [_quoted(row[c]) for c in texts]
         lines.append('\t'.join(cells))
     with whole_file(path, InterpretationError) as new:
@@ -105,8 +110,8 @@ def write_petrel(
 ) -> Path:
     "Write Petrel points with attributes."
     path = Path(path)
-    table = located(table, path)
     unit = one_unit(table, path)
+    table = _scaled(located(table, path), -1.0)
     numbers, texts = _numbers_first(table, POSITION)
     length = next(iter(table.xy_unit), '') or 'm'
     lines = ['# Petrel Points with attributes', f'# Unit in X and Y direction: {length}']
@@ -114,7 +119,7 @@ def write_petrel(
     lines += [*_typed(table, numbers, texts), 'END HEADER']
     digits = 7 if length == 'degrees' else 2
     for row in table.to_dict('records'):
-        cells = [f'{row["x"]:.{digits}f}', f'{row["y"]:.{digits}f}', f'{-row["z"]:.4f}']
+        cells = [f'{row["x"]:.{digits}f}', f'{row["y"]:.{digits}f}', f'{row["z"]:.4f}']
         cells += [_shown(row[c]) for c in numbers] + [_quoted(row[c]) for c in texts]
         lines.append(' '.join(cells))
     with whole_file(path, InterpretationError) as new:
