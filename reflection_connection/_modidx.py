@@ -1185,6 +1185,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                                          'reflection_connection/interpretation/evidence.py'),
                                                                'reflection_connection.interpretation.evidence._position': ( 'interpretation/evidence.html#_position',
                                                                                                                             'reflection_connection/interpretation/evidence.py'),
+                                                               'reflection_connection.interpretation.evidence._refuse_incomplete': ( 'interpretation/evidence.html#_refuse_incomplete',
+                                                                                                                                     'reflection_connection/interpretation/evidence.py'),
                                                                'reflection_connection.interpretation.evidence._scales': ( 'interpretation/evidence.html#_scales',
                                                                                                                           'reflection_connection/interpretation/evidence.py'),
                                                                'reflection_connection.interpretation.evidence._share_within': ( 'interpretation/evidence.html#_share_within',

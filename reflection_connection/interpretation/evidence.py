@@ -227,6 +227,16 @@ def _asked_names(table, columns) -> list:
     return names
 
 
+def _refuse_incomplete(table):
+    "Refuse columns with names among which no horizon is."
+    names = list(map(str, table.frame.columns))
+    if 'z' not in names or not ({'x', 'y'} <= set(names) or {'il', 'xl'} <= set(names)):
+        raise InterpretationError(
+            f'{table.path.name}: no horizon: expected columns x, y and z or inline, crossline and z, '
+            f'got {", ".join(names)[:80]}: name them ({_option("columns")})'
+        )
+
+
 def _fitting(table, volume, z_unit) -> list:
     "(names, what they give) of the layouts that fit; the last refusal where none does."
     found, refusal = [], None
@@ -269,5 +279,6 @@ def place_points(
     if columns:
         return _place(table, volume, _asked_names(table, columns), z_unit)
     if table.named:
+        _refuse_incomplete(table)
         return _place(table, volume, list(table.frame.columns), z_unit)
     return _by_evidence(table, volume, z_unit)

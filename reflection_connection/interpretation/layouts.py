@@ -155,6 +155,8 @@ def _iesx(path, lines):
         line for line in lines if line.text.strip() != 'EOD' and not line.text.startswith(words[:2])
     ]
     rows = [line for line in rows if re.match(r'^(EOD)?[ \d.+-]', line.text)]
+    if not rows:
+        raise InterpretationError(f'{path.name}: holds no points')
     index = [line.number for line in rows]
     frame = pd.DataFrame([_card(path, line) for line in rows], index)
     unit = unit_in('z ' + ' '.join(lines[0].text.split()[-1:]))
