@@ -12,7 +12,6 @@ from fastcore.basics import patch
 from .intervals import middles
 from .layouts import InterpretationError
 from ..search import Searcher
-from ..windows import window_table
 
 # %% auto #0
 __all__ = ['PLACE_COLUMNS']
