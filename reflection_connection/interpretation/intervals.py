@@ -13,7 +13,6 @@ import pandas as pd
 from fastcore.basics import patch
 
 from .evidence import cells_of
-from .horizons import Horizon
 from .layouts import InterpretationError
 from ..volume import Volume
 
