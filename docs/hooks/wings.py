@@ -8,6 +8,7 @@ WINGS = (  # in the order in which data flows
     'encoder',
     'training',
     'search',
+    'interpretation',
     'evaluation',
     'labelling',
     'plot',

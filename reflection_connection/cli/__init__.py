@@ -12,6 +12,7 @@ from .entry import *
 from .evaluating import *
 from .in_notebooks import *
 from .learning import *
+from .marks import *
 from .notebooks import *
 from .openings import *
 from .searching import *

@@ -18,6 +18,16 @@ from reflection_connection.cli.arguments import (
     positive,
     probability,
 )
+from reflection_connection.cli.marks import (
+    BRINGING,
+    TAKING,
+    WITHIN,
+    brought,
+    interval_of,
+    refuse_taking,
+    write_found,
+    write_slice,
+)
 from .openings import opening_of, refuse_others
 
 # %% auto #0
@@ -98,10 +108,12 @@ _ANSWER = [
     option('--where', metavar='EXPR', help='filter, e.g. "line > 1300 and time_ms < 2000"'),
     option(
         '--polygon',
-        metavar='CSV',
-        help='only hits inside: columns x and y (or easting and northing), one row a corner; '
-        'several polygons are told apart by a column or an empty row',
+        metavar='FILE',
+        help='only hits inside: columns x and y (or easting and northing), one row a corner, '
+        'several polygons told apart by a column or an empty row; or polygons of CPS-3, IRAP, '
+        'OpendTect, or a GIS',
     ),
+    *WITHIN,
     option(
         '--min-separation',
         type=int,
@@ -129,6 +141,7 @@ _ANSWER = [
         help='print geobodies: touching windows of probability --min-confidence (0.5) or more',
     ),
     option('--map', metavar='OUT', help='write the similarity volume: .sgy, .zarr or .npy'),
+    *TAKING,
     option('--encoder', metavar='E', help='where the encoder of the index lies now'),
     JSON,
 ]
@@ -259,17 +272,18 @@ def _say_empty(name, polygon, items):
 
 def _find(args, searcher, question, labelled):  # DataFrame
     "Hits or geobodies."
-    from reflection_connection.windows import read_polygon
+    from reflection_connection.interpretation import read_outlines
 
-    polygon = read_polygon(args.polygon) if args.polygon else None
+    polygon = read_outlines(args.polygon, args.crs) if args.polygon else None
+    interval = interval_of(args, searcher)
     if not searcher.store:
         _say_empty(args.polygon, polygon, searcher.index.items)
-    if args.map:
-        _write_map(args, searcher, question)
+    _write_volumes(args, searcher, question)
     if args.bodies:
         least = 0.5 if args.min_confidence is None else args.min_confidence
-        return searcher.bodies(question, least, args.where, polygon)
-    return searcher.hits(
+        limits = dict(least=least, expression=args.where, polygon=polygon, among=interval)
+        return _bodies(args, searcher, question, limits)
+    found = searcher.hits(
         question,
         args.k,
         args.min_separation,
@@ -278,7 +292,29 @@ def _find(args, searcher, question, labelled):  # DataFrame
         polygon,
         args.min_confidence,
         labelled,
+        among=interval,
     )
+    if args.out:
+        write_found(args, searcher, found)
+    return found
+
+
+def _bodies(args, searcher, question, limits):  # DataFrame
+    "Geobodies; their windows are written where a file is named."
+    if args.out:
+        members = searcher.geobodies(question, windows=True, **limits)
+        write_found(args, searcher, None, members)
+    return searcher.geobodies(question, **limits)
+
+
+def _write_volumes(args, searcher, question):
+    "Write the similarity over a volume, or along a horizon."
+    from reflection_connection.search import MAPS
+
+    if args.map:
+        _write_map(args, searcher, question)
+    if args.slice:
+        write_slice(args, searcher, searcher.score(question, MAPS)[0])
 
 # %% ../../nbs/cli/05_searching.ipynb #2502f75f
 def _map_note(args, question, box) -> str:
@@ -339,6 +375,7 @@ def search(args):  # the answer as list or text
     from reflection_connection.search import Searcher
 
     args.chosen, places = _volumes(args.volume)
+    refuse_taking(args)
     searcher = Searcher.open(args.index, args.encoder, opening_of(args), places)
     refuse_others(args, [*searcher.sources, *searcher.moved])
     examples = _examples(args, searcher, args.chosen)
@@ -371,6 +408,7 @@ EXPLORE = (
             help='where volumes of the index lie now: OLD=NEW, a file, or a folder to look in',
         ),
         option('--encoder', metavar='E', help='where the encoder of the index lies now'),
+        *BRINGING,
         option(
             '--base-url',
             default='/',
@@ -408,5 +446,6 @@ def explore(args) -> str:
         keep=args.keep,
         opening=opening_of(args),
         places=args.volume,
+        brought=brought(args),
     )
     return ''

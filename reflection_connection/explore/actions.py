@@ -11,10 +11,14 @@ from .labels import LONGEST
 from ..windows import WindowError
 
 # %% auto #0
-__all__ = ['MAP_SUFFIXES', 'ACTIONS', 'NEEDED', 'checked_message']
+__all__ = ['MAP_SUFFIXES', 'TAKES', 'ACTIONS', 'NEEDED', 'checked_message']
 
 # %% ../../nbs/explore/04_actions.ipynb #efa0bb65
 MAP_SUFFIXES = ('.sgy', '.npy', '.zarr')
+TAKES = dict(  # what can be taken away as a file, and in which formats
+    what=('hits', 'labels', 'bodies'),
+    formats=('csv', 'geojson', 'gpkg', 'opendtect', 'petrel'),
+)
 
 
 def _whole(value) -> bool:
@@ -53,6 +57,10 @@ ACTIONS = dict(
     label=dict(name=_text(10_000), place=_whole),
     undo={},
     export=dict(suffix=lambda value: value in MAP_SUFFIXES),
+    between=dict(top=_text(4096), base=_text(4096), above=_number, below=_number),
+    take=dict(
+        what=lambda value: value in TAKES['what'], format=lambda value: value in TAKES['formats']
+    ),
     cancel={},
 )
 NEEDED = dict(

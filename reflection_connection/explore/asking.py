@@ -104,7 +104,8 @@ def search(self: Explorer):
     scores = together(HITS)
     self._similarity, self._probability = together(MAPS)
     filter_ = self._expression or None
-    found = s.hits(question, self.k, *self.separation, filter_, guess=references, scores=scores)
+    limits = dict(expression=filter_, among=self._among)
+    found = s.hits(question, self.k, *self.separation, guess=references, scores=scores, **limits)
     shades = np.clip(scores.similarity[self._cloud_rows], 0, 1) * 255
     self.shades = shades.astype(int).tolist()
     self._list(found)

@@ -13,7 +13,7 @@ import numpy as np
 import traitlets
 from fastcore.basics import patch
 
-from .actions import checked_message
+from .actions import TAKES, checked_message
 from .charts import principal_axes, survey_chart
 from .labels import LabelTable, labels_beside
 from .pictures import CMAPS, png, section_for_page
@@ -81,6 +81,7 @@ class Explorer(anywidget.AnyWidget):
     info, section, heat, view, query = (traitlets.Dict().tag(sync=True) for _ in range(5))
     chart, cloud, status, labels = (traitlets.Dict().tag(sync=True) for _ in range(4))
     hits, shades = (traitlets.List().tag(sync=True) for _ in range(2))
+    marks, taken = traitlets.List().tag(sync=True), traitlets.Dict().tag(sync=True)
 
     def __init__(
         self,
@@ -92,6 +93,7 @@ class Explorer(anywidget.AnyWidget):
         separation=(8, 16),  # lines and samples within which a worse hit is a near duplicate
         opening=None,
         places=(),  # see `Searcher`
+        brought: dict = None,  # horizons and polygons: arguments of `bring`
     ):
         given = isinstance(index, Searcher)
         self.searcher = index if given else Searcher.open(index, encoder, opening, places)
@@ -102,13 +104,16 @@ class Explorer(anywidget.AnyWidget):
         self.k, self.separation = k, separation
         self._begin()
         facts = _facts(self.searcher)  # finds volumes that have moved
-        super().__init__(info=facts | dict(allow_labels=self.allow_labels))
+        takes = {name: list(choices) for name, choices in TAKES.items()}
+        super().__init__(info=facts | dict(allow_labels=self.allow_labels, takes=takes))
         self._where = _first_line(self.searcher)
         self.references = ClassReferences(self.searcher, self.table)
         self._show_cloud()
         self._show()
         self._tell_labels()
         self._view(-1)
+        if brought:
+            self.bring(**brought)
         self.on_msg(lambda widget, content, buffers: self.act(content))
         self.tell(f"{self.searcher.index}; drag a rectangle")
 
@@ -116,6 +121,8 @@ class Explorer(anywidget.AnyWidget):
         "The state that is Python's own."
         self._gain, self._cmap, self._heat = 1.0, 'gray', 'similarity'
         self._expression = ''  # filter
+        self._among = None  # filter of windows between horizons, see `HitRules`
+        self._horizons, self._polygons, self._crs = {}, [], None  # see `bring`
         self._look = None  # share of look; None: as the encoder weighs it
         self._thread, self._stop = None, threading.Event()  # of what is being written
         self._said = 0  # messages of the status line so far

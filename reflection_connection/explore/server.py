@@ -26,6 +26,7 @@ import nbformat
 
 from .explorer import refuse_unexplorable
 from .labels import LabelTable, labels_beside
+from ..interpretation import refuse_unreadable
 from ..search import Searcher
 from ..storage import loopback_direct
 from ..volume import as_openings
@@ -214,12 +215,12 @@ def _served(
             _stop(server)
 
 # %% ../../nbs/explore/10_server.ipynb #95078447
-def _refuse_early(index, labels, allow_labels, encoder, opening, places):
+def _refuse_early(index, labels, allow_labels, encoder, opening, places, brought):
     "Refuse what the page could not show, before a server is started."
     searcher = Searcher.open(index, encoder, opening, places)
     refuse_unexplorable(searcher)
-    for source in searcher.sources:
-        searcher.volume(source)
+    volumes = [searcher.volume(source) for source in searcher.sources]
+    refuse_unreadable(volumes, **brought)
     if labels or allow_labels:
         LabelTable(labels or labels_beside(index))
 
@@ -235,6 +236,13 @@ def _absolute_place(place):
     if not equals or os.path.exists(place):
         return os.path.abspath(place)
     return f'{old}={os.path.abspath(new)}'
+
+
+def _absolute_files(brought) -> dict:
+    "Horizons and polygons for a process that works elsewhere."
+    files = ('horizons', 'polygons')
+    brought = dict(brought or {})
+    return {k: [os.path.abspath(f) for f in v] if k in files else v for k, v in brought.items()}
 
 
 def _end_with_the_command():
@@ -255,12 +263,14 @@ def serve(
     keep: int = KEEP,  # seconds that the kernel of a closed page is kept
     opening=None,  # see `Searcher`
     places=(),
+    brought: dict = None,  # see `Explorer`
 ):
     """Serve the explorer on loopback until interrupted or terminated.
     Raises `SearchError` for an index that cannot be opened, `WindowError` when the server does
     not start."""
     base = base_path(base_url)
-    _refuse_early(index, labels, allow_labels, encoder, opening, places)
+    brought = _absolute_files(brought)
+    _refuse_early(index, labels, allow_labels, encoder, opening, places, brought)
     page_arguments = dict(
         index=_absolute(index),
         labels=labels and str(Path(labels).resolve()),
@@ -268,6 +278,7 @@ def serve(
         encoder=_absolute(encoder),
         opening=as_openings(opening).to_dict(),
         places=list(map(_absolute_place, places)),
+        brought=brought,
     )
     _end_with_the_command()
     with tempfile.TemporaryDirectory(prefix='refcon-explore-') as folder:

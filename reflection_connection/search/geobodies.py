@@ -82,14 +82,25 @@ def _body(self: Searcher, grid, rows, scores: Scores) -> dict:
 
 # %% ../../nbs/search/28_geobodies.ipynb #08410cd6
 @patch
-def _allowed(self: Searcher, score, least, expression, polygon) -> np.ndarray:  # (N,) bool
+def _allowed(self: Searcher, score, least, expression, polygon, among) -> np.ndarray:  # (N,) bool
     "Windows that may belong to a geobody."
     allowed = score >= least
     if expression is not None:
         allowed &= where(self.index.items, expression)
     if polygon is not None:
         allowed &= inside(self.index.items, polygon)
+    if among is not None:
+        allowed &= among(self.index.items)
     return allowed
+
+
+@patch
+def _groups(self: Searcher, allowed, scores, smallest) -> list:  # of (grid, rows), best first
+    "Windows that touch, group by group."
+    grids = [self.window_grid(s, kind) for s in self.sources for kind in self.kinds(s)]
+    found = [(grid, rows) for grid in grids for rows in touching(grid, allowed)]
+    found = [(grid, rows) for grid, rows in found if len(rows) >= smallest]
+    return sorted(found, key=lambda g: (-scores.similarity[g[1]].max(), -len(g[1])))
 
 
 @patch
@@ -101,25 +112,30 @@ def geobodies(
     expression: str = None,  # for `where`: only windows for which it holds
     polygon=None,  # only windows inside, see `inside`
     smallest: int = 1,  # windows that a geobody must have
-) -> pd.DataFrame:  # `BODY_COLUMNS`, best first
+    among=None,  # only windows for which it holds, see `HitRules`
+    windows: bool = False,  # give the table of their windows, not of the geobodies
+) -> pd.DataFrame:  # `BODY_COLUMNS`, best first; or windows with body, similarity, probability
     """Windows that answer, grouped where they touch.
     Extent in line numbers and in the unit of the samples; id, line, x, y of the best window."""
     scores = Scores(*self.score(question))
     score = scores.similarity if scores.probability is None else scores.probability
-    allowed = self._allowed(score, least, expression, polygon)
-    grids = [self.window_grid(s, kind) for s in self.sources for kind in self.kinds(s)]
-    bodies = [
-        self._body(grid, rows, scores)
-        for grid in grids
-        for rows in touching(grid, allowed)
-        if len(rows) >= smallest
-    ]
-    table = pd.DataFrame(bodies, columns=list(BODY_COLUMNS[1:]))
-    table = table.sort_values(
-        ['similarity', 'windows'], ascending=False, kind='stable', ignore_index=True
-    )
+    allowed = self._allowed(score, least, expression, polygon, among)
+    groups = self._groups(allowed, scores, smallest)
+    if windows:
+        return self._windows_of(groups, scores)
+    table = pd.DataFrame([self._body(*group, scores) for group in groups], columns=BODY_COLUMNS[1:])
     table.insert(0, 'body', np.arange(1, len(table) + 1))
     return table
+
+
+@patch
+def _windows_of(self: Searcher, groups, scores) -> pd.DataFrame:
+    "All windows of groups, with the number of their geobody."
+    rows = np.concatenate([[], *(rows for _, rows in groups)]).astype(int)
+    numbers = np.repeat(np.arange(1, len(groups) + 1), [len(rows) for _, rows in groups])
+    table = self.index.items.iloc[rows].reset_index(drop=True)
+    chance = np.nan if scores.probability is None else scores.probability[rows]
+    return table.assign(body=numbers, similarity=scores.similarity[rows], probability=chance)
 
 # %% ../../nbs/search/28_geobodies.ipynb #bfe31fa0
 Searcher.bodies = Searcher.geobodies  # until 0.3

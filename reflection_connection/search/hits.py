@@ -44,6 +44,7 @@ def hits(
     guess=None,
     smooth=HITS,  # see `score`
     scores=None,  # what `score` gave, where that is known already
+    among=None,  # search only windows for which it holds, see `HitRules`
 ) -> pd.DataFrame:  # `HIT_COLUMNS` and more, best first
     """Ranked, located hits.
     From Milvus: by the distance to the mean of the examples, each window by itself."""
@@ -53,6 +54,7 @@ def hits(
         min_probability=min_probability,
         min_samples=min_samples,
         polygon=polygon,
+        among=among,
     )
     if self.store and isinstance(question, Question):
         return self._stored_hits(question, k, limits)

@@ -363,6 +363,11 @@ def hits(
 ) -> pd.DataFrame:  # columns `HIT_COLUMNS` and more, nearest first
     "Ranked, located hits without near duplicates. Raises `SearchError`."
     rules = as_rules(rules, *older, **named)
+    if rules.among is not None:
+        raise SearchError(
+            "the windows of this index are in Milvus, which knows no horizons: "
+            "search an index in memory, or filter by time_ms or depth_m"
+        )
     if chance := rules.probability:
         rules = replace(rules, probability=lambda distances, rows: chance(distances, None))
     return ranked(self.candidates(question, rules), rules, self.steps)

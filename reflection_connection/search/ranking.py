@@ -95,6 +95,8 @@ def _allowed(self: Index, rules):
         allowed &= where(self.items, rules.where)
     if rules.polygon is not None:
         allowed &= inside(self.items, rules.polygon)
+    if rules.among is not None:
+        allowed &= rules.among(self.items)
     for window in rules.excluded():
         allowed &= ~overlaps(window, self.items, rules.min_separation, steps=self.steps)
     return allowed

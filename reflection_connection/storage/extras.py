@@ -16,6 +16,7 @@ EXTRAS = {  # extra -> the modules that everything in it needs
     'mdio': ('xarray', 'zarr'),
     'cluster': ('distributed',),
     'milvus': ('pymilvus',),
+    'gis': ('geopandas',),
 }
 
 

@@ -17,6 +17,7 @@ GROUPS = (  # in the order of faults.md
     'window_tables',
     'questions',
     'filters',
+    'horizons',
     'encoders',
     'indexes',
     'openings',
