@@ -16,7 +16,6 @@ import urllib.request
 from pathlib import Path
 
 import pandas as pd
-import psutil
 import pytest
 from conftest import ROOT
 
@@ -104,15 +103,6 @@ class Served:
     def __exit__(self, *_):
         self.process.terminate()
         self.process.wait(30)
-
-    def kernels(self):
-        "Process ids of the pages' kernels."
-        found = set()
-        for child in psutil.Process(self.process.pid).children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                if 'ipykernel_launcher' in ' '.join(child.cmdline()):
-                    found.add(child.pid)
-        return found
 
 
 @pytest.fixture(scope='module')
@@ -202,10 +192,16 @@ def test_the_whole_way_in_a_browser(browser, survey):
         write_a_map(page, survey)
         labelled = pd.read_csv(survey / 'index_labels.csv').id.tolist()
         assert page.said == []
+        asked = ids(page)
         page.reload(timeout=90_000)
         page.wait_for_selector('.rc-section', timeout=90_000)
-        told(page, 'drag a rectangle')
+        told(page, 'written: ')
+        assert ids(page) == asked  # the question has waited for the page
         assert '2 labels in' in page.text_content('.rc-kept')
+        page.click('.rc-clear')
+        told(page, 'drag a rectangle')
+        page.fill('input.rc-where', '')
+        page.press('input.rc-where', 'Enter')
         all_by_keys(page, salt)
         cards = {
             c.get_attribute('data-id'): c.text_content() for c in page.locator('.rc-hit').all()
@@ -324,7 +320,7 @@ def all_by_keys(page, salt):
     page.keyboard.press('n')
     page.wait_for_selector('.rc-hit.current')
     page.keyboard.press('x')
-    page.wait_for_function('document.querySelector(".rc-kind").value == "crossline"')
+    page.wait_for_function('() => document.querySelector(".rc-kind").value == "crossline"')
     was = page.input_value('.rc-line')
     page.keyboard.press('ArrowRight')
     page.wait_for_function('v => document.querySelector(".rc-line").value != v', arg=was)
@@ -344,21 +340,11 @@ def test_read_only_and_token(browser, survey):
         assert page.said == []
         page.close()
         address = served.url.partition('?')[0]
-        for path in (
-            '',
-            'voila/render/explore.ipynb',
-            'api/kernels',
-            'voila/files/explore.ipynb',
-            'voila/files/voila.json',
-        ):
-            try:
-                body = urllib.request.urlopen(address + path, timeout=10).read().decode()
-            except urllib.error.HTTPError as e:
-                assert e.code in (403, 404, 405)
-                continue
-            assert 'refcon' not in body.lower() and 'token' in body.lower(), (
-                path
-            )  # the form that asks for the token
+        for path in ('', 'page.js', 'explore.js', 'explore.css', 'socket', 'nothing'):
+            with pytest.raises(urllib.error.HTTPError) as e:
+                urllib.request.urlopen(address + path, timeout=10)
+            body = e.value.read().decode()  # the form that asks for the token
+            assert e.value.code == 403 and 'token' in body and 'refcon' not in body.lower(), path
         token = served.url.partition('token=')[2]
         assert (
             token
@@ -378,21 +364,6 @@ def test_what_cannot_be_explored(refcon, survey, tmp_path):
     ):
         done = refcon('explore', *arguments)
         assert done.returncode == 2 and why in done.stderr and 'Traceback' not in done.stderr
-
-
-def test_loopback_is_not_asked_through_a_proxy(survey):
-    """A company's proxy does not know this machine.
-    The page comes up all the same, and its kernel asks loopback directly too."""
-    nowhere = 'http://127.0.0.1:9'
-    with Served(
-        survey / 'index',
-        **{name: nowhere for name in ('http_proxy', 'HTTP_PROXY', 'https_proxy', 'ALL_PROXY')},
-        NO_PROXY='intranet',
-    ) as served:
-        server = psutil.Process(served.process.pid).children()[0].environ()
-        for name in ('no_proxy', 'NO_PROXY'):
-            assert server[name] == 'intranet,127.0.0.1,localhost,::1'
-        assert server['http_proxy'] == nowhere  # the world outside is still asked through it
 
 
 @contextlib.contextmanager
@@ -436,8 +407,9 @@ def test_behind_a_base_url(browser, survey, strips):
         port, token = re.search(r':(\d+)/user/ann/proxy/8866/\?token=(\S+)', served.url).groups()
         with reverse_proxy(int(port), strips) as outer:
             address = f'http://127.0.0.1:{outer}/user/ann/proxy/8866/'
-            body = urllib.request.urlopen(address, timeout=10).read().decode()
-            assert 'refcon' not in body.lower() and 'token' in body.lower()
+            with pytest.raises(urllib.error.HTTPError) as e:
+                urllib.request.urlopen(address, timeout=10)
+            assert e.value.code == 403
             hub = {
                 'name': f'username-127-0-0-1-{outer}',
                 'value': 'of the hub',
@@ -449,32 +421,37 @@ def test_behind_a_base_url(browser, survey, strips):
             told(page, 'hits in')
             asked = page.evaluate("performance.getEntriesByType('resource').map(e => e.name)")
             here = [u for u in asked if u.startswith(f'http://127.0.0.1:{outer}/')]
-            assert len(here) > 5 and all(u.startswith(address) for u in here), here
+            assert len(here) > 2 and all(u.startswith(address) for u in here), here
             assert page.said == []
             page.close()
 
 
-def test_a_closed_page_frees_its_kernel(browser, survey):
-    """Within the stated time, and a quarter of it.
+def test_a_closed_page_may_come_back(browser, survey):
+    """Within the stated time its question is there again, then it is forgotten.
     A page that is open keeps its own, although nobody touches it."""
-    keep = 20
-    with Served(survey / 'index', '--keep', str(keep)) as served:
+    with Served(survey / 'index', '--keep', '4') as served:
         stays = opened(browser, served.url)
-        first = served.kernels()
-        assert len(first) == 1
-        closed = [opened(browser, served.url) for _ in range(2)]
-        assert len(served.kernels()) == 3
-        for page in closed:
-            page.close()
-        time.sleep(keep / 2)
-        assert len(served.kernels()) == 3  # it may come back
-        end = time.time() + keep + 30
-        while served.kernels() != first:
-            assert time.time() < end, 'kernels of closed pages are left'
-            time.sleep(0.5)
-        time.sleep(2 * keep)
-        assert served.kernels() == first
         drag(stays, '.rc-section', (0.4, 0.4), (0.7, 0.7))
         told(stays, 'hits in')
-        assert stays.said == []
+        asked = ids(stays)
+        leaves = opened(browser, served.url)
+        assert ids(leaves) == []  # a question of its own
+        leaves.close()
+        stays.reload()
+        told(stays, 'hits in')
+        time.sleep(6)
+        assert ids(stays) == asked
+        stays.goto('about:blank')
+        time.sleep(6)
+        stays.goto(served.url)
+        told(stays, 'drag a rectangle')
+        assert ids(stays) == [] and stays.said == []
         stays.close()
+
+
+def test_a_lost_connection_is_said(browser, survey):
+    with Served(survey / 'index') as served:
+        page = opened(browser, served.url)
+    page.wait_for_selector('#lost:not([hidden])')
+    assert 'connection is lost' in page.text_content('#lost')
+    page.close()

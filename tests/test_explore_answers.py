@@ -1,16 +1,10 @@
 "The explorer against known answers, without a browser: what it sends, what it says, what it keeps."
 
 import base64
-import http.server
 import io
-import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import threading
-from pathlib import Path
 from types import SimpleNamespace
 
 import matplotlib
@@ -29,6 +23,9 @@ from reflection_connection.explore import (
     clean_label,
     depth_text,
     explorer,
+    first_answer,
+    first_look,
+    first_state,
     from_uri,
     hit_card,
     labels_beside,
@@ -1025,158 +1022,18 @@ def test_paths_behind_a_proxy():
             base_path(wrong)
 
 
-class Answer(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200 if self.path == '/here' else 404)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
-def test_ports_and_who_answers(monkeypatch):
-    monkeypatch.setenv('http_proxy', 'http://127.0.0.1:9')
-    with http.server.HTTPServer(('127.0.0.1', 0), Answer) as answering:
-        thread = threading.Thread(target=answering.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        port = answering.server_address[1]
-        assert server._answers(f'http://127.0.0.1:{port}/here') is True
-        assert server._answers(f'http://127.0.0.1:{port}/there') is True
+def test_ports():
+    listening = server._listening(0)
+    with listening:
+        port = listening.getsockname()[1]
+        assert listening.getsockname()[0] == '127.0.0.1'
         with said(
             f'port {port} is not available (Address already in use): '
             'leave --port out for a free one'
         ):
-            server._own_port(port)
-        answering.shutdown()
-    assert server._answers(f'http://127.0.0.1:{port}/here') is False
-    assert server._own_port(port) == port  # at once, though its last connection is not forgotten
-    free = server._own_port(0)
-    assert 1024 <= free <= 65535
-    assert server._own_port(free) == free
-
-
-def test_settings_of_the_server():
-    assert server._voila_settings(8, 'T', '/b/', 40) == {
-        'Voila': dict(
-            ip='127.0.0.1',
-            port=8,
-            port_retries=0,
-            token='T',
-            open_browser=False,
-            base_url='/b/',
-            server_url='/',
-            tornado_settings={'websocket_max_message_size': 1_000_000},
-        ),
-        'VoilaConfiguration': dict(show_tracebacks=True, file_allowlist=[]),
-        'MappingKernelManager': dict(cull_idle_timeout=40, cull_interval=10, cull_connected=False),
-        'IdentityProvider': dict(cookie_name='refcon-explore-8'),
-    }
-    plain = server._voila_settings(8, 'T')
-    assert plain['Voila']['base_url'] == '/'
-    assert plain['MappingKernelManager']['cull_idle_timeout'] == 120
-    for keep, interval in ((1, 1), (7, 1), (8, 2)):
-        kernels = server._voila_settings(8, 'T', '/', keep)['MappingKernelManager']
-        assert kernels['cull_interval'] == interval
-    assert 'max_body_size=1000000' in server._SERVER
-
-
-def test_the_notebook_of_the_page(tmp_path):
-    path = server._page(tmp_path, index='a', labels=None)
-    assert path == tmp_path / 'explore.ipynb'
-    notebook = json.loads(path.read_text())
-    (cell,) = notebook['cells']
-    assert ''.join(cell['source']) == (
-        "from reflection_connection.explore import Explorer\nExplorer(index='a', labels=None)"
-    )
-    assert notebook['metadata']['kernelspec']['name'] == 'python3'
-
-
-class Server:
-    def __init__(self, *codes):
-        self.codes = list(codes)
-
-    def poll(self):
-        return self.codes.pop(0) if len(self.codes) > 1 else self.codes[0]
-
-
-def test_waiting_for_the_server(monkeypatch):
-    answers, naps = [False, False, True], []
-    monkeypatch.setattr(server, '_answers', lambda url: answers.pop(0))
-    monkeypatch.setattr(server, 'time', SimpleNamespace(monotonic=lambda: 5.0, sleep=naps.append))
-    server._wait_until_up(Server(None), 'U', io.StringIO(), 1)
-    assert naps == [0.2, 0.2] and answers == []
-    log = io.StringIO('first\nlast ' + 'x' * 300 + '\n')
-    log.read()
-    with said(f"the page's server did not start at U: last {'x' * 195}"):
-        server._wait_until_up(Server(1), 'U', log, 1)
-    clock = iter([0, 1.0, 1.1])
-    monkeypatch.setattr(server.time, 'monotonic', lambda: next(clock))
-    answers[:] = [False] * 3
-    with said("the page's server did not start at U: no message"):
-        server._wait_until_up(Server(None), 'U', io.StringIO(), 1)
-    assert len(naps) == 3 and len(answers) == 1
-
-
-def test_the_server_is_ended():
-    kind = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])
-    server._stop(kind)
-    assert kind.returncode == -signal.SIGTERM
-    done = []
-
-    class Deaf:
-        def terminate(self):
-            done.append('terminate')
-
-        def kill(self):
-            done.append('kill')
-
-        def wait(self, seconds=None):
-            done.append(seconds)
-            if seconds:
-                raise subprocess.TimeoutExpired('x', seconds)
-
-    server._stop(Deaf())
-    assert done == ['terminate', 10, 'kill', None]
-
-
-def test_the_server_runs_while_the_page_is_served(tmp_path, monkeypatch):
-    settings = server._voila_settings(8, 'T', '/b/')
-    show = 'import os, sys; print(sys.argv[1:], os.getcwd(), os.environ.get("REFCON_DOOR"))'
-    monkeypatch.setattr(server, '_SERVER', show)
-    monkeypatch.delenv('REFCON_DOOR', raising=False)
-    waited = []
-
-    def wait(process, url, log, patience):
-        process.wait(20)
-        waited.append((url, patience))
-
-    monkeypatch.setattr(server, '_wait_until_up', wait)
-    stopped = []
-    monkeypatch.setattr(server, '_stop', stopped.append)
-    for speaks, door in ((False, None), (True, 'options')):
-        monkeypatch.setattr(server, 'speaks_options', lambda speaks=speaks: speaks)
-        with pytest.raises(KeyError):
-            with server._served(tmp_path, Path('p'), settings, 3) as process:
-                assert process.returncode == 0
-                raise KeyError
-        assert stopped.pop() is process
-        assert waited.pop() == ('http://127.0.0.1:8/b/', 3)
-        config = tmp_path / 'voila.json'
-        assert json.loads(config.read_text()) == settings
-        assert config.stat().st_mode & 0o777 == 0o600
-        given = ['p', f'--config={config}', '--no-browser', '/b/']
-        assert (tmp_path / 'log').read_text() == f'{given} {tmp_path} {door}\n'
-
-
-def test_paths_for_another_process(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / 'a=b').touch()
-    assert server._absolute('a=b') == str(tmp_path.resolve() / 'a=b')
-    assert server._absolute('name') == 'name'
-    assert server._absolute(None) is None
-    assert server._absolute_place('a=b') == os.path.abspath('a=b')
-    assert server._absolute_place('c') == os.path.abspath('c')
-    assert server._absolute_place('x=y=c') == f"x=y={os.path.abspath('c')}"
+            server._listening(port)
+    with server._listening(port) as again:  # at once, though its last connection is not forgotten
+        assert again.getsockname()[1] == port
 
 
 def test_a_terminated_command_is_an_interrupted_one():
@@ -1192,54 +1049,42 @@ def test_a_terminated_command_is_an_interrupted_one():
         signal.signal(signal.SIGTERM, before)
 
 
-def test_serving(survey, tmp_path, monkeypatch):
+class Loop:
+    "A server that ends at once."
+
+    fault = 'why'
+
+    def wait(self):
+        pass
+
+
+def test_serving(survey, monkeypatch):
     from contextlib import contextmanager
 
     calls = []
 
     @contextmanager
-    def served(folder, page, settings, patience):
-        calls.append((folder, json.loads(page.read_text()), settings, patience))
-        yield SimpleNamespace(wait=lambda: None)
+    def served(listening, access, survey, keep, patience):
+        calls.append((listening.getsockname()[1], access, survey, keep, patience))
+        yield Loop()
+        listening.close()
 
     monkeypatch.setattr(server, '_served', served)
     monkeypatch.setattr(server, '_end_with_the_command', lambda: calls.append('end'))
-    monkeypatch.setattr(server.secrets, 'token_urlsafe', lambda n: f'T{n}')
+    monkeypatch.setattr(server, '_explorers', lambda *given: given)
     monkeypatch.chdir(survey)
     ready = []
-    with said("the page's server has stopped by itself"):
-        server.serve(
-            'index',
-            0,
-            'l.csv',
-            True,
-            'refcon-tiny',
-            ready.append,
-            7,
-            '/b',
-            9,
-            dict(dt=4),
-            ['survey'],
-        )
-    end, (folder, notebook, settings, patience) = calls
-    assert end == 'end'
-    assert not folder.exists()
-    port = settings['Voila']['port']
-    assert settings == server._voila_settings(port, 'T24', '/b/', 9)
-    assert ready == [f'http://127.0.0.1:{port}/b/?token=T24']
-    assert patience == 7
-    source = ''.join(notebook['cells'][0]['source'])
-    given = {}
-    exec(source.split('\n')[1], dict(Explorer=lambda **what: given.update(what)))
-    opening = given.pop('opening')
-    assert 'dt' in str(opening)
-    assert given == dict(
-        index=str(survey.resolve() / 'index'),
-        labels=str(survey.resolve() / 'l.csv'),
-        allow_labels=True,
-        encoder='refcon-tiny',
-        places=[os.path.abspath('survey')],
-    )
+    given = ['index', 0, 'l.csv', True, 'refcon-tiny', ready.append, 7, '/b', 9]
+    for places in ((), ['survey']):
+        calls.clear()
+        with said("the page's server has stopped by itself: why"):
+            server.serve(*given, dict(dt=4), places)
+        end, (port, access, shared, keep, patience) = calls
+        assert (end, keep, patience, access.base) == ('end', 9, 7, '/b/')
+        assert access.port == port and len(access.token) == 32 != access.cookie
+        assert ready.pop() == f'http://127.0.0.1:{port}/b/?token={access.token}'
+        assert shared.make == ('index', 'l.csv', True, 'refcon-tiny', dict(dt=4), places)
+        assert shared.look is None  # dt is another, or the volumes have to be looked for
 
 
 def test_what_cannot_be_served_is_refused_early(survey, searcher, monkeypatch, tmp_path):
@@ -1251,18 +1096,28 @@ def test_what_cannot_be_served_is_refused_early(survey, searcher, monkeypatch, t
         return real(self, source)
 
     monkeypatch.setattr(Searcher, 'volume', volume)
-    server._refuse_early(survey / 'index', None, False, None, None, ())
+    server._explorers(survey / 'index', None, False, None, None, ())
     assert set(volumes) >= set(searcher.sources)
     with said(f'{tmp_path}/l.txt: labels are kept in a .csv file'):
-        server._refuse_early(survey / 'index', tmp_path / 'l.txt', False, None, None, ())
+        server.serve(survey / 'index', labels=tmp_path / 'l.txt')
     odd = survey / 'index_labels.csv'
     odd.write_text('id\n1\n')
     try:
-        server._refuse_early(survey / 'index', None, False, None, None, ())
         with pytest.raises(WindowError, match='not a table that the explorer can add to'):
-            server._refuse_early(survey / 'index', None, True, None, None, ())
+            server.serve(survey / 'index', allow_labels=True)
     finally:
         odd.unlink()
-    monkeypatch.setattr(server, 'refuse_unexplorable', lambda s: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        server._refuse_early(survey / 'index', None, False, None, None, ())
+
+
+def test_the_first_look_is_the_explorers(survey, searcher, tmp_path):
+    "The page is not drawn anew when the explorer takes over."
+    look = first_look(survey / 'index', allow_labels=True)
+    state, page = first_state(look), Explorer(searcher, tmp_path / 'l.csv')
+    assert state['info'] == page.info
+    assert {**state['section'], 'moved': False} == {**page.section, 'moved': False}
+    for asked in (dict(kind='crossline'), dict(number=1e6), dict(kind='inline', number=0)):
+        page.act(dict(action='show', **asked))
+        assert first_answer(look, dict(action='show', **asked))['section'] == page.section
+    page.act(dict(action='look', gain=3.5, cmap='PuOr'))
+    seen = first_answer(look, dict(action='look', gain=3.5, cmap='PuOr'))['section']
+    assert seen['png'] == page.section['png']
