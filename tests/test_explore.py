@@ -123,7 +123,7 @@ def opened(browser, url, *cookies):
     page.on('pageerror', lambda e: page.said.append(str(e)))
     page.goto(url, timeout=90_000)
     page.wait_for_selector('.rc-section', timeout=90_000)
-    told(page, 'drag a rectangle')
+    told(page, 'drag a rectangle', 90_000)  # the encoder is there
     return page
 
 

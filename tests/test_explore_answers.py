@@ -1084,7 +1084,7 @@ def test_serving(survey, monkeypatch):
         assert access.port == port and len(access.token) == 32 != access.cookie
         assert ready.pop() == f'http://127.0.0.1:{port}/b/?token={access.token}'
         assert shared.make == ('index', 'l.csv', True, 'refcon-tiny', dict(dt=4), places)
-        assert shared.look is None  # dt is another, or the volumes have to be looked for
+        assert (shared.look is None) == bool(places)  # volumes have to be looked for
 
 
 def test_what_cannot_be_served_is_refused_early(survey, searcher, monkeypatch, tmp_path):

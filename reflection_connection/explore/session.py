@@ -190,7 +190,7 @@ def _said(session, content):
 def _begin(session):
     "The first section."
     if session.look is not None:
-        status = _status(session, 'the encoder is being loaded; drag a rectangle')
+        status = _status(session, 'the encoder is being loaded; lines can be looked at already')
         session.put(**first_state(session.look), status=status)
     session.survey.when_ready(lambda: session._queue.put(_READY))
 
