@@ -18,9 +18,14 @@ from reflection_connection.explore import (
     CMAPS,
     Explorer,
     LabelTable,
+    averaged,
     base_path,
+    body_text,
     checked_message,
     clean_label,
+    clip_amplitude,
+    colour_bar,
+    contour_lines,
     depth_text,
     explorer,
     first_answer,
@@ -29,6 +34,7 @@ from reflection_connection.explore import (
     from_uri,
     hit_card,
     labels_beside,
+    levels_png,
     map_frame,
     number_or_none,
     palette,
@@ -42,7 +48,9 @@ from reflection_connection.explore import (
     server,
     survey_chart,
     thumbnail,
+    trace_spacing,
     with_unit,
+    without_ticket,
     writing,
 )
 from reflection_connection.explore.actions import ACTIONS
@@ -121,6 +129,12 @@ def test_sizes_that_a_message_may_have():
         ('look', 'heat', ['x' * 200], ['x' * 201]),
         ('ask', 'box', [[1, 2, 3, 4], [-most, 0, 0, most]], [[1] * 3, [1] * 5, (1, 2, 3, 4)]),
         ('ask', 'box', [], [[1, 2, 3, 4.0], [1, 2, 3, most + 1], [1, 2, 3, True]]),
+        ('look', 'clip', [99.5, 50], ['99']),
+        ('look', 'cut', [0.5], ['x']),
+        ('peek', 'number', [3, 1.5], ['3']),
+        ('plane', 'what', ['none', 'level', 'strongest', 'amplitude'], ['x', 3]),
+        ('plane', 'sample', [3], [1.5]),
+        ('drop', 'place', [0], [0.0]),
         ('follow', 'place', [0, -1], [0.0, False]),
         ('weigh', 'look', [0, 0.25], ['0']),
         ('filter', 'expression', ['x' * 10_000], ['x' * 10_001]),
@@ -130,7 +144,7 @@ def test_sizes_that_a_message_may_have():
     ):
         assert all(fits(action, **{name: value}) for value in good), (action, name)
         assert not any(fits(action, **{name: value}) for value in bad), (action, name)
-    for action in ('clear', 'undo', 'cancel', 'show', 'look', 'weigh', 'export'):
+    for action in ('clear', 'undo', 'cancel', 'show', 'look', 'weigh', 'export', 'plane'):
         assert fits(action)
     assert fits('refine', place=1, sign=-1)
     assert checked_message(dict(action='label', name='a', place=None)) == ('label', dict(name='a'))
@@ -341,10 +355,21 @@ def test_a_section_for_the_page():
         t0=100.0,
         dt=4.0,
         unit='ms',
+        domain='time',
+        spacing=2.0,
         zname='two-way time (ms)',
         xname='crossline',
         across=[20, 22],
+        top=2.0,
+        colours=colour_bar('gray'),
+        reduced=False,
     )
+    cube.xy_unit = 'ft'
+    assert trace_spacing(cube, 'inline', 11) == pytest.approx(2 * 0.3048)
+    for unit, flat in (('degrees', False), (None, False), ('m', 'nan'), ('m', 'same')):
+        cube.xy_unit, cube.flat = unit, flat
+        assert trace_spacing(cube, 'inline', 11) is None
+    cube.flat = False
     assert pixels(picture)[..., 0].tolist() == [[0, 0xD8], [128, 0xD8], [255, 0xD8]]
     assert pixels(section_for_page(cube, 'inline', 11)['png'])[:, 0, 0].tolist() == [63, 128, 191]
     assert section_for_page(cube, 'crossline', 20)['xname'] == 'inline'
@@ -526,6 +551,9 @@ def test_the_first_sight(page, searcher, survey):
         heats=['similarity', 'probability', 'none'],
         heat='similarity',
         cmap='gray',
+        gain=1.0,
+        clip=99.0,
+        cut=0.6,
         expression='',
         look=searcher.encoder.look,
         current=-1,
@@ -611,6 +639,17 @@ def test_gain_colours_and_maps(page, searcher):
     assert page.section['png'] == section_for_page(volume, kind, number, 2.0, 'seismic')['png']
     assert page.view['cmap'] == 'seismic'
     page.look(gain=999_999)
+    page.look(gain=1, clip=90)
+    top = page.section['top']
+    assert top == clip_amplitude(volume, 90) < volume.scale()
+    shown = section_for_page(volume, kind, number, 1.0, 'seismic', 90)
+    assert page.section['png'] == shown['png']
+    for clip in (49.9, 100.1, float('nan')):
+        with said(f'clip is {clip}: expected 50 to 100'):
+            page.look(clip=clip)
+    for cut in (-0.1, 1.1, float('nan')):
+        with said(f'threshold is {cut}: expected 0 to 1'):
+            page.look(cut=cut)
     for gain in (0, -1, 1e6, float('nan')):
         with said(f'gain is {gain}: expected a positive number'):
             page.look(gain=gain)
@@ -622,10 +661,23 @@ def test_gain_colours_and_maps(page, searcher):
     values = page._similarity
     section = searcher.section_map(values, kind, number, source)
     lo, hi = np.percentile(values, [50, 99.5])
-    assert page.heat == dict(png=png(section, lo, hi, 'viridis', clear=True))
+    assert page.heat == dict(
+        png=levels_png(section, lo, hi),
+        step=1,
+        lo=lo,
+        hi=hi,
+        cut=0.6,
+        contours=contour_lines(section, lo + 0.6 * (hi - lo)),
+        at=[source, kind, number],
+    )
+    assert page.heat['contours']
+    page.look(cut=0.9)
+    assert page.view['cut'] == 0.9
+    assert page.heat['contours'] == contour_lines(section, lo + 0.9 * (hi - lo))
     page.look(heat='probability')
     section = searcher.section_map(page._probability, kind, number, source)
-    assert page.heat == dict(png=png(section, 0, 1, 'viridis', clear=True))
+    assert page.heat['png'] == levels_png(section, 0, 1)
+    assert (page.heat['lo'], page.heat['hi']) == (0, 1)
     assert page.view['heat'] == 'probability'
     page.look(heat='none')
     assert page.heat == dict(png=None)
@@ -653,9 +705,16 @@ def test_a_box_asks(page, searcher):
     assert 0 < len(page.hits) <= 6
     for card, hit in zip(page.hits, found.to_dict('records')):
         volume = searcher.volume(source)
-        assert card == hit_card(hit, searcher.pixels(hit), volume) | dict(label=None, sign=0)
+        row = page.searcher.rows_of([hit['id']])[0]
+        number_of_body = page._bodies[row]
+        body = body_text(searcher, page._bodies, number_of_body) if number_of_body else ''
+        more = dict(label=None, sign=0, survey='survey', body=body)
+        assert card == hit_card(hit, searcher.pixels(hit), volume) | more
         assert card['guess'] in CLASSES
-    assert page.query == dict(boxes=[dict(source=source, kind=kind, line=number, box=box, sign=1)])
+    assert page.query == dict(
+        boxes=[dict(source=source, kind=kind, line=number, box=box, sign=1)],
+        examples=[dict(thumb=thumbnail(example.pixels), name=example.name, sign=1)],
+    )
     assert re.fullmatch(
         rf'{len(page.hits)} hits in \d+\.\d\d s among {len(searcher.index)} windows',
         page.status['text'],
@@ -718,6 +777,98 @@ def test_hits_are_followed_and_refined(page, searcher):
     page.lasso([0, 1, 2, 3])
     with said('there is no question to refine: drag a rectangle first'):
         page.refine(0, 1)
+
+
+def test_messages_are_numbered(page):
+    for ticket, taken in (
+        (['page', 0], True),
+        (['x' * 40, 2**31 - 1], True),
+        (['x' * 41, 1], False),
+        (['page', -1], False),
+        (['page', 2**31], False),
+        (['page', True], False),
+        (['page'], False),
+        ('page', False),
+    ):
+        content = dict(action='clear', ticket=ticket)
+        assert without_ticket(content) == (dict(action='clear'), ticket if taken else None)
+    assert without_ticket(['clear']) == (['clear'], None)
+    page.act(dict(action='clear', ticket=['page', 4]))
+    assert page.answered == ['page', 4]
+    page.act(dict(action='follow', place=7, ticket=['page', 5]))
+    assert (page.answered, page.status['kind']) == (['page', 5], 'error')
+
+
+def test_an_error_stays_until_something_succeeds(page):
+    said_before = page.status['text']
+    page.act(dict(action='follow', place=7))
+    page.act(dict(action='follow', place=8))
+    assert page.status['kind'] == 'error'
+    page.act(dict(action='show', number=10**6))
+    assert status(page) == ('info', said_before)
+    page.tell('half', progress=0.5)
+    page.act(dict(action='follow', place=7))
+    page.act(dict(action='show'))
+    assert status(page) == ('info', said_before)
+
+
+def test_examples_are_taken_out(page):
+    page.ask([10, 20, 42, 52])
+    alone = [h['id'] for h in page.hits]
+    meant = page.hits[0]['id']
+    page.refine(0, 1)
+    last = next(i for i, h in enumerate(page.hits) if h['id'] != meant)
+    page.refine(last, -1)
+    assert [e['sign'] for e in page.query['examples']] == [1, 1, -1]
+    assert page.query['examples'][1]['name'] == meant
+    for place in (-1, 3):
+        with said(f'there is no example number {place}'):
+            page.drop(place)
+    page.drop(2)
+    assert page._signs == {meant: 1}
+    page.drop(1)
+    assert (page._signs, [h['id'] for h in page.hits]) == ({}, alone)
+    page.refine(0, -1)
+    page.drop(0)
+    assert (page.hits, page.query, page._negatives) == ([], {}, [])
+
+
+def test_lines_that_come_next(page, searcher, monkeypatch):
+    source, kind, here = page._where
+    lines = searcher.volume(source).lines(kind).tolist()
+    next_ = lines[lines.index(here) + 1]
+    page.peek(next_)
+    assert page._where == (source, kind, here)
+    assert page.ahead == section_for_page(searcher.volume(source), kind, next_) | dict(
+        source=source
+    )
+    monkeypatch.setattr(explorer, 'section_for_page', None)
+    page.show(number=next_)  # what was made once is not made again
+    assert page.section == page.ahead | dict(moved=False)
+    monkeypatch.undo()
+    for number in lines:
+        page.show(number=number)
+    assert len(page._lines) == 12
+
+
+def test_the_detail_of_a_part(page, searcher):
+    source, kind, number = page._where
+    volume = searcher.volume(source)
+    section, live = volume.section(kind, number), volume.live(kind, number)
+    page.zoom([10, 20, 60, 500], [50, 4096])
+    traces = section.shape[1]
+    assert page.detail['box'] == [10, 20, 60, traces]
+    assert page.detail['at'] == [source, kind, number]
+    top = page.section['top']
+    part = np.where(live, section, np.nan)[10:60, 20:]
+    assert page.detail['png'] == png(part, -top, top)
+    page.zoom([0, 0, 128, 96], [16, 1])
+    assert from_uri(page.detail['png']).size == (16, 16)
+    for box in ([-1, 0, 5, 5], [5, 0, 5, 5], [0, 9, 5, 5]):
+        with said(f'no part of a section: {box}'):
+            page.zoom(box, [9, 9])
+    blocks = averaged(np.arange(12.0).reshape(3, 4), (2, 2))
+    assert blocks.tolist() == [[2.5, 4.5], [8.5, 10.5]]
 
 
 def test_another_weight_and_a_filter(page, searcher):
@@ -841,7 +992,7 @@ def test_hits_and_boxes_get_names(page, searcher, tmp_path):
     question = ClassQuestion(searcher, *page.references.own, 'B')
     values = searcher.score(question, MAPS).probability
     section = searcher.section_map(values, kind, number, source)
-    assert page.heat == dict(png=png(section, 0, 1, 'viridis', clear=True))
+    assert page.heat['png'] == levels_png(section, 0, 1)
     page.undo()
     assert status(page) == ('info', 'the last label is taken back')
     assert page.hits[1]['label'] is None
