@@ -11,7 +11,13 @@ import numpy as np
 import pandas as pd
 
 from .actions import checked_message
-from .pictures import CMAPS, section_for_page
+from reflection_connection.explore.pictures import (
+    CLIP,
+    CMAPS,
+    clip_amplitude,
+    part_for_page,
+    section_for_page,
+)
 from ..storage import read_json
 from ..volume import as_openings, open_volume, sentences
 from ..volume.errors import spoken
@@ -33,7 +39,7 @@ def _opened(meta, opening):
     return volumes
 
 # %% ../../nbs/explore/20_first_look.ipynb #7ad38bfe
-LOOKS = ('show', 'look')  # what can be done before the encoder is there
+LOOKS = ('show', 'look', 'peek', 'zoom')  # what can be done before the encoder is there
 
 
 class FirstLook:
@@ -50,7 +56,7 @@ class FirstLook:
     ):
         self.volumes, self.doubts, self.sizes = volumes, doubts or {}, list(sizes)
         self.window, self.allow_labels = list(window), allow_labels
-        self.gain, self.cmap = 1.0, 'gray'
+        self.gain, self.cmap, self.clip, self.cut = 1.0, 'gray', CLIP, 0.6
         source = next(iter(volumes))
         lines = volumes[source].lines(kind)
         self.where = source, kind, int(lines[len(lines) // 2])
@@ -94,7 +100,8 @@ def first_state(
     look: FirstLook,
 ) -> dict:  # name of a piece of state -> value
     "The page without a question."
-    view = dict(heats=['similarity'], heat='similarity', cmap=look.cmap, expression='', current=-1)
+    view = dict(heats=['similarity'], heat='similarity', expression='', current=-1)
+    view |= dict(cmap=look.cmap, gain=look.gain, clip=look.clip, cut=look.cut)
     nothing = dict(heat=dict(png=None), query={}, chart={}, cloud={}, hits=[], shades=[])
     labels = dict(n=0, classes=[], text='')
     shown = dict(info=first_facts(look), section=first_section(look, True), view=view)
@@ -106,9 +113,13 @@ def first_section(
     moved: bool = False,  # to another volume or type of line
 ) -> dict:
     "The line that is shown."
-    source, kind, number = look.where
-    section = section_for_page(look.volumes[source], kind, number, look.gain, look.cmap)
-    return section | dict(source=source, moved=moved)
+    return _line(look, *look.where) | dict(moved=moved)
+
+
+def _line(look, source, kind, number) -> dict:
+    "What the page must know of a line."
+    colours = look.gain, look.cmap, look.clip
+    return section_for_page(look.volumes[source], kind, number, *colours) | dict(source=source)
 
 # %% ../../nbs/explore/20_first_look.ipynb #b7195477
 def _shown(look, source=None, kind=None, number=None):
@@ -129,6 +140,33 @@ def _shown(look, source=None, kind=None, number=None):
     return source, kind, int(lines[np.abs(lines - number).argmin()])
 
 
+def _look(look, given):
+    "Change how sections are shown."
+    if 'heat' in given:
+        raise WindowError("there is no map to show yet: the encoder is being loaded")
+    if not 0 < given.get('gain', look.gain) < 1e6:
+        raise WindowError(f"gain is {given['gain']}: expected a positive number")
+    if given.get('cmap', look.cmap) not in CMAPS:
+        raise WindowError(f"colours {given['cmap']!r}: expected one of {', '.join(CMAPS)}")
+    for name, lo, hi in (('clip', 50, 100), ('cut', 0, 1)):
+        if not lo <= given.get(name, lo) <= hi:
+            raise WindowError(f"{name} is {given[name]}: expected {lo} to {hi}")
+    for name, value in given.items():
+        setattr(look, name, value)
+
+
+def _detail(look, box, size) -> dict:
+    "A part of the section that is shown."
+    if not (0 <= box[0] < box[2] and 0 <= box[1] < box[3]):
+        raise WindowError(f"no part of a section: {box}")
+    source, kind, number = look.where
+    volume = look.volumes[source]
+    pixels = [max(16, min(side, 4096)) for side in size]
+    top = clip_amplitude(volume, look.clip) / look.gain
+    part = part_for_page(volume, kind, number, box, pixels, top, look.cmap)
+    return part | dict(at=[source, kind, number])
+
+
 def first_answer(
     look: FirstLook,
     content,  # of a message from the page, with an action of `LOOKS`
@@ -139,13 +177,11 @@ def first_answer(
     if action == 'show':
         look.where = _shown(look, **given)
         return dict(section=first_section(look, was[:2] != look.where[:2]))
-    if 'heat' in given:
-        raise WindowError("there is no map to show yet: the encoder is being loaded")
-    if not 0 < given.get('gain', look.gain) < 1e6:
-        raise WindowError(f"gain is {given['gain']}: expected a positive number")
-    if given.get('cmap', look.cmap) not in CMAPS:
-        raise WindowError(f"colours {given['cmap']!r}: expected one of {', '.join(CMAPS)}")
-    look.gain, look.cmap = given.get('gain', look.gain), given.get('cmap', look.cmap)
+    if action == 'peek':
+        return dict(ahead=_line(look, *_shown(look, **given)))
+    if action == 'zoom':
+        return dict(detail=_detail(look, **given))
+    _look(look, given)
     return dict(section=first_section(look))
 
 # %% ../../nbs/explore/20_first_look.ipynb #4c11fe44

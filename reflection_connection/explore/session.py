@@ -10,6 +10,7 @@ import queue
 import threading
 from typing import Callable
 
+from .actions import without_ticket
 from reflection_connection.explore.first_look import (
     LOOKS,
     FirstLook,
@@ -124,16 +125,19 @@ def _status(session, text, kind='info') -> dict:
 
 def _before(session, content):
     "A message before the explorer is there."
-    action = content.get('action') if isinstance(content, dict) else None
+    asked, ticket = without_ticket(content)
+    action = asked.get('action') if isinstance(asked, dict) else None
     if session.look is None or action not in LOOKS:
         session._kept.append(content)
         text = 'the encoder is being loaded: your question is answered as soon as it is there'
         session.put(status=_status(session, text))
         return
     try:
-        session.put(**first_answer(session.look, content))
+        session.put(**first_answer(session.look, asked))
     except (ValueError, OSError) as e:
         session.put(status=_status(session, ' '.join(str(e).split()), 'error'))
+    if ticket:
+        session.put(answered=ticket)
 
 # %% ../../nbs/explore/21_session.ipynb #aad8e6e8
 def page_traits(explorer) -> list:
@@ -148,8 +152,7 @@ def page_traits(explorer) -> list:
 def _as_looked_at(explorer, look):
     "Show what the first look shows."
     explorer.show(*look.where)
-    if (look.gain, look.cmap) != (1.0, 'gray'):
-        explorer.look(gain=look.gain, cmap=look.cmap)
+    explorer.look(gain=look.gain, cmap=look.cmap, clip=look.clip, cut=look.cut)
 
 
 def _hand_over(session):

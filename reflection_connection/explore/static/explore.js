@@ -138,6 +138,12 @@ function fit(points, width, height, same) {
 
 // ---- messages to Python
 
+// a list of the model's state; what was not sent yet is empty
+function listOf(model, name) {
+  const value = model.get(name);
+  return Array.isArray(value) ? value : [];
+}
+
 // numbers messages, so that the page knows what is done and what is waited for
 function makeSender(model) {
   const name = Math.random().toString(36).slice(2, 12);
@@ -171,7 +177,7 @@ function makeSender(model) {
   }
 
   function onAnswered() {
-    const [whose, number] = model.get('answered');
+    const [whose, number] = listOf(model, 'answered');
     if (whose !== name) return;
     for (const n of [...waiting.keys()]) if (n <= number) waiting.delete(n);
     for (const [action, n] of [...flying]) {
@@ -487,7 +493,7 @@ function makeStatus(page) {
 
   // how far Python is: by the status line, or by a stage of a search
   function share() {
-    const stages = page.model.get('stages') || {};
+    const stages = page.model.get('stages');
     if (stages.running) return [stages.done / Math.max(1, stages.total), stages.stage];
     return [page.model.get('status').progress, ''];
   }
@@ -1245,7 +1251,7 @@ function makeMarks(page) {
   }
 
   function onMarks() {
-    const marks = page.model.get('marks') || [];
+    const marks = listOf(page.model, 'marks');
     const names = new Map(marks.map((mark) => [mark.name, mark])); // in parts, one switch
     element.hidden = !marks.length;
     element.replaceChildren(...[...names.values()].map(switchFor));
@@ -1253,7 +1259,7 @@ function makeMarks(page) {
   }
 
   const drawn = (kind) =>
-    (page.model.get('marks') || []).filter((mark) => mark.kind === kind && !off.has(mark.name));
+    listOf(page.model, 'marks').filter((mark) => mark.kind === kind && !off.has(mark.name));
   return { element, onMarks, drawn };
 }
 
@@ -1703,7 +1709,7 @@ function makePage(model) {
     sender,
     send: sender.send,
     latest: sender.latest,
-    hits: () => model.get('hits'),
+    hits: () => listOf(model, 'hits'),
     section: () => model.get('section'), // the one that is drawn, once there is a picture
     linesOf: () => info.lines[page.section().source] || {},
     lines: () => page.linesOf()[page.section().kind] || [],
@@ -1869,6 +1875,6 @@ function render({ model, el: root }) {
   };
 }
 
-const LOST_EVENTS = ['connection:lost', 'comm:close', 'destroy'];
+const LOST_EVENTS = ['connection:lost', 'comm:close'];
 
 export default { render };
