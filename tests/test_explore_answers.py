@@ -803,6 +803,7 @@ def test_an_error_stays_until_something_succeeds(page):
     said_before = page.status['text']
     page.act(dict(action='follow', place=7))
     page.act(dict(action='follow', place=8))
+    page.act(dict(action='peek', number=3))  # the page asks for that by itself
     assert page.status['kind'] == 'error'
     page.act(dict(action='show', number=10**6))
     assert status(page) == ('info', said_before)

@@ -32,7 +32,7 @@ from ..volume.errors import spoken
 from ..windows import WindowError
 
 # %% auto #0
-__all__ = ['LINE_TYPES', 'HEAT_SIDE', 'refuse_unexplorable', 'Explorer']
+__all__ = ['LINE_TYPES', 'BEHIND', 'HEAT_SIDE', 'refuse_unexplorable', 'Explorer']
 
 # %% ../../nbs/explore/06_explorer.ipynb #23b64aa6
 LINE_TYPES = ('inline', 'crossline', 'line')
@@ -82,6 +82,9 @@ _HERE = Path(__file__).parent if '__file__' in globals() else None
 _STATIC = (_HERE or Path('../../reflection_connection/explore')) / 'static'
 
 # %% ../../nbs/explore/06_explorer.ipynb #0bd86ff3
+BEHIND = ('peek', 'zoom', 'plane')  # what the page asks for by itself
+
+
 class Explorer(anywidget.AnyWidget):
     "The page: sections, hits, similarity, labels."
 
@@ -158,7 +161,8 @@ class Explorer(anywidget.AnyWidget):
         try:
             action, given = checked_message(content)
             getattr(self, action)(**given)
-            if self._said == said and self.status['kind'] == 'error':
+            quiet = self._said == said and action not in BEHIND
+            if quiet and self.status['kind'] == 'error':
                 self.tell(self._good)  # an error stays until something succeeds
         except (ValueError, OSError) as e:
             self.tell(' '.join(str(e).split()), 'error')

@@ -265,12 +265,14 @@ function makeLineControls(page) {
     kind.replaceChildren(...choices(page.kinds()));
     kind.value = section.kind;
     slider.max = page.lines().length - 1;
+    if (page.sender.isWanted('show')) return; // another line is on its way
     if (!dragging) slider.value = page.lines().indexOf(section.line);
     number.value = section.line;
   }
 
   const parts = [el('label', {}, 'survey', survey), el('label', {}, 'line', kind, slider, number)];
-  return { parts, showLine, onSection };
+  const place = () => page.lines().indexOf(+number.value); // of the line that is wanted
+  return { parts, showLine, place, onSection };
 }
 
 // what counts as similar, and where
@@ -461,6 +463,7 @@ function makeControls(page) {
     cut,
     tellCut: overlay.tellCut,
     showLine: line.showLine,
+    place: line.place,
     ratio: aspect.ratio,
     onSection(section) {
       line.onSection(section);
@@ -875,6 +878,7 @@ function makeSection(page, controls) {
   const painter = makePainter(page, controls, canvas, lens);
   const colours = makeColourBar(page, controls);
   let shown = {}; // the line that is drawn; Python may already be at another
+  let early = null; // number of a line that is drawn before Python has answered
   let box = null; // [top, left, bottom, right]
   let start = null; // [sample, trace] where a rectangle begins
   let held = null; // [x, y] of the pointer while it moves the section
@@ -1061,7 +1065,7 @@ function makeSection(page, controls) {
 
   function nextLine(step) {
     lines.turn(step);
-    controls.showLine(page.lines().indexOf(section().line) + step);
+    controls.showLine(controls.place() + step);
   }
 
   const refine = (sign) => page.send('refine', { place: page.current, sign });
@@ -1120,6 +1124,7 @@ function makeSection(page, controls) {
   // a line that was already sent is drawn before Python answers
   function showNow(line) {
     const known = lines.of(shown, line);
+    early = known ? line : null;
     if (known) display(known);
   }
 
@@ -1129,7 +1134,11 @@ function makeSection(page, controls) {
     const image = await picture(sent.png); // the old picture stays until this one is there
     if (sent !== page.model.get('section')) return;
     lines.keep(sent, image);
-    if (!page.sender.isWanted('show')) display({ section: sent, image });
+    const isLate = early !== null && sent.line !== early && page.sender.isWanted('show');
+    if (!isLate) {
+      early = null;
+      display({ section: sent, image });
+    }
     showFollowed();
   }
 
