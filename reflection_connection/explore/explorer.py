@@ -258,10 +258,11 @@ def _paint_heat(self: Explorer):
 
 @patch
 def _heat_range(self: Explorer, values) -> tuple:  # (lowest, highest)
-    "Values at the ends of the colour scale."
+    "Values at the ends of the colour scale: those of the volume that is shown."
     if self._heat != 'similarity':
         return 0.0, 1.0
-    return tuple(map(float, np.percentile(values, [50, 99.5])))
+    here = (self.searcher.index.items.source == self._where[0]).to_numpy(bool)
+    return tuple(map(float, np.percentile(values[here], [50, 99.5])))
 
 # %% ../../nbs/explore/06_explorer.ipynb #f317afa8
 def _other_line(lines, number, was):
