@@ -1,16 +1,10 @@
 "The explorer against known answers, without a browser: what it sends, what it says, what it keeps."
 
 import base64
-import http.server
 import io
-import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import threading
-from pathlib import Path
 from types import SimpleNamespace
 
 import matplotlib
@@ -24,14 +18,23 @@ from reflection_connection.explore import (
     CMAPS,
     Explorer,
     LabelTable,
+    averaged,
     base_path,
+    body_text,
     checked_message,
     clean_label,
+    clip_amplitude,
+    colour_bar,
+    contour_lines,
     depth_text,
     explorer,
+    first_answer,
+    first_look,
+    first_state,
     from_uri,
     hit_card,
     labels_beside,
+    levels_png,
     map_frame,
     number_or_none,
     palette,
@@ -45,7 +48,9 @@ from reflection_connection.explore import (
     server,
     survey_chart,
     thumbnail,
+    trace_spacing,
     with_unit,
+    without_ticket,
     writing,
 )
 from reflection_connection.explore.actions import ACTIONS
@@ -124,6 +129,12 @@ def test_sizes_that_a_message_may_have():
         ('look', 'heat', ['x' * 200], ['x' * 201]),
         ('ask', 'box', [[1, 2, 3, 4], [-most, 0, 0, most]], [[1] * 3, [1] * 5, (1, 2, 3, 4)]),
         ('ask', 'box', [], [[1, 2, 3, 4.0], [1, 2, 3, most + 1], [1, 2, 3, True]]),
+        ('look', 'clip', [99.5, 50], ['99']),
+        ('look', 'cut', [0.5], ['x']),
+        ('peek', 'number', [3, 1.5], ['3']),
+        ('plane', 'what', ['none', 'level', 'strongest', 'amplitude'], ['x', 3]),
+        ('plane', 'sample', [3], [1.5]),
+        ('drop', 'place', [0], [0.0]),
         ('follow', 'place', [0, -1], [0.0, False]),
         ('weigh', 'look', [0, 0.25], ['0']),
         ('filter', 'expression', ['x' * 10_000], ['x' * 10_001]),
@@ -133,7 +144,7 @@ def test_sizes_that_a_message_may_have():
     ):
         assert all(fits(action, **{name: value}) for value in good), (action, name)
         assert not any(fits(action, **{name: value}) for value in bad), (action, name)
-    for action in ('clear', 'undo', 'cancel', 'show', 'look', 'weigh', 'export'):
+    for action in ('clear', 'undo', 'cancel', 'show', 'look', 'weigh', 'export', 'plane'):
         assert fits(action)
     assert fits('refine', place=1, sign=-1)
     assert checked_message(dict(action='label', name='a', place=None)) == ('label', dict(name='a'))
@@ -344,10 +355,21 @@ def test_a_section_for_the_page():
         t0=100.0,
         dt=4.0,
         unit='ms',
+        domain='time',
+        spacing=2.0,
         zname='two-way time (ms)',
         xname='crossline',
         across=[20, 22],
+        top=2.0,
+        colours=colour_bar('gray'),
+        reduced=False,
     )
+    cube.xy_unit = 'ft'
+    assert trace_spacing(cube, 'inline', 11) == pytest.approx(2 * 0.3048)
+    for unit, flat in (('degrees', False), (None, False), ('m', 'nan'), ('m', 'same')):
+        cube.xy_unit, cube.flat = unit, flat
+        assert trace_spacing(cube, 'inline', 11) is None
+    cube.flat = False
     assert pixels(picture)[..., 0].tolist() == [[0, 0xD8], [128, 0xD8], [255, 0xD8]]
     assert pixels(section_for_page(cube, 'inline', 11)['png'])[:, 0, 0].tolist() == [63, 128, 191]
     assert section_for_page(cube, 'crossline', 20)['xname'] == 'inline'
@@ -529,6 +551,9 @@ def test_the_first_sight(page, searcher, survey):
         heats=['similarity', 'probability', 'none'],
         heat='similarity',
         cmap='gray',
+        gain=1.0,
+        clip=99.0,
+        cut=0.6,
         expression='',
         look=searcher.encoder.look,
         current=-1,
@@ -614,6 +639,17 @@ def test_gain_colours_and_maps(page, searcher):
     assert page.section['png'] == section_for_page(volume, kind, number, 2.0, 'seismic')['png']
     assert page.view['cmap'] == 'seismic'
     page.look(gain=999_999)
+    page.look(gain=1, clip=90)
+    top = page.section['top']
+    assert top == clip_amplitude(volume, 90) < volume.scale()
+    shown = section_for_page(volume, kind, number, 1.0, 'seismic', 90)
+    assert page.section['png'] == shown['png']
+    for clip in (49.9, 100.1, float('nan')):
+        with said(f'clip is {clip}: expected 50 to 100'):
+            page.look(clip=clip)
+    for cut in (-0.1, 1.1, float('nan')):
+        with said(f'threshold is {cut}: expected 0 to 1'):
+            page.look(cut=cut)
     for gain in (0, -1, 1e6, float('nan')):
         with said(f'gain is {gain}: expected a positive number'):
             page.look(gain=gain)
@@ -625,10 +661,23 @@ def test_gain_colours_and_maps(page, searcher):
     values = page._similarity
     section = searcher.section_map(values, kind, number, source)
     lo, hi = np.percentile(values, [50, 99.5])
-    assert page.heat == dict(png=png(section, lo, hi, 'viridis', clear=True))
+    assert page.heat == dict(
+        png=levels_png(section, lo, hi),
+        step=1,
+        lo=lo,
+        hi=hi,
+        cut=0.6,
+        contours=contour_lines(section, lo + 0.6 * (hi - lo)),
+        at=[source, kind, number],
+    )
+    assert page.heat['contours']
+    page.look(cut=0.9)
+    assert page.view['cut'] == 0.9
+    assert page.heat['contours'] == contour_lines(section, lo + 0.9 * (hi - lo))
     page.look(heat='probability')
     section = searcher.section_map(page._probability, kind, number, source)
-    assert page.heat == dict(png=png(section, 0, 1, 'viridis', clear=True))
+    assert page.heat['png'] == levels_png(section, 0, 1)
+    assert (page.heat['lo'], page.heat['hi']) == (0, 1)
     assert page.view['heat'] == 'probability'
     page.look(heat='none')
     assert page.heat == dict(png=None)
@@ -656,9 +705,16 @@ def test_a_box_asks(page, searcher):
     assert 0 < len(page.hits) <= 6
     for card, hit in zip(page.hits, found.to_dict('records')):
         volume = searcher.volume(source)
-        assert card == hit_card(hit, searcher.pixels(hit), volume) | dict(label=None, sign=0)
+        row = page.searcher.rows_of([hit['id']])[0]
+        number_of_body = page._bodies[row]
+        body = body_text(searcher, page._bodies, number_of_body) if number_of_body else ''
+        more = dict(label=None, sign=0, survey='survey', body=body)
+        assert card == hit_card(hit, searcher.pixels(hit), volume) | more
         assert card['guess'] in CLASSES
-    assert page.query == dict(boxes=[dict(source=source, kind=kind, line=number, box=box, sign=1)])
+    assert page.query == dict(
+        boxes=[dict(source=source, kind=kind, line=number, box=box, sign=1)],
+        examples=[dict(thumb=thumbnail(example.pixels), name=example.name, sign=1)],
+    )
     assert re.fullmatch(
         rf'{len(page.hits)} hits in \d+\.\d\d s among {len(searcher.index)} windows',
         page.status['text'],
@@ -721,6 +777,99 @@ def test_hits_are_followed_and_refined(page, searcher):
     page.lasso([0, 1, 2, 3])
     with said('there is no question to refine: drag a rectangle first'):
         page.refine(0, 1)
+
+
+def test_messages_are_numbered(page):
+    for ticket, taken in (
+        (['page', 0], True),
+        (['x' * 40, 2**31 - 1], True),
+        (['x' * 41, 1], False),
+        (['page', -1], False),
+        (['page', 2**31], False),
+        (['page', True], False),
+        (['page'], False),
+        ('page', False),
+    ):
+        content = dict(action='clear', ticket=ticket)
+        assert without_ticket(content) == (dict(action='clear'), ticket if taken else None)
+    assert without_ticket(['clear']) == (['clear'], None)
+    page.act(dict(action='clear', ticket=['page', 4]))
+    assert page.answered == ['page', 4]
+    page.act(dict(action='follow', place=7, ticket=['page', 5]))
+    assert (page.answered, page.status['kind']) == (['page', 5], 'error')
+
+
+def test_an_error_stays_until_something_succeeds(page):
+    said_before = page.status['text']
+    page.act(dict(action='follow', place=7))
+    page.act(dict(action='follow', place=8))
+    page.act(dict(action='peek', number=3))  # the page asks for that by itself
+    assert page.status['kind'] == 'error'
+    page.act(dict(action='show', number=10**6))
+    assert status(page) == ('info', said_before)
+    page.tell('half', progress=0.5)
+    page.act(dict(action='follow', place=7))
+    page.act(dict(action='show'))
+    assert status(page) == ('info', said_before)
+
+
+def test_examples_are_taken_out(page):
+    page.ask([10, 20, 42, 52])
+    alone = [h['id'] for h in page.hits]
+    meant = page.hits[0]['id']
+    page.refine(0, 1)
+    last = next(i for i, h in enumerate(page.hits) if h['id'] != meant)
+    page.refine(last, -1)
+    assert [e['sign'] for e in page.query['examples']] == [1, 1, -1]
+    assert page.query['examples'][1]['name'] == meant
+    for place in (-1, 3):
+        with said(f'there is no example number {place}'):
+            page.drop(place)
+    page.drop(2)
+    assert page._signs == {meant: 1}
+    page.drop(1)
+    assert (page._signs, [h['id'] for h in page.hits]) == ({}, alone)
+    page.refine(0, -1)
+    page.drop(0)
+    assert (page.hits, page.query, page._negatives) == ([], {}, [])
+
+
+def test_lines_that_come_next(page, searcher, monkeypatch):
+    source, kind, here = page._where
+    lines = searcher.volume(source).lines(kind).tolist()
+    next_ = lines[lines.index(here) + 1]
+    page.peek(next_)
+    assert page._where == (source, kind, here)
+    assert page.ahead == section_for_page(searcher.volume(source), kind, next_) | dict(
+        source=source
+    )
+    monkeypatch.setattr(explorer, 'section_for_page', None)
+    page.show(number=next_)  # what was made once is not made again
+    assert page.section == page.ahead | dict(moved=False)
+    monkeypatch.undo()
+    for number in lines:
+        page.show(number=number)
+    assert len(page._lines) == 12
+
+
+def test_the_detail_of_a_part(page, searcher):
+    source, kind, number = page._where
+    volume = searcher.volume(source)
+    section, live = volume.section(kind, number), volume.live(kind, number)
+    page.zoom([10, 20, 60, 500], [50, 4096])
+    traces = section.shape[1]
+    assert page.detail['box'] == [10, 20, 60, traces]
+    assert page.detail['at'] == [source, kind, number]
+    top = page.section['top']
+    part = np.where(live, section, np.nan)[10:60, 20:]
+    assert page.detail['png'] == png(part, -top, top)
+    page.zoom([0, 0, 128, 96], [16, 1])
+    assert from_uri(page.detail['png']).size == (16, 16)
+    for box in ([-1, 0, 5, 5], [5, 0, 5, 5], [0, 9, 5, 5]):
+        with said(f'no part of a section: {box}'):
+            page.zoom(box, [9, 9])
+    blocks = averaged(np.arange(12.0).reshape(3, 4), (2, 2))
+    assert blocks.tolist() == [[2.5, 4.5], [8.5, 10.5]]
 
 
 def test_another_weight_and_a_filter(page, searcher):
@@ -844,7 +993,7 @@ def test_hits_and_boxes_get_names(page, searcher, tmp_path):
     question = ClassQuestion(searcher, *page.references.own, 'B')
     values = searcher.score(question, MAPS).probability
     section = searcher.section_map(values, kind, number, source)
-    assert page.heat == dict(png=png(section, 0, 1, 'viridis', clear=True))
+    assert page.heat['png'] == levels_png(section, 0, 1)
     page.undo()
     assert status(page) == ('info', 'the last label is taken back')
     assert page.hits[1]['label'] is None
@@ -1025,158 +1174,18 @@ def test_paths_behind_a_proxy():
             base_path(wrong)
 
 
-class Answer(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200 if self.path == '/here' else 404)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
-def test_ports_and_who_answers(monkeypatch):
-    monkeypatch.setenv('http_proxy', 'http://127.0.0.1:9')
-    with http.server.HTTPServer(('127.0.0.1', 0), Answer) as answering:
-        thread = threading.Thread(target=answering.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        port = answering.server_address[1]
-        assert server._answers(f'http://127.0.0.1:{port}/here') is True
-        assert server._answers(f'http://127.0.0.1:{port}/there') is True
+def test_ports():
+    listening = server._listening(0)
+    with listening:
+        port = listening.getsockname()[1]
+        assert listening.getsockname()[0] == '127.0.0.1'
         with said(
             f'port {port} is not available (Address already in use): '
             'leave --port out for a free one'
         ):
-            server._own_port(port)
-        answering.shutdown()
-    assert server._answers(f'http://127.0.0.1:{port}/here') is False
-    assert server._own_port(port) == port  # at once, though its last connection is not forgotten
-    free = server._own_port(0)
-    assert 1024 <= free <= 65535
-    assert server._own_port(free) == free
-
-
-def test_settings_of_the_server():
-    assert server._voila_settings(8, 'T', '/b/', 40) == {
-        'Voila': dict(
-            ip='127.0.0.1',
-            port=8,
-            port_retries=0,
-            token='T',
-            open_browser=False,
-            base_url='/b/',
-            server_url='/',
-            tornado_settings={'websocket_max_message_size': 1_000_000},
-        ),
-        'VoilaConfiguration': dict(show_tracebacks=True, file_allowlist=[]),
-        'MappingKernelManager': dict(cull_idle_timeout=40, cull_interval=10, cull_connected=False),
-        'IdentityProvider': dict(cookie_name='refcon-explore-8'),
-    }
-    plain = server._voila_settings(8, 'T')
-    assert plain['Voila']['base_url'] == '/'
-    assert plain['MappingKernelManager']['cull_idle_timeout'] == 120
-    for keep, interval in ((1, 1), (7, 1), (8, 2)):
-        kernels = server._voila_settings(8, 'T', '/', keep)['MappingKernelManager']
-        assert kernels['cull_interval'] == interval
-    assert 'max_body_size=1000000' in server._SERVER
-
-
-def test_the_notebook_of_the_page(tmp_path):
-    path = server._page(tmp_path, index='a', labels=None)
-    assert path == tmp_path / 'explore.ipynb'
-    notebook = json.loads(path.read_text())
-    (cell,) = notebook['cells']
-    assert ''.join(cell['source']) == (
-        "from reflection_connection.explore import Explorer\nExplorer(index='a', labels=None)"
-    )
-    assert notebook['metadata']['kernelspec']['name'] == 'python3'
-
-
-class Server:
-    def __init__(self, *codes):
-        self.codes = list(codes)
-
-    def poll(self):
-        return self.codes.pop(0) if len(self.codes) > 1 else self.codes[0]
-
-
-def test_waiting_for_the_server(monkeypatch):
-    answers, naps = [False, False, True], []
-    monkeypatch.setattr(server, '_answers', lambda url: answers.pop(0))
-    monkeypatch.setattr(server, 'time', SimpleNamespace(monotonic=lambda: 5.0, sleep=naps.append))
-    server._wait_until_up(Server(None), 'U', io.StringIO(), 1)
-    assert naps == [0.2, 0.2] and answers == []
-    log = io.StringIO('first\nlast ' + 'x' * 300 + '\n')
-    log.read()
-    with said(f"the page's server did not start at U: last {'x' * 195}"):
-        server._wait_until_up(Server(1), 'U', log, 1)
-    clock = iter([0, 1.0, 1.1])
-    monkeypatch.setattr(server.time, 'monotonic', lambda: next(clock))
-    answers[:] = [False] * 3
-    with said("the page's server did not start at U: no message"):
-        server._wait_until_up(Server(None), 'U', io.StringIO(), 1)
-    assert len(naps) == 3 and len(answers) == 1
-
-
-def test_the_server_is_ended():
-    kind = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])
-    server._stop(kind)
-    assert kind.returncode == -signal.SIGTERM
-    done = []
-
-    class Deaf:
-        def terminate(self):
-            done.append('terminate')
-
-        def kill(self):
-            done.append('kill')
-
-        def wait(self, seconds=None):
-            done.append(seconds)
-            if seconds:
-                raise subprocess.TimeoutExpired('x', seconds)
-
-    server._stop(Deaf())
-    assert done == ['terminate', 10, 'kill', None]
-
-
-def test_the_server_runs_while_the_page_is_served(tmp_path, monkeypatch):
-    settings = server._voila_settings(8, 'T', '/b/')
-    show = 'import os, sys; print(sys.argv[1:], os.getcwd(), os.environ.get("REFCON_DOOR"))'
-    monkeypatch.setattr(server, '_SERVER', show)
-    monkeypatch.delenv('REFCON_DOOR', raising=False)
-    waited = []
-
-    def wait(process, url, log, patience):
-        process.wait(20)
-        waited.append((url, patience))
-
-    monkeypatch.setattr(server, '_wait_until_up', wait)
-    stopped = []
-    monkeypatch.setattr(server, '_stop', stopped.append)
-    for speaks, door in ((False, None), (True, 'options')):
-        monkeypatch.setattr(server, 'speaks_options', lambda speaks=speaks: speaks)
-        with pytest.raises(KeyError):
-            with server._served(tmp_path, Path('p'), settings, 3) as process:
-                assert process.returncode == 0
-                raise KeyError
-        assert stopped.pop() is process
-        assert waited.pop() == ('http://127.0.0.1:8/b/', 3)
-        config = tmp_path / 'voila.json'
-        assert json.loads(config.read_text()) == settings
-        assert config.stat().st_mode & 0o777 == 0o600
-        given = ['p', f'--config={config}', '--no-browser', '/b/']
-        assert (tmp_path / 'log').read_text() == f'{given} {tmp_path} {door}\n'
-
-
-def test_paths_for_another_process(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / 'a=b').touch()
-    assert server._absolute('a=b') == str(tmp_path.resolve() / 'a=b')
-    assert server._absolute('name') == 'name'
-    assert server._absolute(None) is None
-    assert server._absolute_place('a=b') == os.path.abspath('a=b')
-    assert server._absolute_place('c') == os.path.abspath('c')
-    assert server._absolute_place('x=y=c') == f"x=y={os.path.abspath('c')}"
+            server._listening(port)
+    with server._listening(port) as again:  # at once, though its last connection is not forgotten
+        assert again.getsockname()[1] == port
 
 
 def test_a_terminated_command_is_an_interrupted_one():
@@ -1192,54 +1201,42 @@ def test_a_terminated_command_is_an_interrupted_one():
         signal.signal(signal.SIGTERM, before)
 
 
-def test_serving(survey, tmp_path, monkeypatch):
+class Loop:
+    "A server that ends at once."
+
+    fault = 'why'
+
+    def wait(self):
+        pass
+
+
+def test_serving(survey, monkeypatch):
     from contextlib import contextmanager
 
     calls = []
 
     @contextmanager
-    def served(folder, page, settings, patience):
-        calls.append((folder, json.loads(page.read_text()), settings, patience))
-        yield SimpleNamespace(wait=lambda: None)
+    def served(listening, access, survey, keep, patience):
+        calls.append((listening.getsockname()[1], access, survey, keep, patience))
+        yield Loop()
+        listening.close()
 
     monkeypatch.setattr(server, '_served', served)
     monkeypatch.setattr(server, '_end_with_the_command', lambda: calls.append('end'))
-    monkeypatch.setattr(server.secrets, 'token_urlsafe', lambda n: f'T{n}')
+    monkeypatch.setattr(server, '_explorers', lambda *given: given)
     monkeypatch.chdir(survey)
     ready = []
-    with said("the page's server has stopped by itself"):
-        server.serve(
-            'index',
-            0,
-            'l.csv',
-            True,
-            'refcon-tiny',
-            ready.append,
-            7,
-            '/b',
-            9,
-            dict(dt=4),
-            ['survey'],
-        )
-    end, (folder, notebook, settings, patience) = calls
-    assert end == 'end'
-    assert not folder.exists()
-    port = settings['Voila']['port']
-    assert settings == server._voila_settings(port, 'T24', '/b/', 9)
-    assert ready == [f'http://127.0.0.1:{port}/b/?token=T24']
-    assert patience == 7
-    source = ''.join(notebook['cells'][0]['source'])
-    given = {}
-    exec(source.split('\n')[1], dict(Explorer=lambda **what: given.update(what)))
-    opening = given.pop('opening')
-    assert 'dt' in str(opening)
-    assert given == dict(
-        index=str(survey.resolve() / 'index'),
-        labels=str(survey.resolve() / 'l.csv'),
-        allow_labels=True,
-        encoder='refcon-tiny',
-        places=[os.path.abspath('survey')],
-    )
+    given = ['index', 0, 'l.csv', True, 'refcon-tiny', ready.append, 7, '/b', 9]
+    for places in ((), ['survey']):
+        calls.clear()
+        with said("the page's server has stopped by itself: why"):
+            server.serve(*given, dict(dt=4), places)
+        end, (port, access, shared, keep, patience) = calls
+        assert (end, keep, patience, access.base) == ('end', 9, 7, '/b/')
+        assert access.port == port and len(access.token) == 32 != access.cookie
+        assert ready.pop() == f'http://127.0.0.1:{port}/b/?token={access.token}'
+        assert shared.make == ('index', 'l.csv', True, 'refcon-tiny', dict(dt=4), places)
+        assert (shared.look is None) == bool(places)  # volumes have to be looked for
 
 
 def test_what_cannot_be_served_is_refused_early(survey, searcher, monkeypatch, tmp_path):
@@ -1251,18 +1248,28 @@ def test_what_cannot_be_served_is_refused_early(survey, searcher, monkeypatch, t
         return real(self, source)
 
     monkeypatch.setattr(Searcher, 'volume', volume)
-    server._refuse_early(survey / 'index', None, False, None, None, ())
+    server._explorers(survey / 'index', None, False, None, None, ())
     assert set(volumes) >= set(searcher.sources)
     with said(f'{tmp_path}/l.txt: labels are kept in a .csv file'):
-        server._refuse_early(survey / 'index', tmp_path / 'l.txt', False, None, None, ())
+        server.serve(survey / 'index', labels=tmp_path / 'l.txt')
     odd = survey / 'index_labels.csv'
     odd.write_text('id\n1\n')
     try:
-        server._refuse_early(survey / 'index', None, False, None, None, ())
         with pytest.raises(WindowError, match='not a table that the explorer can add to'):
-            server._refuse_early(survey / 'index', None, True, None, None, ())
+            server.serve(survey / 'index', allow_labels=True)
     finally:
         odd.unlink()
-    monkeypatch.setattr(server, 'refuse_unexplorable', lambda s: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        server._refuse_early(survey / 'index', None, False, None, None, ())
+
+
+def test_the_first_look_is_the_explorers(survey, searcher, tmp_path):
+    "The page is not drawn anew when the explorer takes over."
+    look = first_look(survey / 'index', allow_labels=True)
+    state, page = first_state(look), Explorer(searcher, tmp_path / 'l.csv')
+    assert state['info'] == page.info
+    assert {**state['section'], 'moved': False} == {**page.section, 'moved': False}
+    for asked in (dict(kind='crossline'), dict(number=1e6), dict(kind='inline', number=0)):
+        page.act(dict(action='show', **asked))
+        assert first_answer(look, dict(action='show', **asked))['section'] == page.section
+    page.act(dict(action='look', gain=3.5, cmap='PuOr'))
+    seen = first_answer(look, dict(action='look', gain=3.5, cmap='PuOr'))['section']
+    assert seen['png'] == page.section['png']

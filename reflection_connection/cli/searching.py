@@ -421,7 +421,7 @@ EXPLORE = (
             type=between(1, 86400),
             default=120,
             metavar='SECONDS',
-            help='how long a closed page keeps its memory and may come back; default: 120',
+            help='how long a closed page keeps its question and may come back; default: 120',
         ),
     ],
 )

@@ -11,16 +11,50 @@ from ..storage import need_extra as _need_extra
 _need_extra('explore', 'the explorer')
 
 # %% ../../nbs/explore/99_wing.ipynb #024ef44d
-from .actions import *
-from .asking import *
-from .charts import *
-from .explorer import *
-from .labelling import *
-from .labels import *
-from .marks import *
-from .pictures import *
-from .references import *
-from .server import *
-from .writing import *
+# Only the server is imported at once. The rest needs PyTorch, which takes seconds: it is imported
+# when one of its names is asked for, so that the page can be opened before.
+from importlib import import_module as _import_module
 
-__all__ = [name for name in globals() if not name.startswith('_')]  # what the modules make public
+from .server import *
+
+_LATER = (
+    'actions',
+    'asking',
+    'charts',
+    'explorer',
+    'first_look',
+    'grouping',
+    'labelling',
+    'labels',
+    'levels',
+    'marks',
+    'pictures',
+    'references',
+    'session',
+    'web',
+    'writing',
+)  # modules
+
+
+def _hand_on():
+    "Import all modules, and make their public names those of the wing."
+    for module in _LATER:
+        found = _import_module(f'{__name__}.{module}')
+        globals().update({name: getattr(found, name) for name in found.__all__})
+    globals()['__all__'] = [name for name in globals() if not name.startswith('_')]
+
+
+def __getattr__(name):
+    if '__all__' not in globals() and (name == '__all__' or not name.startswith('_')):
+        _hand_on()
+        if name in globals():
+            return globals()[name]
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def __dir__():
+    _hand_on()
+    return sorted(globals())
+
+
+globals().pop('__all__', None)  # made by `_hand_on`

@@ -11,7 +11,7 @@ from .labels import LONGEST
 from ..windows import WindowError
 
 # %% auto #0
-__all__ = ['MAP_SUFFIXES', 'TAKES', 'ACTIONS', 'NEEDED', 'checked_message']
+__all__ = ['MAP_SUFFIXES', 'TAKES', 'PLANES', 'TICKET', 'ACTIONS', 'NEEDED', 'without_ticket', 'checked_message']
 
 # %% ../../nbs/explore/04_actions.ipynb #efa0bb65
 MAP_SUFFIXES = ('.sgy', '.npy', '.zarr')
@@ -19,6 +19,8 @@ TAKES = dict(  # what can be taken away as a file, and in which formats
     what=('hits', 'labels', 'bodies'),
     formats=('csv', 'geojson', 'gpkg', 'opendtect', 'petrel'),
 )
+PLANES = ('none', 'level', 'strongest', 'amplitude')  # what the map may show
+TICKET = 2**31 - 1  # of a message, at most
 
 
 def _whole(value) -> bool:
@@ -46,9 +48,13 @@ def _wholes(most: int, least: int = 0) -> Callable:
 # what the page may ask for: arguments, and whether a value will do
 ACTIONS = dict(
     show=dict(source=_text(4096), kind=_text(20), number=_number),
-    look=dict(gain=_number, cmap=_text(40), heat=_text(LONGEST)),
+    look=dict(gain=_number, cmap=_text(40), heat=_text(LONGEST), clip=_number, cut=_number),
+    peek=dict(number=_number),
+    zoom=dict(box=_wholes(4, 4), size=_wholes(2, 2)),
+    plane=dict(what=lambda value: value in PLANES, sample=_whole),
     ask=dict(box=_wholes(4, 4)),
     refine=dict(place=_whole, sign=_whole),
+    drop=dict(place=_whole),
     follow=dict(place=_whole),
     weigh=dict(look=_number),
     filter=dict(expression=_text(10_000)),
@@ -66,11 +72,32 @@ ACTIONS = dict(
 NEEDED = dict(
     ask=['box'],
     refine=['place', 'sign'],
+    peek=['number'],
+    zoom=['box', 'size'],
+    drop=['place'],
     follow=['place'],
     filter=['expression'],
     lasso=['rows'],
     label=['name'],
 )  # arguments without which an action means nothing
+
+# %% ../../nbs/explore/04_actions.ipynb #8aea2774
+def without_ticket(
+    content,  # of a message from the page
+) -> tuple:  # (content without its ticket, the ticket or None)
+    "Messages are numbered by the page, [name of the page, number], so that it knows what is done."
+    if not isinstance(content, dict) or 'ticket' not in content:
+        return content, None
+    rest = {name: value for name, value in content.items() if name != 'ticket'}
+    ticket = content['ticket']
+    valid = (
+        isinstance(ticket, list)
+        and len(ticket) == 2
+        and _text(40)(ticket[0])
+        and type(ticket[1]) is int
+        and 0 <= ticket[1] <= TICKET
+    )
+    return rest, ticket if valid else None
 
 # %% ../../nbs/explore/04_actions.ipynb #7d3c892e
 def checked_message(

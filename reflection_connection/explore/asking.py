@@ -13,6 +13,7 @@ from fastcore.basics import patch
 
 from .charts import number_or_none
 from .explorer import Explorer
+from .grouping import body_of_windows, body_text
 from .labels import PLACE_COLUMNS
 from .pictures import thumbnail
 from ..search import HITS, MAPS, Question, Scores, metric_distance, where
@@ -103,6 +104,7 @@ def search(self: Explorer):
 
     scores = together(HITS)
     self._similarity, self._probability = together(MAPS)
+    self._bodies = body_of_windows(s, scores)
     filter_ = self._expression or None
     limits = dict(expression=filter_, among=self._among)
     found = s.hits(question, self.k, *self.separation, guess=references, scores=scores, **limits)
@@ -122,9 +124,10 @@ def _list(self: Explorer, found):
     for hit in self._rows:
         card = hit_card(hit, s.pixels(hit), volumes.get(hit['source']))
         label = self.table and self.table.of(hit['id'])
-        cards.append(card | dict(label=label, sign=self._signs.get(hit['id'], 0)))
+        sign = self._signs.get(hit['id'], 0)
+        cards.append(card | dict(label=label, sign=sign) | self._group(hit))
     self.hits = cards
-    self.query = dict(boxes=self._boxes())
+    self.query = dict(boxes=self._boxes(), examples=self._thumbs())
     self._view(-1)
     self._paint_heat()
     self._chart()
@@ -143,6 +146,24 @@ def _boxes(self: Explorer) -> list:
         line = dict(source=p['source'], kind=p['line_kind'], line=p['line'])
         boxes.append(line | dict(box=box, sign=sign))
     return boxes
+
+
+@patch
+def _thumbs(self: Explorer) -> list:
+    "Pictures of the examples, what is meant first."
+    signed = [(e, 1) for e in self._positives] + [(e, -1) for e in self._negatives]
+    return [dict(thumb=thumbnail(e.pixels), name=e.name, sign=sign) for e, sign in signed]
+
+
+@patch
+def _group(self: Explorer, hit) -> dict:
+    "Survey and geobody of a hit."
+    if hit['source'] not in self.searcher.sources:
+        return dict(survey=hit['survey'], body='')
+    (row,) = self.searcher.rows_of([hit['id']])
+    survey = self.searcher.volume(hit['source']).name
+    body = int(self._bodies[row]) if self._bodies is not None else 0
+    return dict(survey=survey, body=body_text(self.searcher, self._bodies, body) if body else '')
 
 # %% ../../nbs/explore/07_asking.ipynb #59d08710
 @patch
@@ -194,6 +215,24 @@ def refine(
     examples.append(self.searcher.indexed(hit['id']))
     self._signs[hit['id']] = sign
     self.search()
+
+
+@patch
+def drop(
+    self: Explorer,
+    place: int,  # of the example, from 0: first what is meant, then what is not
+):
+    "Take an example out of the question; without anything that is meant, there is no question."
+    meant = len(self._positives)
+    if not 0 <= place < meant + len(self._negatives):
+        raise WindowError(f"there is no example number {place}")
+    list_, at = (self._positives, place) if place < meant else (self._negatives, place - meant)
+    gone = list_.pop(at)
+    self._signs = {id_: sign for id_, sign in self._signs.items() if id_ != gone.name}
+    if self._positives:
+        self.search()
+    else:
+        self.clear()
 
 # %% ../../nbs/explore/07_asking.ipynb #d0a63ef5
 @patch
@@ -250,6 +289,7 @@ def lasso(
     references = self.references.best()
     if references is not None:
         found['guess'], found['guess_probability'] = s.guess(found.id, *references)
+    self._bodies = None
     self._list(found)
     self.tell(f"{len(found)} of {len(rows)} windows drawn around, the middle first")
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from pathlib import Path
 
 import anywidget
@@ -13,10 +14,17 @@ import numpy as np
 import traitlets
 from fastcore.basics import patch
 
-from .actions import TAKES, checked_message
+from .actions import TAKES, checked_message, without_ticket
 from .charts import principal_axes, survey_chart
 from .labels import LabelTable, labels_beside
-from .pictures import CMAPS, png, section_for_page
+from reflection_connection.explore.pictures import (
+    CLIP,
+    CMAPS,
+    contour_lines,
+    levels_png,
+    part_for_page,
+    section_for_page,
+)
 from .references import ClassReferences
 from ..search import MAPS, ClassQuestion, Searcher, weigher
 from ..synthetic import CLASSES
@@ -24,7 +32,7 @@ from ..volume.errors import spoken
 from ..windows import WindowError
 
 # %% auto #0
-__all__ = ['LINE_TYPES', 'refuse_unexplorable', 'Explorer']
+__all__ = ['LINE_TYPES', 'BEHIND', 'HEAT_SIDE', 'refuse_unexplorable', 'Explorer']
 
 # %% ../../nbs/explore/06_explorer.ipynb #23b64aa6
 LINE_TYPES = ('inline', 'crossline', 'line')
@@ -74,14 +82,17 @@ _HERE = Path(__file__).parent if '__file__' in globals() else None
 _STATIC = (_HERE or Path('../../reflection_connection/explore')) / 'static'
 
 # %% ../../nbs/explore/06_explorer.ipynb #0bd86ff3
+BEHIND = ('peek', 'zoom', 'plane')  # what the page asks for by itself
+
+
 class Explorer(anywidget.AnyWidget):
     "The page: sections, hits, similarity, labels."
 
     _esm, _css = _STATIC / 'explore.js', _STATIC / 'explore.css'
     info, section, heat, view, query = (traitlets.Dict().tag(sync=True) for _ in range(5))
     chart, cloud, status, labels = (traitlets.Dict().tag(sync=True) for _ in range(4))
-    hits, shades = (traitlets.List().tag(sync=True) for _ in range(2))
-    marks, taken = traitlets.List().tag(sync=True), traitlets.Dict().tag(sync=True)
+    hits, shades, answered, marks = (traitlets.List().tag(sync=True) for _ in range(4))
+    ahead, detail, plane_shown, stages, taken = (traitlets.Dict().tag(sync=True) for _ in range(5))
 
     def __init__(
         self,
@@ -120,12 +131,18 @@ class Explorer(anywidget.AnyWidget):
     def _begin(self):
         "The state that is Python's own."
         self._gain, self._cmap, self._heat = 1.0, 'gray', 'similarity'
+        self._clip, self._cut = CLIP, 0.6  # per cent of amplitudes; share of the similarity
+        self._plane = ('none', None)  # what the map shows, at which sample
+        self._levels = {}  # source -> `LevelCube`
+        self._level_thread, self._level_stop = None, threading.Event()
+        self._lines = OrderedDict()  # what was sent of lines, the latest last
         self._expression = ''  # filter
         self._among = None  # filter of windows between horizons, see `HitRules`
         self._horizons, self._polygons, self._crs = {}, [], None  # see `bring`
         self._look = None  # share of look; None: as the encoder weighs it
         self._thread, self._stop = None, threading.Event()  # of what is being written
         self._said = 0  # messages of the status line so far
+        self._good = ''  # the last one that was no error
         self._forget()
 
     def _forget(self):
@@ -134,17 +151,25 @@ class Explorer(anywidget.AnyWidget):
         self._signs = {}  # id of a hit -> 1: meant too, -1: not meant
         self._similarity = self._probability = None  # (N,) for the section
         self._rows = []  # of the table of hits
+        self._bodies = None  # (N,) numbers of geobodies, 0: of none
 
     def tell(self, text: str, kind: str = 'info', progress: float = None):
         "The status line; `progress` from 0 to 1."
         self._said += 1
+        if kind != 'error' and progress is None:
+            self._good = text
         self.status = dict(text=text, kind=kind, progress=progress, n=self._said)
 
     def act(self, content: dict):
         "Do what the page asks; say what went wrong where the user looks."
+        content, ticket = without_ticket(content)
+        said = self._said
         try:
             action, given = checked_message(content)
             getattr(self, action)(**given)
+            quiet = self._said == said and action not in BEHIND
+            if quiet and self.status['kind'] == 'error':
+                self.tell(self._good)  # an error stays until something succeeds
         except (ValueError, OSError) as e:
             self.tell(' '.join(str(e).split()), 'error')
         except Exception as e:
@@ -153,6 +178,9 @@ class Explorer(anywidget.AnyWidget):
                 'error',
             )
             raise
+        finally:
+            if ticket:
+                self.answered = ticket
 
 # %% ../../nbs/explore/06_explorer.ipynb #fb96ae59
 @patch
@@ -165,12 +193,23 @@ def _show_cloud(self: Explorer):
 
 
 @patch
+def _line(self: Explorer, source, kind, number) -> dict:
+    "What the page must know of a line; the last dozen are kept."
+    wanted = source, kind, number, self._gain, self._cmap, self._clip
+    if wanted not in self._lines:
+        volume = self.searcher.volume(source)
+        self._lines[wanted] = section_for_page(volume, *wanted[1:]) | dict(source=source)
+    self._lines.move_to_end(wanted)
+    while len(self._lines) > 12:
+        self._lines.popitem(last=False)
+    return self._lines[wanted]
+
+
+@patch
 def _show(self: Explorer, moved=False):
     "Send the line that is shown; `moved`: to another volume or type of line."
-    source, kind, number = self._where
-    volume = self.searcher.volume(source)
-    section = section_for_page(volume, kind, number, self._gain, self._cmap)
-    self.section = section | dict(source=source, moved=moved)
+    self.section = self._line(*self._where) | dict(moved=moved)
+    self.detail = {}
     self._paint_heat()
     self._chart()
 
@@ -196,6 +235,9 @@ def _heat_values(self: Explorer) -> np.ndarray | None:  # (N,)
     return self.searcher.score(question, MAPS).probability
 
 # %% ../../nbs/explore/06_explorer.ipynb #076ce0b9
+HEAT_SIDE = 600  # pixels of a picture of the similarity, which is smooth
+
+
 @patch
 def _paint_heat(self: Explorer):
     "Send what is shown over the section."
@@ -205,10 +247,28 @@ def _paint_heat(self: Explorer):
         self.heat = dict(png=None)
         return
     picture = self.searcher.section_map(values, kind, number, source)
-    lo, hi = 0, 1
-    if self._heat == 'similarity':
-        lo, hi = np.percentile(values, [50, 99.5])
-    self.heat = dict(png=png(picture, lo, hi, 'viridis', clear=True))
+    step = -(-max(picture.shape) // HEAT_SIDE)
+    picture = picture[::step, ::step]
+    lo, hi = self._heat_range(values)
+    cut = lo + self._cut * (hi - lo)
+    self.heat = dict(
+        png=levels_png(picture, lo, hi),
+        step=step,
+        lo=lo,
+        hi=hi,
+        cut=self._cut,
+        contours=contour_lines(picture, cut, step),
+        at=[source, kind, number],
+    )
+
+
+@patch
+def _heat_range(self: Explorer, values) -> tuple:  # (lowest, highest)
+    "Values at the ends of the colour scale: those of the volume that is shown."
+    if self._heat != 'similarity':
+        return 0.0, 1.0
+    here = (self.searcher.index.items.source == self._where[0]).to_numpy(bool)
+    return tuple(map(float, np.percentile(values[here], [50, 99.5])))
 
 # %% ../../nbs/explore/06_explorer.ipynb #f317afa8
 def _other_line(lines, number, was):
@@ -240,24 +300,70 @@ def show(
     self._where = source, kind, _other_line(lines, number, None if moved else old_number)
     self._show(moved)
 
-# %% ../../nbs/explore/06_explorer.ipynb #4c7aa0a4
+# %% ../../nbs/explore/06_explorer.ipynb #01acad86
 @patch
-def look(self: Explorer, gain: float = None, cmap: str = None, heat: str = None):
-    "Change gain, colours, or what is shown over the section. Raises `WindowError`."
+def peek(self: Explorer, number: int):
+    "Send a line that is likely to be wanted next, without showing it."
+    source, kind, here = self._where
+    lines = self.searcher.volume(source).lines(kind)
+    self.ahead = self._line(source, kind, _other_line(lines, number, here))
+
+
+@patch
+def zoom(
+    self: Explorer,
+    box: list,  # [top, left, bottom, right]: what the page shows of the section
+    size: list,  # height and width in pixels
+):
+    "Send the detail of a part of the section, for sections larger than a picture."
+    source, kind, number = self._where
+    if not (0 <= box[0] < box[2] and 0 <= box[1] < box[3]):
+        raise WindowError(f"no part of a section: {box}")
+    pixels = [max(16, min(side, 4096)) for side in size]
+    top, cmap = self.section['top'], self._cmap
+    volume = self.searcher.volume(source)
+    part = part_for_page(volume, kind, number, box, pixels, top, cmap)
+    self.detail = part | dict(at=[source, kind, number])
+
+# %% ../../nbs/explore/06_explorer.ipynb #4c7aa0a4
+def _one_of(name, value, allowed):
+    "A value that is allowed. Raises `WindowError`."
+    if value not in allowed:
+        raise WindowError(f"{name} {value!r}: expected one of {', '.join(allowed)}")
+    return value
+
+
+def _within(name, value, lo, hi) -> float:
+    "A number within limits. Raises `WindowError`."
+    if not lo <= float(value) <= hi:
+        raise WindowError(f"{name} is {value}: expected {lo} to {hi}")
+    return float(value)
+
+
+@patch
+def look(
+    self: Explorer,
+    gain: float = None,
+    cmap: str = None,  # colours
+    heat: str = None,  # what is shown over the section
+    clip: float = None,  # per cent of amplitudes that are not clipped
+    cut: float = None,  # share of the similarity's range below which it isn't drawn
+):
+    "Change how the section is shown. Raises `WindowError`."
     if gain is not None:
         if not 0 < float(gain) < 1e6:
             raise WindowError(f"gain is {gain}: expected a positive number")
         self._gain = float(gain)
     if cmap is not None:
-        if cmap not in CMAPS:
-            raise WindowError(f"colours {cmap!r}: expected one of {', '.join(CMAPS)}")
-        self._cmap = cmap
+        self._cmap = _one_of('colours', cmap, CMAPS)
     if heat is not None:
-        if heat not in self._heats():
-            raise WindowError(f"map {heat!r}: expected one of {', '.join(self._heats())}")
-        self._heat = heat
+        self._heat = _one_of('map', heat, self._heats())
+    if clip is not None:
+        self._clip = _within('clip', clip, 50, 100)
+    if cut is not None:
+        self._cut = _within('threshold', cut, 0, 1)
     self._view()
-    if heat is None:
+    if heat is None and cut is None:
         self._show()
     else:
         self._paint_heat()
@@ -287,6 +393,9 @@ def _view(self: Explorer, current=None):
         heats=self._heats(),
         heat=self._heat,
         cmap=self._cmap,
+        gain=self._gain,
+        clip=self._clip,
+        cut=self._cut,
         expression=self._expression,
         look=self._weight(),
         current=self.view.get('current', -1) if current is None else current,

@@ -8,15 +8,19 @@ from __future__ import annotations
 import base64
 import io
 
+import contourpy
 import matplotlib
 import numpy as np
 from PIL import Image
 
 from ..plot import DEAD, color_range
 from ..volume import Volume
+from ..volume.core import spread
+from ..volume.live import live_mask
 
 # %% auto #0
-__all__ = ['CMAPS', 'palette', 'data_uri', 'from_uri', 'png', 'thumbnail', 'section_for_page']
+__all__ = ['CMAPS', 'CLIP', 'LARGEST', 'palette', 'data_uri', 'from_uri', 'png', 'thumbnail', 'colour_bar', 'levels_png',
+           'contour_lines', 'trace_spacing', 'clip_amplitude', 'averaged', 'section_for_page', 'part_for_page']
 
 # %% ../../nbs/explore/02_pictures.ipynb #2435026e
 CMAPS = ('gray', 'gray_r', 'seismic', 'RdBu', 'PuOr', 'viridis')
@@ -71,21 +75,106 @@ def thumbnail(
     image = Image.fromarray(grey.astype(np.uint8))
     return data_uri(image.resize((side, side), Image.BILINEAR))
 
+# %% ../../nbs/explore/02_pictures.ipynb #7439895b
+def colour_bar(
+    cmap: str,  # of matplotlib
+) -> list:  # of 17 '#rrggbb', the lowest value first
+    "The colours of a colour bar."
+    colours = matplotlib.colormaps[cmap](np.linspace(0, 1, 17))
+    return [matplotlib.colors.to_hex(colour) for colour in colours]
+
+# %% ../../nbs/explore/02_pictures.ipynb #91747cd8
+def levels_png(
+    values: np.ndarray,  # (height, width); NaN: not data
+    lo: float,  # values that become 1 and 255
+    hi: float,
+) -> str:  # data: URI, grey levels; 0: not data
+    "Values for a page that colours them itself."
+    with np.errstate(invalid='ignore'):
+        level = np.clip((values - lo) / max(hi - lo, 1e-30), 0, 1) * 254 + 1
+    return data_uri(Image.fromarray(np.where(np.isfinite(values), level, 0).astype(np.uint8)))
+
+
+def contour_lines(
+    values: np.ndarray,  # (height, width); NaN: not data
+    level: float,
+    step: int = 1,  # samples and traces from one value to the next
+) -> list:  # of lines, each a list of [trace, sample]
+    "Lines along which values have a level."
+    if min(values.shape) < 2:
+        return []
+    found = contourpy.contour_generator(z=np.ma.masked_invalid(values)).lines(level)
+    return [(line * step).round(1).tolist() for line in found]
+
 # %% ../../nbs/explore/02_pictures.ipynb #1097a8f1
+_UNITS = {'m': 1.0, 'ft': 0.3048}
+
+
+def trace_spacing(
+    volume: Volume,
+    kind: str,  # 'inline', 'crossline' or 'line'
+    number: int,  # of the line
+) -> float | None:  # m; None where coordinates don't say
+    "The usual distance from a trace to the next one along a line."
+    metres = _UNITS.get(volume.xy_unit)
+    if metres is None:
+        return None
+    steps = np.linalg.norm(np.diff(volume.xy(kind, number), axis=0), axis=1)
+    steps = steps[np.isfinite(steps) & (steps > 0)]
+    return float(np.median(steps)) * metres if len(steps) else None
+
+# %% ../../nbs/explore/02_pictures.ipynb #4512d1ff
+CLIP = 99.0  # per cent; what `Volume.scale` takes too
+
+
+def clip_amplitude(
+    volume: Volume,
+    clip: float = CLIP,  # per cent of amplitudes that are not clipped
+) -> float:  # amplitude at the end of the colour scale
+    "A percentile of |amplitude| over up to 400 evenly spread traces of a volume."
+    if clip == CLIP:
+        return volume.scale()
+    amplitudes = volume.traces[spread(volume.n_traces, 400)].T
+    live = np.abs(amplitudes[live_mask(amplitudes)])
+    return float(np.percentile(live, clip)) or volume.scale()
+
+# %% ../../nbs/explore/02_pictures.ipynb #5a8acca0
+LARGEST = (1600, 2400)  # samples and traces of a picture; larger sections are averaged
+
+
+def averaged(
+    values: np.ndarray,  # (height, width); NaN: not data
+    most: tuple = LARGEST,  # height and width of the result, at most
+) -> np.ndarray:  # (height, width) float32
+    "The mean of blocks, as many samples and traces each as it takes to fit."
+    steps = [max(1, -(-size // largest)) for size, largest in zip(values.shape, most)]
+    if steps == [1, 1]:
+        return values
+    room = [(0, -size % step) for size, step in zip(values.shape, steps)]
+    blocks = np.pad(values, room, constant_values=np.nan)
+    blocks = blocks.reshape(blocks.shape[0] // steps[0], steps[0], -1, steps[1])
+    there = np.isfinite(blocks)
+    total = np.where(there, blocks, 0).sum((1, 3), dtype=np.float32)
+    with np.errstate(invalid='ignore'):
+        return total / there.sum((1, 3), dtype=np.float32)
+
+# %% ../../nbs/explore/02_pictures.ipynb #2971c1c9
 def section_for_page(
     volume: Volume,
     kind: str,  # 'inline', 'crossline' or 'line'
     number: int,  # of the line
-    gain: float = 1.0,  # 1: amplitudes up to the volume's scale
+    gain: float = 1.0,  # 1: amplitudes up to the clip
     cmap: str = 'gray',
+    clip: float = CLIP,  # per cent, see `clip_amplitude`
 ) -> dict:
     "What the page must know to draw a section."
     section, live = volume.section(kind, number), volume.live(kind, number)
-    top = volume.scale() / gain
+    top = clip_amplitude(volume, clip) / gain
     crossing = {'inline': 'crossline', 'crossline': 'inline', 'line': 'trace'}[kind]
     cdp = volume.cdp(kind, number) if kind == 'line' else None
     across = volume.across(kind, number) if cdp is None else cdp
     vertical = 'two-way time' if volume.domain == 'time' else 'depth'
+    shown = averaged(np.where(live, section, np.nan))
     return dict(
         kind=kind,
         line=number,
@@ -94,8 +183,32 @@ def section_for_page(
         t0=volume.t0,
         dt=volume.dt,
         unit=volume.unit,
+        domain=volume.domain,
+        spacing=trace_spacing(volume, kind, number),
         zname=f'{vertical} ({volume.unit})',
         xname=crossing if cdp is None else 'CDP',
         across=across.tolist(),
-        png=png(np.where(live, section, np.nan), -top, top, cmap),
+        top=top,
+        colours=colour_bar(cmap),
+        reduced=shown.shape != section.shape,
+        png=png(shown, -top, top, cmap),
     )
+
+# %% ../../nbs/explore/02_pictures.ipynb #28d2713b
+def part_for_page(
+    volume: Volume,
+    kind: str,  # 'inline', 'crossline' or 'line'
+    number: int,  # of the line
+    box: list,  # [top, left, bottom, right]: what the page shows
+    size: tuple,  # height and width in pixels, at most
+    top: float,  # amplitude at the end of the colour scale
+    cmap: str = 'gray',
+) -> dict:  # png, and the box that it shows
+    "A part of a section, with the detail that a screen can show."
+    section, live = volume.section(kind, number), volume.live(kind, number)
+    first = [max(0, v) for v in box[:2]]
+    last = [min(v, n) for v, n in zip(box[2:], section.shape)]
+    part = slice(first[0], last[0]), slice(first[1], last[1])
+    amplitudes = np.where(live[part], section[part], np.nan)
+    shown = averaged(amplitudes, size)
+    return dict(box=first + last, png=png(shown, -top, top, cmap))

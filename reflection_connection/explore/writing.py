@@ -95,5 +95,6 @@ def export(
 
 @patch
 def cancel(self: Explorer):
-    "Stop what is being written."
+    "Stop what is being written or read."
     self._stop.set()
+    self._level_stop.set()
