@@ -79,8 +79,10 @@ def frechet(a, b):
     "Frechet distance of two normal distributions, as FID has it."
     mean = [s.embeddings.mean(0).astype(float) for s in (a, b)]
     spread = [np.cov(s.embeddings.astype(float), rowvar=False) for s in (a, b)]
-    root = linalg.sqrtm(spread[0] @ spread[1]).real
-    return float(((mean[0] - mean[1]) ** 2).sum() + np.trace(spread[0] + spread[1] - 2 * root))
+    value, axis = linalg.eigh(spread[0])
+    root = axis * np.sqrt(np.maximum(value, 0)) @ axis.T
+    shared = np.sqrt(np.maximum(linalg.eigvalsh(root @ spread[1] @ root), 0)).sum()
+    return float(((mean[0] - mean[1]) ** 2).sum() + np.trace(spread[0] + spread[1]) - 2 * shared)
 
 
 def mean_nearest(a, b):
@@ -124,7 +126,7 @@ def embedded(encoder, path, name, lines='inline', every=1, stride=STRIDE):
     pixels, live, scales = WindowReader(made.items).read()
     seed = zlib.crc32(name.encode())  # one recording a survey
     anew = [rerecord(np.where(m, p, 0), np.random.default_rng(seed)) for p, m in zip(pixels, live)]
-    z = encoder.embed(anew, list(live), scales)
+    z = encoder.embed(anew, scales=list(scales))  # sizes differ from the windows'
     return as_sample(name, *made[:2]), as_sample(name, z, made.items)
 
 
@@ -210,7 +212,7 @@ def main():
     parser.add_argument('--out', type=Path, default=OUT)
     args = parser.parse_args()
     encoder = Encoder.load('refcon-tiny')
-    real = {name: embedded(encoder, example_path(name), name) for name in EXAMPLES}
+    real = {n: embedded(encoder, example_path(n), n, 'both', 2, (48, 48)) for n in EXAMPLES}
     with tempfile.TemporaryDirectory() as folder:
         surveys = dict(synthetic_surveys(encoder, args.seeds, folder))
     large = {k: v for k, v in (surveys | real).items() if k not in ('teapot', 'f3d75s')}

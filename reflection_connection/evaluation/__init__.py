@@ -15,6 +15,7 @@ from .distances import *
 from .entries import *
 from .intervals import *
 from .leave_out import *
+from .library import *
 from .lookalike import *
 from .pixels import *
 from .places import *
