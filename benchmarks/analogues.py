@@ -1,9 +1,11 @@
 """Which distance between surveys finds what we know to be alike? On synthetic and real surveys.
 
-    python benchmarks/analogues.py            measure, and write benchmarks/results/analogues.json
+    python benchmarks/analogues.py --cache DIR      measure, write benchmarks/results/analogues.json
 
 Each survey is cut in two. One half is compared with the other halves of all: is its own first?
-The same is asked of halves recorded anew (other wavelet, gain and noise), and of single real lines.
+The same is asked of halves recorded anew (other wavelet, gain and noise), of synthetic surveys
+with the same settings and another earth (is that the nearest?), and of single real lines.
+Embeddings are kept in DIR, so that a run that was stopped goes on where it was.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy import linalg
 
 from reflection_connection.encoder import Encoder
@@ -22,13 +25,17 @@ from reflection_connection.evaluation import pair_distances, rank_analogues
 from reflection_connection.evaluation.places import rerecord
 from reflection_connection.evaluation.set_distances import block_sums
 from reflection_connection.search import embed_table
-from reflection_connection.synthetic import write_survey
+from reflection_connection.synthetic import Survey
+from reflection_connection.synthetic.fields import padded_box
+from reflection_connection.synthetic.segy import write_segy
+from reflection_connection.synthetic.survey import survey_scene
 from reflection_connection.volume import EXAMPLES, example_path, open_volume
-from reflection_connection.windows import WindowReader, volume_windows
+from reflection_connection.windows import WindowReader, volume_windows, window_table
 
 OUT = Path(__file__).resolve().parent / 'results' / 'analogues.json'
-WINDOW, STRIDE = (96, 96), (32, 32)
-REAL = {
+WINDOW = (96, 96)
+SIZE = (32, 320, 288)  # inlines, crosslines and samples of a synthetic survey
+REAL = {  # one survey has several lines
     'f3': 'F3',
     'f3_il244': 'F3',
     'f3_unnumbered': 'F3',
@@ -38,6 +45,7 @@ REAL = {
     'teapot': 'Teapot Dome',
     'tp73': 'Teapot Dome',
 }
+ONE_EACH = ('f3', 'penobscot', 'tp73')  # one line of a real survey, long enough to be cut in two
 
 
 def family(pairs):
@@ -118,23 +126,48 @@ def halves(sample) -> tuple:
     )
 
 
-def embedded(encoder, path, name, lines='inline', every=1, stride=STRIDE):
-    "The windows of a survey, and the same recorded anew: two samples."
+def earth_and_settings(earth, settings) -> Survey:
+    "A synthetic survey: the earth of one seed with wavelet, noise and resolution of another."
+    made = Survey(earth, *SIZE)
+    made.style = Survey(settings, *SIZE).style
+    rng = np.random.default_rng([earth, 7])
+    made.scene = survey_scene(rng, made.style, padded_box(SIZE[2], SIZE[1], SIZE[0]))
+    return made
+
+
+def embedded(encoder, path, lines, every, stride) -> tuple:
+    "Embeddings and table of windows of a survey."
     with open_volume(path) as volume:
         items = volume_windows(volume, WINDOW, stride, lines, every)
-    made = embed_table(encoder, items)
-    pixels, live, scales = WindowReader(made.items).read()
-    seed = zlib.crc32(name.encode())  # one recording a survey
+    return embed_table(encoder, items)[:2]
+
+
+def embedded_anew(encoder, items, name) -> np.ndarray:
+    "Embeddings of the same windows, recorded anew: one recording a survey."
+    pixels, live, scales = WindowReader(items).read()
+    seed = zlib.crc32(name.encode())
     anew = [rerecord(np.where(m, p, 0), np.random.default_rng(seed)) for p, m in zip(pixels, live)]
-    z = encoder.embed(anew, scales=list(scales))  # sizes differ from the windows'
-    return as_sample(name, *made[:2]), as_sample(name, z, made.items)
+    return encoder.embed(anew, scales=list(scales))
 
 
-def synthetic_surveys(encoder, n, folder):
-    "Small synthetic surveys of n seeds."
-    for seed in range(n):
-        path = write_survey(Path(folder) / str(seed), 900 + seed, 32, 320, 288)
-        yield f'synthetic {seed}', embedded(encoder, path, f'synthetic {seed}', every=8)
+def survey(encoder, cache, name, path=None, made=None, recorded_anew=True) -> tuple:
+    "The sample of a survey, and the same recorded anew; embedded where the cache lacks it."
+    file = cache / f'{name}.npz'
+    if not file.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            if made:
+                path = Path(folder) / 'survey.sgy'
+                write_segy(path, made, np.empty((SIZE), np.int8))
+            how = ('inline', 8, (48, 32)) if made else ('both', 2, (48, 48))
+            z, items = embedded(encoder, path, *how)
+            anew = embedded_anew(encoder, items, name) if recorded_anew else z
+        new = file.with_suffix('.part.npz')
+        np.savez(new, z=z, anew=anew, items=items.to_json(orient='records'))
+        new.rename(file)
+        print(name, len(z), 'windows', flush=True)
+    with np.load(file) as found:
+        items = window_table(json.loads(str(found['items'])))
+        return tuple(as_sample(name, found[key], items) for key in ('z', 'anew'))
 
 
 def first_found(queries, candidates, owner) -> dict:
@@ -155,6 +188,20 @@ def first_found(queries, candidates, owner) -> dict:
             surveys=len(hit),
             seconds_a_pair=seconds / d.size,
         )
+    return out
+
+
+def same_settings(samples, settings) -> dict:
+    "Is the nearest other survey the one with the same settings, and another earth?"
+    out = {}
+    for name, distance in DISTANCES.items():
+        d = np.array([[distance(a, b) if a is not b else np.inf for b in samples] for a in samples])
+        right = settings[d.argmin(1)] == settings
+        # both surveys of one pair of settings are drawn together
+        pairs = np.array([right[settings == k].mean() for k in np.unique(settings)])
+        drawn = np.random.default_rng(0).integers(0, len(pairs), (10000, len(pairs)))
+        ends = np.percentile(pairs[drawn].mean(1), [2.5, 97.5])
+        out[name] = dict(first=float(right.mean()), first_ci=ends.tolist(), surveys=len(right))
     return out
 
 
@@ -182,11 +229,24 @@ def matrix(samples) -> dict:
     return out
 
 
-def coverage(queries, candidates) -> dict:
-    "How often the interval of a half against its own other half holds 0."
-    ends = [energy_distance(q, c)[1] for q, c in zip(queries, candidates)]
+def line_sets(sample) -> tuple:
+    "Windows of every other line: twice the same survey, sampled elsewhere."
+    turn = pd.factorize(sample.items.line, sort=True)[0] % 2
+    return part(sample, turn == 0, 'even'), part(sample, turn == 1, 'odd')
+
+
+def coverage(samples, cut) -> dict:
+    "Of the distance of two surveys' parts: how often its interval holds that of other parts."
+    parts = [cut(sample) for sample in samples]
+    held = []
+    for (a, other_a), (b, other_b) in zip(parts, parts[1:] + parts[:1]):
+        low, high = energy_distance(a, b)[1]
+        held.append(low <= energy_distance(other_a, other_b, 1)[0] <= high)
+    zero = [energy_distance(a, other)[1] for a, other in parts]
     return dict(
-        surveys=len(ends), holds_zero=float(np.mean([low <= 0 <= high for low, high in ends]))
+        pairs=len(held),
+        holds_other=float(np.mean(held)),
+        same_survey_holds_0=float(np.mean([low <= 0 <= high for low, high in zero])),
     )
 
 
@@ -210,27 +270,39 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--seeds', type=int, default=24, help='synthetic surveys')
     parser.add_argument('--out', type=Path, default=OUT)
+    parser.add_argument('--cache', type=Path, required=True, help='folder of embeddings')
     args = parser.parse_args()
     encoder = Encoder.load('refcon-tiny')
-    real = {n: embedded(encoder, example_path(n), n, 'both', 2, (48, 48)) for n in EXAMPLES}
-    with tempfile.TemporaryDirectory() as folder:
-        surveys = dict(synthetic_surveys(encoder, args.seeds, folder))
-    large = {k: v for k, v in (surveys | real).items() if k not in ('teapot', 'f3d75s')}
-    cut = {k: (halves(plain), halves(anew)) for k, (plain, anew) in large.items()}
-    left = [plain[0] for plain, _ in cut.values()]
-    right = [plain[1]._replace(name=k) for k, (plain, _) in cut.items()]
-    anew = [other[0] for _, other in cut.values()]
+    cache = args.cache / encoder.fingerprint()
+    cache.mkdir(parents=True, exist_ok=True)
+    real = {name: survey(encoder, cache, name, example_path(name)) for name in EXAMPLES}
+    seeds = range(900, 900 + args.seeds)
+    first = [survey(encoder, cache, f'{s}', made=earth_and_settings(s, s)) for s in seeds]
+    second = [
+        survey(encoder, cache, f'{s + 1000}', None, earth_and_settings(s + 1000, s), False)
+        for s in seeds
+    ]
+    cut = first + [real[name] for name in ONE_EACH]
+    left, right = zip(*(halves(plain) for plain, _ in cut))
+    anew = [halves(other)[0] for _, other in cut]
+    right = [half._replace(name=str(k)) for k, half in enumerate(right)]
     own = list(range(len(cut)))
     lines = {name: plain for name, (plain, _) in real.items()}
     result = dict(
         encoder=encoder.fingerprint(),
+        windows=[int(min(len(s.items) for s in left)), int(max(len(s.items) for s in left))],
         other_half=first_found(left, right, own),
         other_half_recorded_anew=first_found(anew, right, own),
+        same_settings=same_settings(
+            [plain for plain, _ in first + second], np.tile(np.arange(len(first)), 2)
+        ),
         real_lines=real_lines(lines),
         matrix=matrix(lines),
-        coverage=coverage(left, right),
+        coverage={
+            'other lines': coverage([plain for plain, _ in first], line_sets),
+            'other half': coverage([plain for plain, _ in first], halves),
+        },
         certain=certain(left, right),
-        windows=[int(min(len(s.items) for s in left)), int(max(len(s.items) for s in left))],
     )
     args.out.write_text(json.dumps(result, indent=1) + '\n')
 

@@ -33,7 +33,7 @@ def show_analogues(
         for row in ranked[['name', 'missing']].itertuples(index=False)
     ]
     ax.set(yticks=at, yticklabels=names, xlabel='squared energy distance', title=title)
-    ax.invert_yaxis()
+    ax.set_ylim(len(ranked) - 0.5, -0.5)
     return fig
 
 # %% ../../nbs/plot/40_alike.ipynb #565f2a23
