@@ -2,9 +2,10 @@
 
     python benchmarks/analogues.py --cache DIR      measure, write benchmarks/results/analogues.json
 
-Each survey is cut in two. One half is compared with the other halves of all: is its own first?
-The same is asked of halves recorded anew (other wavelet, gain and noise), of synthetic surveys
-with the same settings and another earth (is that the nearest?), and of single real lines.
+Every other line of a synthetic survey is compared with the lines between of all: are its own first?
+The same is asked of surveys recorded anew (other wavelet, gain and noise), of left and right halves
+(of a synthetic survey, salt is in one and faults in the other), of synthetic surveys with the same
+settings and another earth (is that the nearest?), and of single real lines.
 Embeddings are kept in DIR, so that a run that was stopped goes on where it was.
 """
 
@@ -288,9 +289,14 @@ def main():
     right = [half._replace(name=str(k)) for k, half in enumerate(right)]
     own = list(range(len(cut)))
     lines = {name: plain for name, (plain, _) in real.items()}
+    even, odd = zip(*(line_sets(plain) for plain, _ in first))
+    odd = [lines._replace(name=str(k)) for k, lines in enumerate(odd)]
+    even_anew = [line_sets(other)[0] for _, other in first]
     result = dict(
         encoder=encoder.fingerprint(),
         windows=[int(min(len(s.items) for s in left)), int(max(len(s.items) for s in left))],
+        other_lines=first_found(even, odd, own[: len(odd)]),
+        other_lines_recorded_anew=first_found(even_anew, odd, own[: len(odd)]),
         other_half=first_found(left, right, own),
         other_half_recorded_anew=first_found(anew, right, own),
         same_settings=same_settings(
@@ -303,6 +309,7 @@ def main():
             'other half': coverage([plain for plain, _ in first], halves),
         },
         certain=certain(left, right),
+        certain_recorded_anew=certain(even_anew, odd),
     )
     args.out.write_text(json.dumps(result, indent=1) + '\n')
 
