@@ -16,7 +16,7 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results'
-PAGES = ('nbs/index.ipynb', 'docs/results.md', 'docs/speed.md')
+PAGES = ('nbs/index.ipynb', 'docs/results.md', 'docs/speed.md', 'docs/alike.md')
 PLACE = re.compile(r'(<!-- table: ([\w-]+) -->\n).*?(\n<!-- end -->)', re.DOTALL)
 
 
@@ -184,7 +184,21 @@ def memory() -> str:
     return markdown(['SEG-Y, GB', 'windows', 'peak memory, MB'], rows)
 
 
+def alike() -> str:
+    "Which distance finds a survey's other part, by the benchmark of analogues."
+    found = result('analogues')
+    ways = ('other_lines', 'other_lines_recorded_anew', 'other_half', 'same_settings')
+    rows = [
+        [name, *(with_interval(found[way][name], 'first') for way in ways)]
+        + [f"{found['real_lines'][name]['first']:.2f}"]
+        for name in found['other_lines']
+    ]
+    head = ['first is right', 'other lines', 'recorded anew', 'other half', 'same settings']
+    return markdown([*head, 'real lines'], rows)
+
+
 TABLES = {
+    'alike': alike,
     'expectations': expectations,
     'same-place': same_place,
     'by-class': by_class,

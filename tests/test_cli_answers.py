@@ -70,6 +70,7 @@ NEEDED = dict(
     embed=['s', '--encoder', 'e', '--out', 'x.npz'],
     index=['s', '--encoder', 'e', '--out', 'x'],
     search=['i'],
+    analogues=['s', '--library', 'l'],
     evaluate=['s', '--encoder', 'e'],
     benchmark=[],
     submit=['--queries', 'q', '--corpus', 'c', '--encoder', 'e', '--out', 'x'],
@@ -99,6 +100,7 @@ DEFAULTS = dict(
     synth=dict(out='o', per_class=20, seed=0, survey=False),
     check=dict(file='f', json=False),
     embed=dict(source='s', dask=None, encoder='e', out='x.npz', unit='samples', precision='auto')
+    | dict(crs=None)
     | SIZES,
     index=dict(sources=['s'], encoder='e', out='x', unit='samples', lines='both', every=1)
     | dict(kind='auto', memory=None, milvus=None, dask=None, precision='auto', json=False)
@@ -107,6 +109,8 @@ DEFAULTS = dict(
     | dict(box=None, volume=[], labels=None, label=None, merge_case=False, like=[], unlike=[])
     | dict(look=None, k=10, where=None, polygon=None, min_separation=2, min_samples=0)
     | dict(min_confidence=None, bodies=False, map=None, encoder=None, json=False),
+    analogues=dict(sources=['s'], library='l', encoder=None, look=None, k=5, windows=2000)
+    | dict(out=None, json=False),
     evaluate=dict(source='s', encoder='e', sections=None, table=None, leave_out=None, exclude=[])
     | dict(merge_case=False, precision='auto', json=False),
     benchmark=dict(entries=[], write=None, encoder=None, out=None, baselines=False)
@@ -576,7 +580,7 @@ def test_embed(put, capsys, tmp_path):
     assert options['progress'].what == 'embedding'
     assert main(['embed', 's', '--encoder', 'e', '--out', 'x.np']) == 2
     assert capsys.readouterr().err == (
-        'refcon embed: --out is x.np: expected a name ending in .npz\n'
+        'refcon embed: --out is x.np: expected a name ending in .npz or .parquet\n'
     )
     assert main(['embed', 's', '--encoder', 'e', '--out', 'no/such/x.npz']) == 2
     assert capsys.readouterr().err == (

@@ -6,6 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/cli/99_wing.ipynb #wing0003
+from .alike import *
 from .arguments import *
 from .commands import *
 from .entry import *

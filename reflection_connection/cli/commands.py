@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import reflection_connection
+from .alike import ANALOGUES
 from .arguments import CommandParser, option
 from .evaluating import BENCHMARK, EVALUATE, SUBMIT
 from .learning import ITERATE, PRETRAIN, TRAIN
@@ -25,6 +26,7 @@ COMMANDS = {  # name -> (what it does, its arguments), in the order of the help
     'embed': EMBED,
     'index': INDEX,
     'search': SEARCH,
+    'analogues': ANALOGUES,
     'evaluate': EVALUATE,
     'benchmark': BENCHMARK,
     'submit': SUBMIT,
@@ -40,6 +42,7 @@ OPENS = (  # commands that open volumes
     'embed',
     'index',
     'search',
+    'analogues',
     'evaluate',
     'train',
     'iterate',

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 
+from .alike import analogues
 from .arguments import mark_values
 from .commands import NEEDS, parser
 from .evaluating import benchmark, evaluate, submit
@@ -38,6 +39,7 @@ _DO = {
     'embed': embed,
     'index': index,
     'search': search,
+    'analogues': analogues,
     'evaluate': evaluate,
     'benchmark': benchmark,
     'submit': submit,

@@ -23,6 +23,7 @@ _PLACES = (  # arguments that are paths
     'entries',
     'write',
     'index',
+    'library',
     'out',
     'encoder',
     'image',

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from reflection_connection.cli.arguments import (
@@ -62,7 +63,7 @@ def say_left_out(report):
 
 # %% ../../nbs/cli/04_vectors.ipynb #bbf99b1c
 EMBED = (
-    'embed windows into a .npz file',
+    'embed windows into a file: arrays (.npz), or GeoParquet (.parquet)',
     [
         option('source', metavar='SOURCE', help='folder of images, table of windows, or volume'),
         DASK,
@@ -70,8 +71,14 @@ EMBED = (
         option(
             '--out',
             required=True,
-            metavar='F.npz',
-            help='arrays ids (N,) and embeddings (N, D)',
+            metavar='FILE',
+            help='F.npz: arrays ids (N,) and embeddings (N, D); '
+            'F.parquet: GeoParquet, with the places of windows',
+        ),
+        option(
+            '--crs',
+            metavar='CRS',
+            help='for .parquet: coordinate reference system of the survey, e.g. EPSG:23031',
         ),
         option('--window', **HW, default=(96, 96), help='on a volume: samples and traces'),
         option('--stride', **HW, default=(48, 48), help='on a volume: samples and traces'),
@@ -81,10 +88,12 @@ EMBED = (
 )
 
 
-def _check_npz(out: str):
+def _check_out(out: str, crs: str | None):
     "Refuse a file that could not be written, before hours of work."
-    if not out.endswith('.npz'):
-        raise ValueError(f"--out is {out}: expected a name ending in .npz")
+    if not out.endswith(('.npz', '.parquet')):
+        raise ValueError(f"--out is {out}: expected a name ending in .npz or .parquet")
+    if crs and not out.endswith('.parquet'):
+        raise ValueError(f"--crs {crs}: a .npz holds no places: give --out a name in .parquet")
     if not Path(out).parent.is_dir():
         raise ValueError(f"--out is {out}: there is no folder {Path(out).parent}")
 
@@ -92,12 +101,14 @@ def _check_npz(out: str):
 def embed(args) -> str:
     "Embed windows into a file."
     from reflection_connection.encoder import Encoder
-    from reflection_connection.search import embed_file
+    from reflection_connection.search import embed_file, embed_geoparquet
     from reflection_connection.windows import Grid
 
     refuse_others(args, [args.source])
-    _check_npz(args.out)
-    (n, dim), report = embed_file(
+    _check_out(args.out, args.crs)
+    is_npz = args.out.endswith('.npz')
+    write = embed_file if is_npz else partial(embed_geoparquet, crs=args.crs)
+    (n, dim), report = write(
         Encoder.load(args.encoder),
         args.source,
         args.out,

@@ -6,6 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/evaluation/99_wing.ipynb #wing0003
+from .analogues import *
 from .baselines import *
 from .benchmark import *
 from .benchmark_scores import *
@@ -14,6 +15,7 @@ from .distances import *
 from .entries import *
 from .intervals import *
 from .leave_out import *
+from .library import *
 from .lookalike import *
 from .pixels import *
 from .places import *
@@ -21,7 +23,9 @@ from .probe import *
 from .ranking import *
 from .results import *
 from .retrieval import *
+from .set_distances import *
 from .structures import *
+from .survey_samples import *
 from .textures import *
 
 __all__ = [name for name in globals() if not name.startswith('_')]  # what the modules make public

@@ -6,6 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/plot/99_wing.ipynb #wing0003
+from .alike import *
 from .curves import *
 from .galleries import *
 from .maps import *

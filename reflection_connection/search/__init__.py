@@ -16,6 +16,7 @@ from .embed import *
 from .examples import *
 from .filters import *
 from .geobodies import *
+from .geoparquet import *
 from .hits import *
 from .index import *
 from .index_kinds import *
