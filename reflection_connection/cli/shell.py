@@ -23,6 +23,7 @@ _PLACES = (  # arguments that are paths
     'entries',
     'write',
     'index',
+    'index_out',
     'out',
     'encoder',
     'image',

@@ -17,6 +17,7 @@ from .charts import *
 from .explorer import *
 from .labelling import *
 from .labels import *
+from .live import *
 from .marks import *
 from .pictures import *
 from .references import *

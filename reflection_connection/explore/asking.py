@@ -93,8 +93,32 @@ def ask(
 
 @patch
 def search(self: Explorer):
-    "Answer the question."
-    references, started, s = self.references.best(), time.perf_counter(), self.searcher
+    "Answer the question with what is there; of a survey without an index, embed what it needs."
+    self.growth.stop()
+    if self.growth.grows:
+        self.hits = []
+        self.tell('looking', progress=0.0)
+    if len(self.searcher.index):
+        self._answer(quick=self.growth.grows)
+    self.growth.start()
+
+
+@patch
+def _hits_now(self: Explorer):
+    "Hits of the question, by themselves."
+    question = Question(self.searcher, self._positives, self._negatives, look=self._look)
+    limits = dict(expression=self._expression or None, among=self._among)
+    return self.searcher.hits(question, self.k, *self.separation, **limits)
+
+
+@patch
+def _answer(
+    self: Explorer,
+    quick: bool = False,  # without classes where these would take a while
+):
+    "Answer the question with what is there."
+    started, s = time.perf_counter(), self.searcher
+    references = self.references.best(wait=not quick)
     question = Question(s, self._positives, self._negatives, look=self._look)
     alone = s.score(question, None)
 
@@ -234,6 +258,7 @@ def lasso(
     rows: list,  # of the index's windows
 ):
     "List windows that were drawn around, by their similarity to the mean of them all."
+    self.growth.stop()
     rows = np.asarray(rows, dtype=int)
     s = self.searcher
     if not len(rows) or rows.min() < 0 or rows.max() >= len(s.index):
@@ -257,6 +282,7 @@ def lasso(
 @patch
 def clear(self: Explorer):
     "Forget the question."
+    self.growth.stop()
     self._forget()
     self.hits, self.shades, self.query = [], [], {}
     self._view(-1)

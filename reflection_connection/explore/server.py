@@ -19,6 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Callable
 
@@ -27,11 +28,11 @@ import nbformat
 from .explorer import refuse_unexplorable
 from .labels import LabelTable, labels_beside
 from ..interpretation import refuse_unreadable
-from ..search import Searcher
+from ..search import index_beside, is_survey, open_any
 from ..storage import loopback_direct
 from ..volume import as_openings
 from ..volume.errors import speaks_options
-from ..windows import WindowError
+from ..windows import Grid, WindowError
 
 # %% auto #0
 __all__ = ['KEEP', 'MESSAGE', 'base_path', 'serve']
@@ -215,14 +216,14 @@ def _served(
             _stop(server)
 
 # %% ../../nbs/explore/10_server.ipynb #95078447
-def _refuse_early(index, labels, allow_labels, encoder, opening, places, brought):
+def _refuse_early(index, labels, allow_labels, encoder, opening, places, brought, survey):
     "Refuse what the page could not show, before a server is started."
-    searcher = Searcher.open(index, encoder, opening, places)
+    searcher = open_any(index, encoder, opening, places, **survey)
     refuse_unexplorable(searcher)
     volumes = [searcher.volume(source) for source in searcher.sources]
     refuse_unreadable(volumes, **brought)
     if labels or allow_labels:
-        LabelTable(labels or labels_beside(index))
+        LabelTable(labels or labels_beside(searcher.folder))
 
 
 def _absolute(path):
@@ -245,6 +246,13 @@ def _absolute_files(brought) -> dict:
     return {k: [os.path.abspath(f) for f in v] if k in files else v for k, v in brought.items()}
 
 
+def _survey_options(index, out, grid):
+    "Options of `open_any` for volumes without an index, for a process that works elsewhere."
+    if not is_survey(index):
+        return {}
+    return dict(out=os.path.abspath(out or index_beside(index)), grid=asdict(grid or Grid()))
+
+
 def _end_with_the_command():
     "A terminated command ends as an interrupted one does, so that the server goes too."
     if threading.current_thread() is threading.main_thread():
@@ -252,7 +260,7 @@ def _end_with_the_command():
 
 # %% ../../nbs/explore/10_server.ipynb #b227a8f0
 def serve(
-    index,  # folder of an index over volumes
+    index,  # folder of an index over volumes, or volumes without an index
     port: int = 0,  # 0: a free one
     labels=None,  # see `Explorer`
     allow_labels: bool = False,
@@ -264,15 +272,18 @@ def serve(
     opening=None,  # see `Searcher`
     places=(),
     brought: dict = None,  # see `Explorer`
+    out=None,  # of volumes without an index, see `open_any`
+    grid=None,
 ):
     """Serve the explorer on loopback until interrupted or terminated.
     Raises `SearchError` for an index that cannot be opened, `WindowError` when the server does
     not start."""
     base = base_path(base_url)
     brought = _absolute_files(brought)
-    _refuse_early(index, labels, allow_labels, encoder, opening, places, brought)
-    page_arguments = dict(
-        index=_absolute(index),
+    survey = _survey_options(index, out, grid)
+    _refuse_early(index, labels, allow_labels, encoder, opening, places, brought, survey)
+    page_arguments = survey | dict(
+        index=_absolute(index) if isinstance(index, (str, Path)) else list(map(_absolute, index)),
         labels=labels and str(Path(labels).resolve()),
         allow_labels=allow_labels,
         encoder=_absolute(encoder),
