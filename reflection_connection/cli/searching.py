@@ -10,6 +10,7 @@ import sys
 from typing import NamedTuple
 
 from reflection_connection.cli.arguments import (
+    HW,
     JSON,
     MERGE_CASE,
     between,
@@ -17,6 +18,7 @@ from reflection_connection.cli.arguments import (
     point,
     positive,
     probability,
+    UNIT,
 )
 from reflection_connection.cli.marks import (
     BRINGING,
@@ -31,7 +33,7 @@ from reflection_connection.cli.marks import (
 from .openings import opening_of, refuse_others
 
 # %% auto #0
-__all__ = ['SEARCH', 'EXPLORE', 'Labelled', 'search', 'explore']
+__all__ = ['SEARCH', 'EXPLORE', 'Labelled', 'open_for', 'search', 'explore']
 
 # %% ../../nbs/cli/05_searching.ipynb #c66f1da6
 _BOX = [
@@ -142,14 +144,48 @@ _ANSWER = [
     ),
     option('--map', metavar='OUT', help='write the similarity volume: .sgy, .zarr or .npy'),
     *TAKING,
-    option('--encoder', metavar='E', help='where the encoder of the index lies now'),
+    option(
+        '--encoder',
+        metavar='E',
+        help='where the encoder of the index lies now; of a survey without an index: the encoder '
+        'to take, by default refcon-tiny',
+    ),
     JSON,
 ]
 
 # %% ../../nbs/cli/05_searching.ipynb #f04600c5
+_SURVEY = [
+    option(
+        '--index-out',
+        metavar='DIR',
+        help='of a survey without an index: folder that becomes its index; default: SURVEY-index',
+    ),
+    option('--window', **HW, default=(96, 96), help='of a survey without an index: as in index'),
+    option('--stride', **HW, default=(48, 48), help='the same'),
+    UNIT,
+    option('--lines', choices=('inline', 'crossline', 'both'), default='both', help='the same'),
+    option('--every', type=positive, default=1, metavar='N', help='the same: every Nth line'),
+]
+_WHERE_TO_LOOK = option(
+    'index',
+    nargs='+',
+    metavar='DIR',
+    help='index folder; or a survey without an index: volumes, or a folder of them',
+)
 SEARCH = (
     'where else does it look like this?',
-    [option('index', metavar='DIR', help='index folder'), *_BOX, *_EXAMPLES, *_ANSWER],
+    [
+        _WHERE_TO_LOOK,
+        *_BOX,
+        *_EXAMPLES,
+        *_ANSWER,
+        option(
+            '--whole',
+            action='store_true',
+            help='of a survey without an index: embed all of it, not only where it matters',
+        ),
+        *_SURVEY,
+    ],
 )
 
 # %% ../../nbs/cli/05_searching.ipynb #46b5c98a
@@ -369,18 +405,68 @@ def _as_json(found, searcher) -> list:
     rows = found.astype(object).where(found.notna(), None).to_dict('records')
     return [row | {'problems': searcher.problems(row['source'])} for row in rows]
 
+# %% ../../nbs/cli/05_searching.ipynb #27f24dca
+def open_for(args, places):  # `Searcher`
+    "Open what a command is given: an index, or a survey."
+    from reflection_connection.search import open_any
+    from reflection_connection.windows import Grid
+
+    grid = Grid(args.window, args.stride, args.lines, args.every, unit=args.unit)
+    return open_any(args.index, args.encoder, opening_of(args), places, args.index_out, grid)
+
+
+def _tell_stage(progress, hits):
+    "Write how far a search is to standard error."
+    share = f'{progress.done:,} of {progress.total:,} windows'
+    left = '' if progress.seconds_left is None else f', all in {progress.seconds_left:,.0f} s'
+    best = f', best {hits.similarity.iloc[0]:.3f}' if len(hits) else ''
+    print(f'{progress.stage}: {share}{left}{best}', file=sys.stderr, flush=True)
+
+
+def _finder(args, searcher, question):
+    "A function that gives the hits as they are now; at least twenty, to look around."
+    from reflection_connection.interpretation import read_outlines
+
+    wanted = max(args.k, 20), args.min_separation, args.min_samples, args.where
+    polygon = read_outlines(args.polygon, args.crs) if args.polygon else None
+    among = []
+
+    def find():
+        if not among:  # how many windows it leaves is told once there are some
+            among.append(interval_of(args, searcher))
+        return searcher.hits(question, *wanted, polygon, among=among[0])
+
+    return find
+
+
+def _embed_for(args, searcher, question):
+    "Embed what a question needs of a survey without an index."
+    from reflection_connection.search import GrowingSearcher, answer_in_stages
+
+    if not isinstance(searcher, GrowingSearcher):
+        return
+    place = next((e.place for e in getattr(question, 'positives', []) if e.place), None)
+    here = place and (place['source'], place['line_kind'], place['line'])
+    until = 'rest' if args.whole or args.map or args.bodies or args.slice else 'near'
+
+    find = _finder(args, searcher, question)
+
+    for progress in answer_in_stages(searcher, find, lambda: here, until):
+        if progress.news:
+            _tell_stage(progress, find())
+    searcher.survey.close()
+
 # %% ../../nbs/cli/05_searching.ipynb #962750b7
 def search(args):  # the answer as list or text
-    "Search an index."
-    from reflection_connection.search import Searcher
-
+    "Search an index, or a survey."
     args.chosen, places = _volumes(args.volume)
     refuse_taking(args)
-    searcher = Searcher.open(args.index, args.encoder, opening_of(args), places)
+    searcher = open_for(args, places)
     refuse_others(args, [*searcher.sources, *searcher.moved])
     examples = _examples(args, searcher, args.chosen)
     labelled, label = _labels(args, searcher, args.chosen)
     question = _question(args, searcher, examples, labelled, label)
+    _embed_for(args, searcher, question)
     found = _find(args, searcher, question, labelled)
     sources = list(found.source.unique())
     searcher.warn(sources)
@@ -392,7 +478,7 @@ def search(args):  # the answer as list or text
 EXPLORE = (
     'search a survey in the browser: serve the explorer on this machine',
     [
-        option('index', metavar='DIR', help='index folder'),
+        _WHERE_TO_LOOK,
         option('--labels', metavar='CSV', help='where labels are kept; default: DIR_labels.csv'),
         option(
             '--allow-labels',
@@ -407,7 +493,13 @@ EXPLORE = (
             metavar='FILE',
             help='where volumes of the index lie now: OLD=NEW, a file, or a folder to look in',
         ),
-        option('--encoder', metavar='E', help='where the encoder of the index lies now'),
+        option(
+            '--encoder',
+            metavar='E',
+            help='where the encoder of the index lies now; of a survey without an index: the '
+            'encoder to take, by default refcon-tiny',
+        ),
+        *_SURVEY,
         *BRINGING,
         option(
             '--base-url',
@@ -434,9 +526,10 @@ def _ready(url):
 def explore(args) -> str:
     "Serve the explorer until it is interrupted."
     from reflection_connection.explore import serve
+    from reflection_connection.windows import Grid
 
     serve(
-        args.index,
+        args.index if len(args.index) > 1 else args.index[0],
         args.port or 0,
         args.labels,
         args.allow_labels,
@@ -447,5 +540,7 @@ def explore(args) -> str:
         opening=opening_of(args),
         places=args.volume,
         brought=brought(args),
+        out=args.index_out,
+        grid=Grid(args.window, args.stride, args.lines, args.every, unit=args.unit),
     )
     return ''

@@ -24,6 +24,7 @@ _PLACES = (  # arguments that are paths
     'write',
     'index',
     'library',
+    'index_out',
     'out',
     'encoder',
     'image',

@@ -169,6 +169,14 @@ INDEX = (
 )
 
 # %% ../../nbs/cli/04_vectors.ipynb #f6f17566
+def _finished(encoder, sources, out, options):
+    "The index made from what searches without one have kept; None where there is nothing."
+    from reflection_connection.search import finish_survey
+
+    shared = ('grid', 'encoder_source', 'opening', 'progress')
+    return finish_survey(encoder, sources, out, **{name: options[name] for name in shared})
+
+
 def _build(args, options) -> tuple:  # (index or store, DataFrame of what was left out, worked)
     "Build an index with FAISS, or in Milvus."
     from reflection_connection.encoder import Encoder
@@ -177,6 +185,9 @@ def _build(args, options) -> tuple:  # (index or store, DataFrame of what was le
     encoder, sources, out = Encoder.load(args.encoder), args.sources, args.out
     if args.milvus is not None:
         return *build_milvus(encoder, sources, out, args.milvus, **options), True
+    usual = (args.kind, args.memory, args.dask, args.precision) == ('auto', None, None, 'auto')
+    if usual and (done := _finished(encoder, sources, out, options)):
+        return done
     memory = None if args.memory is None else int(args.memory * 1e9)
     return build_index(encoder, sources, out, kind=args.kind, memory=memory, **options)
 

@@ -27,6 +27,7 @@ _LATER = (
     'labelling',
     'labels',
     'levels',
+    'live',
     'marks',
     'pictures',
     'references',

@@ -94,8 +94,45 @@ def ask(
 
 @patch
 def search(self: Explorer):
-    "Answer the question."
-    references, started, s = self.references.best(), time.perf_counter(), self.searcher
+    "Answer the question with what is there; of a survey without an index, embed what it needs."
+    self.growth.stop()
+    if self.growth.grows:
+        self.hits = []
+        self.tell('looking', progress=0.0)
+    if len(self.searcher.index):
+        self._answer(quick=self.growth.grows)
+    self.growth.start()
+
+
+@patch
+def _hits_now(self: Explorer):
+    "Hits of the question, by themselves."
+    question = Question(self.searcher, self._positives, self._negatives, look=self._look)
+    limits = dict(expression=self._expression or None, among=self._among)
+    return self.searcher.hits(question, self.k, *self.separation, **limits)
+
+
+@patch
+def _answer(
+    self: Explorer,
+    quick: bool = False,  # without classes where these would take a while
+):
+    "Answer the question with what is there."
+    started, s = time.perf_counter(), self.searcher
+    references = self.references.best(wait=not quick)
+    question, scores = self._score()
+    limits = dict(expression=self._expression or None, among=self._among)
+    found = s.hits(question, self.k, *self.separation, guess=references, scores=scores, **limits)
+    shades = np.clip(scores.similarity[self._cloud_rows], 0, 1) * 255
+    self.shades = shades.astype(int).tolist()
+    self._list(found)
+    self._tell_found(time.perf_counter() - started)
+
+
+@patch
+def _score(self: Explorer) -> tuple:  # (`Question`, `Scores` by which hits are ranked)
+    "Score all windows that are there, for hits and for maps."
+    s = self.searcher
     question = Question(s, self._positives, self._negatives, look=self._look)
     alone = s.score(question, None)
 
@@ -105,13 +142,14 @@ def search(self: Explorer):
     scores = together(HITS)
     self._similarity, self._probability = together(MAPS)
     self._bodies = body_of_windows(s, scores)
-    filter_ = self._expression or None
-    limits = dict(expression=filter_, among=self._among)
-    found = s.hits(question, self.k, *self.separation, guess=references, scores=scores, **limits)
-    shades = np.clip(scores.similarity[self._cloud_rows], 0, 1) * 255
-    self.shades = shades.astype(int).tolist()
-    self._list(found)
-    self._tell_found(time.perf_counter() - started)
+    return question, scores
+
+
+@patch
+def _keep_up(self: Explorer):
+    "Score windows anew that another page has had embedded since."
+    if self._similarity is not None and len(self._similarity) != len(self.searcher.index):
+        self._score()
 
 # %% ../../nbs/explore/07_asking.ipynb #cde1c282
 @patch
@@ -273,6 +311,7 @@ def lasso(
     rows: list,  # of the index's windows
 ):
     "List windows that were drawn around, by their similarity to the mean of them all."
+    self.growth.stop()
     rows = np.asarray(rows, dtype=int)
     s = self.searcher
     if not len(rows) or rows.min() < 0 or rows.max() >= len(s.index):
@@ -297,6 +336,7 @@ def lasso(
 @patch
 def clear(self: Explorer):
     "Forget the question."
+    self.growth.stop()
     self._forget()
     self.hits, self.shades, self.query = [], [], {}
     self._view(-1)

@@ -26,7 +26,15 @@ from reflection_connection.explore.pictures import (
     section_for_page,
 )
 from .references import ClassReferences
-from ..search import MAPS, ClassQuestion, Searcher, weigher
+from .live import Growth
+from reflection_connection.search import (
+    MAPS,
+    ClassQuestion,
+    GrowingSearcher,
+    Searcher,
+    open_any,
+    weigher,
+)
 from ..synthetic import CLASSES
 from ..volume.errors import spoken
 from ..windows import WindowError
@@ -55,18 +63,19 @@ def _facts(searcher) -> dict:
     "What the page must know once: volumes, their lines, what is doubtful, the size of windows."
     volumes = {source: searcher.volume(source) for source in searcher.sources}
     doubts = [f'{v.name}: {p}' for source, v in volumes.items() for p in searcher.problems(source)]
-    items = searcher.index.items
-    window = items[items.line_kind != 'image'].iloc[0]
+    kept = [searcher.survey.kept.problem] if isinstance(searcher, GrowingSearcher) else []
     return dict(
         sources=searcher.sources,
         names=[v.name for v in volumes.values()],
-        problems=doubts + list(map(spoken, searcher.meta.get('sizes', []))),
+        problems=doubts
+        + list(map(spoken, searcher.meta.get('sizes', [])))
+        + list(filter(None, kept)),
         lines={
             source: {kind: v.lines(kind).tolist() for kind in LINE_TYPES}
             for source, v in volumes.items()
         },
         cmaps=list(CMAPS),
-        window=[int(window.height), int(window.width)],
+        window=list(searcher.window_size()),
     )
 
 # %% ../../nbs/explore/06_explorer.ipynb #b49fd459
@@ -96,7 +105,7 @@ class Explorer(anywidget.AnyWidget):
 
     def __init__(
         self,
-        index,  # folder of an index over one or more volumes, or a `Searcher`
+        index,  # folder of an index over volumes, volumes without an index, or a `Searcher`
         labels=None,  # CSV of labels; default: INDEX_labels.csv beside the index
         allow_labels: bool = True,  # False: nothing is written
         encoder=None,  # where the encoder lies now, see `Searcher.open`
@@ -105,11 +114,12 @@ class Explorer(anywidget.AnyWidget):
         opening=None,
         places=(),  # see `Searcher`
         brought: dict = None,  # horizons and polygons: arguments of `bring`
+        **survey,  # of volumes without an index: out, grid, see `open_any`
     ):
         given = isinstance(index, Searcher)
-        self.searcher = index if given else Searcher.open(index, encoder, opening, places)
+        self.searcher = index if given else open_any(index, encoder, opening, places, **survey)
         refuse_unexplorable(self.searcher)
-        path = labels or (None if given else labels_beside(index))
+        path = labels or (None if given else labels_beside(self.searcher.folder))
         self.table = LabelTable(path) if path else None
         self.allow_labels = bool(allow_labels and self.table)
         self.k, self.separation = k, separation
@@ -118,6 +128,7 @@ class Explorer(anywidget.AnyWidget):
         takes = {name: list(choices) for name, choices in TAKES.items()}
         super().__init__(info=facts | dict(allow_labels=self.allow_labels, takes=takes))
         self._where = _first_line(self.searcher)
+        self.growth = self._new_growth()
         self.references = ClassReferences(self.searcher, self.table)
         self._show_cloud()
         self._show()
@@ -126,7 +137,13 @@ class Explorer(anywidget.AnyWidget):
         if brought:
             self.bring(**brought)
         self.on_msg(lambda widget, content, buffers: self.act(content))
-        self.tell(f"{self.searcher.index}; drag a rectangle")
+        self.tell(self._first_words())
+
+    def _first_words(self):
+        if not self.growth.grows:
+            return f"{self.searcher.index}; drag a rectangle"
+        survey = self.searcher.survey
+        return f"{survey.done:,} of {len(survey.places):,} windows are embedded; drag a rectangle"
 
     def _begin(self):
         "The state that is Python's own."
@@ -166,7 +183,10 @@ class Explorer(anywidget.AnyWidget):
         said = self._said
         try:
             action, given = checked_message(content)
-            getattr(self, action)(**given)
+            if action == 'cancel':
+                self.cancel()  # which waits for nothing
+            else:
+                self._do(action, given)
             quiet = self._said == said and action not in BEHIND
             if quiet and self.status['kind'] == 'error':
                 self.tell(self._good)  # an error stays until something succeeds
@@ -182,10 +202,77 @@ class Explorer(anywidget.AnyWidget):
             if ticket:
                 self.answered = ticket
 
+    def _do(self, action, given):
+        "One action, while the index does not change."
+        with self.searcher.changing:
+            self._keep_up()
+            getattr(self, action)(**given)
+
+# %% ../../nbs/explore/06_explorer.ipynb #aa8a976d
+_WORDS = dict(
+    line='this line',
+    coarse='a coarse look at the survey',
+    near='around the best places',
+    rest='all the rest',
+)  # stage -> what is embedded
+
+
+@patch
+def _new_growth(self: Explorer) -> Growth:
+    return Growth(
+        self.searcher,
+        lambda: self._hits_now(),
+        lambda: self._where,
+        self._grown,
+        self._growth_ended,
+    )
+
+
+@patch
+def _grown(self: Explorer, progress):
+    "Show how far the embedding is, and what is new."
+    if progress.news:
+        self._answer(quick=progress.stage != 'rest')
+        if progress.stage != 'line':
+            self._show_cloud()
+    self._tell_stage(progress)
+
+
+@patch
+def _tell_stage(self: Explorer, progress):
+    "Say how far the embedding is."
+    share = progress.done / progress.total
+    left = '' if progress.seconds_left is None else f', all in {progress.seconds_left:,.0f} s'
+    text = f'{_WORDS[progress.stage]}: {progress.done:,} of {progress.total:,} windows{left}'
+    self.stages = progress._asdict() | dict(running=True)
+    self.tell(f'{len(self.hits)} hits; {text}', progress=share)
+
+
+@patch
+def _growth_ended(self: Explorer, error):
+    "Say that all is in, or what went wrong."
+    self.stages = self.stages | dict(running=False)
+    if error is not None:
+        self.tell(' '.join(str(error).split()), 'error')
+        return
+    with self.searcher.changing:
+        self._show_cloud()
+        self._answer()
+
+
+@patch
+def end(self: Explorer):
+    "Stop what runs, and keep what was embedded."
+    self._stop.set()
+    self.growth.close()
+
 # %% ../../nbs/explore/06_explorer.ipynb #fb96ae59
 @patch
 def _show_cloud(self: Explorer):
     "All windows, by the principal axes of their embeddings."
+    if len(self.searcher.index) < 3:
+        self.cloud, self._cloud_rows = dict(points=[], rows=[]), np.empty(0, int)
+        return
     points, self._cloud_rows = principal_axes(self.searcher.index)
     span = np.abs(points).max() or 1.0
     whole = (points / span * 1000).round().astype(int)
@@ -243,7 +330,7 @@ def _paint_heat(self: Explorer):
     "Send what is shown over the section."
     source, kind, number = self._where
     values = self._heat_values()
-    if values is None or source not in self.searcher.sources:
+    if values is None or not (self.searcher.index.items.source == source).any():
         self.heat = dict(png=None)
         return
     picture = self.searcher.section_map(values, kind, number, source)

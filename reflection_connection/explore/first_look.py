@@ -21,7 +21,7 @@ from reflection_connection.explore.pictures import (
 from ..storage import read_json
 from ..volume import as_openings, open_volume, sentences
 from ..volume.errors import spoken
-from ..windows import WindowError
+from ..windows import Grid, WindowError, is_survey, open_sources
 
 # %% auto #0
 __all__ = ['LOOKS', 'FirstLook', 'first_facts', 'first_state', 'first_section', 'first_answer', 'first_look']
@@ -200,18 +200,36 @@ def _of_index(folder, opening, allow_labels):
     return FirstLook(volumes, window, kind, allow_labels, unlike, sizes)
 
 
+def _of_survey(sources, opening, allow_labels, grid):
+    "The first look at volumes without an index."
+    opening, volumes, most = as_openings(opening), {}, {}
+    for kind, what, _ in open_sources(sources, opening):
+        if kind != 'volume':
+            return None
+        volume = opening.open(what)
+        volumes[str(what)] = volume
+        for name, _, windows in grid.over(volume):
+            most[str(what), name] = most.get((str(what), name), 0) + windows
+    first = next(iter(volumes))
+    kinds = {kind: n for (path, kind), n in most.items() if path == first}
+    kind = max(kinds, key=kinds.get)
+    window, _ = grid.sizes(volumes[first], kind)
+    return FirstLook(volumes, window, kind, allow_labels)
+
+
 def first_look(
-    index,  # folder
+    index,  # folder of an index, or volumes without one
     opening=None,  # see `Searcher`
     places=(),  # where volumes lie now; a searcher finds them
     allow_labels: bool = False,
+    grid: Grid = Grid(),  # of volumes without an index: their windows
 ) -> FirstLook | None:
-    "The first look at an index; None where opening it takes more than its volumes as they are."
-    folder = Path(index)
-    there = all((folder / name).is_file() for name in ('meta.json', 'items.parquet'))
-    if places or not there:
-        return None
+    "The first look; None where opening what is given takes more than its volumes as they are."
     try:
-        return _of_index(folder, opening, allow_labels)
+        if is_survey(index):
+            return _of_survey(index, opening, allow_labels, grid)
+        folder = Path(index)
+        there = all((folder / name).is_file() for name in ('meta.json', 'items.parquet'))
+        return _of_index(folder, opening, allow_labels) if there and not places else None
     except (OSError, ValueError, LookupError):  # a searcher says what is wrong, and its remedy
         return None

@@ -57,12 +57,15 @@ class ClassReferences:
         on_volume = frame.source.isin(self.searcher.sources)
         return frame[on_volume & frame.label.notna()].reset_index(drop=True)
 
-    def best(self) -> tuple | None:  # (embeddings, labels), see `Searcher.guess`
+    def best(
+        self,
+        wait: bool = True,  # False: None where synthetic windows would have to be embedded first
+    ) -> tuple | None:  # (embeddings, labels), see `Searcher.guess`
         "The user's labels once there are two classes of three, synthetic ones before."
         if self.searcher.calibration is None:
             return None
         if self.own and (pd.Series(self.own[1]).value_counts() >= 3).sum() >= 2:
             return self.own
-        if self._synthetic is None:
+        if self._synthetic is None and wait:
             self._synthetic = synthetic_references(self.searcher.encoder)
         return self._synthetic

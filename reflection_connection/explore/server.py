@@ -20,7 +20,7 @@ from .first_look import first_look
 from .labels import LabelTable, labels_beside
 from .session import Survey
 from .web import MESSAGE, Sessions, application, new_access
-from ..windows import WindowError
+from ..windows import Grid, WindowError, index_beside, is_survey
 
 # %% auto #0
 __all__ = ['KEEP', 'base_path', 'serve']
@@ -54,18 +54,27 @@ def _listening(port) -> socket.socket:
     return listening
 
 # %% ../../nbs/explore/23_server.ipynb #d6bfd088
-def _explorers(index, labels, allow_labels, encoder, opening, places, brought) -> Callable:
-    "A function that makes explorers of one searcher. Refuses what the page could not show."
-    wing = importlib.import_module('reflection_connection.explore')
-    search = importlib.import_module('reflection_connection.search')
-    searcher = search.Searcher.open(index, encoder, opening, places)
-    wing.refuse_unexplorable(searcher)
-    volumes = [searcher.volume(source) for source in searcher.sources]
-    if brought:
-        marks = importlib.import_module('reflection_connection.interpretation')
-        marks.refuse_unreadable(volumes, **brought)
-    table = labels or labels_beside(index)
-    return lambda: wing.Explorer(searcher, table, allow_labels, brought=brought)
+class _Explorers:
+    "Makes explorers of one searcher. Refuses what the page could not show."
+
+    def __init__(self, index, table, allow_labels, encoder, opening, places, brought, survey):
+        search = importlib.import_module('reflection_connection.search')
+        self._wing = importlib.import_module('reflection_connection.explore')
+        self._searcher = search.open_any(index, encoder, opening, places, **survey)
+        self._wing.refuse_unexplorable(self._searcher)
+        volumes = [self._searcher.volume(source) for source in self._searcher.sources]
+        if brought:
+            interpretation = importlib.import_module('reflection_connection.interpretation')
+            interpretation.refuse_unreadable(volumes, **brought)
+        self._given = dict(labels=table, allow_labels=allow_labels, brought=brought)
+
+    def __call__(self):
+        return self._wing.Explorer(self._searcher, **self._given)
+
+    def close(self):
+        "Keep what was embedded of a survey without an index."
+        if growing := getattr(self._searcher, 'survey', None):
+            growing.close()
 
 # %% ../../nbs/explore/23_server.ipynb #3403b883
 KEEP = 120  # seconds that the question of a closed page is kept
@@ -129,7 +138,7 @@ def _end_with_the_command():
 
 # %% ../../nbs/explore/23_server.ipynb #c127010d
 def serve(
-    index,  # folder of an index over volumes
+    index,  # folder of an index over volumes, or volumes without an index
     port: int = 0,  # 0: a free one
     labels=None,  # see `Explorer`
     allow_labels: bool = False,
@@ -141,23 +150,32 @@ def serve(
     opening=None,  # see `Searcher`
     places=(),
     brought: dict = None,  # horizons and polygons, see `Explorer`
+    out=None,  # of volumes without an index: the folder that becomes one
+    grid: Grid = Grid(),  # of volumes without an index: their windows
 ):
     """Serve the explorer on loopback until interrupted or terminated.
     Raises `SearchError` for an index that cannot be opened, `WindowError` when the server does
     not start."""
-    base = base_path(base_url)
+    base, is_new = base_path(base_url), is_survey(index)
+    home = (out or index_beside(index)) if is_new else index
+    table = labels or labels_beside(home)
     if labels or allow_labels:
-        LabelTable(labels or labels_beside(index))
-    given = index, labels, allow_labels, encoder, opening, places, brought
-    survey = Survey(first_look(index, opening, places, allow_labels))
+        LabelTable(table)
+    more = dict(out=home, grid=grid) if is_new else {}
+    given = index, table, allow_labels, encoder, opening, places, brought, more
+    survey = Survey(first_look(index, opening, places, allow_labels, grid))
     if survey.look is None or brought:  # something may have to be refused, or looked for
-        survey.provide(_explorers(*given))
+        survey.provide(_Explorers(*given))
     _end_with_the_command()
     listening = _listening(port)
     access = new_access(listening.getsockname()[1], base)
-    with _served(listening, access, survey, keep, patience) as server:
-        ready(f'http://127.0.0.1:{access.port}{base}?token={access.token}')
-        if survey.make is None:
-            survey.provide(_explorers(*given))
-        server.wait()
-        raise WindowError(f"the page's server has stopped by itself: {server.fault}")
+    try:
+        with _served(listening, access, survey, keep, patience) as server:
+            ready(f'http://127.0.0.1:{access.port}{base}?token={access.token}')
+            if survey.make is None:
+                survey.provide(_Explorers(*given))
+            server.wait()
+            raise WindowError(f"the page's server has stopped by itself: {server.fault}")
+    finally:
+        if survey.make is not None:
+            survey.make.close()

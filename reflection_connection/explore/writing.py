@@ -64,10 +64,9 @@ def _progress(self: Explorer, name):
 
 
 @patch
-def _write(self: Explorer, path, **what):
-    "Write a volume, and say how it ended; in a thread, with volumes of its own."
+def _write(self: Explorer, worker, path, **what):
+    "Write a volume, and say how it ended; in a thread, with a searcher of its own."
     try:
-        worker = self.searcher.another()
         worker.write_map(path=path, progress=self._progress(path.name), **what)
         self.tell(f"written: {path}")
     except _Cancelled:
@@ -88,13 +87,19 @@ def export(
     path = Path(path) if path else self._export_path(source, suffix)
     what = dict(values=self._similarity, source=source, kind=kind, note=self._export_note())
     self._stop.clear()
-    self._thread = threading.Thread(target=self._write, args=(path,), kwargs=what, daemon=True)
+    self._thread = threading.Thread(
+        target=self._write, args=(self.searcher.another(), path), kwargs=what, daemon=True
+    )
     self.tell(f"writing {path.name}", progress=0.0)
     self._thread.start()
 
 
 @patch
 def cancel(self: Explorer):
-    "Stop what is being written or read."
+    "Stop what is being written, read or embedded."
     self._stop.set()
     self._level_stop.set()
+    if self.growth.running:
+        self.growth.stop()
+        self.stages = self.stages | dict(running=False)
+        self.tell(f"stopped; {len(self.searcher.index):,} windows are searched")

@@ -8,6 +8,7 @@ __all__ = []
 # %% ../../nbs/search/99_wing.ipynb #wing0003
 from importlib import import_module
 
+from .any_survey import *
 from .build import *
 from .calibration import *
 from .calibration_checks import *
@@ -17,9 +18,13 @@ from .examples import *
 from .filters import *
 from .geobodies import *
 from .geoparquet import *
+from .grid_places import *
+from .growing_searcher import *
+from .growing_survey import *
 from .hits import *
 from .index import *
 from .index_kinds import *
+from .kept_pieces import *
 from .meta import *
 from .places import *
 from .plan import *
@@ -31,6 +36,7 @@ from .scores import *
 from .searcher import *
 from .shards import *
 from .similarity_volumes import *
+from .stages import *
 from .store import *
 from .surveys import *
 from .tuning import *

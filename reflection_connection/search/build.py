@@ -177,7 +177,7 @@ def build_index(
     encoder_source: str = '',  # see `Index.save`
     memory: int | None = None,  # bytes that the index may take; default: what is free
     opening: Any = None,  # see `volume.as_openings`; default: as the index that is there remembers
-    **options: Any,  # chunk, device, progress, dask, precision: see `surveys.embed_sources`
+    **options: Any,  # chunk, device, progress, dask, precision, there: see `surveys.embed_sources`
 ) -> BuiltIndex:
     """Index all windows of volumes, images and tables; interrupted work resumes.
 
@@ -190,7 +190,8 @@ def build_index(
         key = work_key(encoder, start.plan.depends(), grid, kind, precision)
         if start.is_done(key):
             return _unchanged(start.made, job.out, encoder)
-        options['there'] = _kept_of_plan(start.made, start.plan, encoder, grid, kind, precision)
+        kept = _kept_of_plan(start.made, start.plan, encoder, grid, kind, precision)
+        options['there'] = kept | options.get('there', {})
         options |= dict(plan=start.plan, opening=start.opening)
         shards = embed_sources(encoder, sources, job.work, grid, **options)
         if kind == 'auto':

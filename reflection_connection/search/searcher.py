@@ -5,6 +5,7 @@
 # %% ../../nbs/search/21_searcher.ipynb #dc8a0384
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,8 @@ def _refuse_other_encoder(index, encoder):
 # %% ../../nbs/search/21_searcher.ipynb #53df6b5b
 class Searcher(IndexedVolumes):
     "An index with its encoder and its volumes, ready to be searched."
+
+    changing = nullcontext()  # held by whoever uses rows of an index that grows
 
     def __init__(
         self,
@@ -84,6 +87,12 @@ class Searcher(IndexedVolumes):
         return Searcher(
             self.index, self.encoder, self.store, self.opening, self._places, self.folder
         )
+
+    def window_size(self) -> tuple:  # (samples, traces)
+        "The size of the first window that lies on a volume."
+        items = self.index.items
+        window = items[items.line_kind != 'image'].iloc[0]
+        return int(window.height), int(window.width)
 
     def embed(
         self,

@@ -70,6 +70,7 @@ class WindowGrid:
         items: pd.DataFrame,  # of the index
         volume: Volume,
         kind: str,  # 'inline', 'crossline' or 'line'
+        corners: tuple | None = None,  # lines, tops, lefts of the grid; default: those of `items`
     ):
         mine = (items.source == str(volume.path)) & (items.line_kind == kind)
         self.volume, self.kind = volume, kind
@@ -79,8 +80,8 @@ class WindowGrid:
         windows = items.iloc[self.rows]
         self.height, self.width = _one_size(windows, volume, kind)
         columns = [windows[c].to_numpy(int) for c in ('line', 'top', 'left')]
-        self.lines, self.tops, self.lefts = map(np.unique, columns)
-        corners = (self.lines, self.tops, self.lefts)
+        corners = corners or tuple(map(np.unique, columns))
+        self.lines, self.tops, self.lefts = corners
         self.at = tuple(np.searchsorted(axis, c) for axis, c in zip(corners, columns))
         self.axes = self._axes()
         self._spread = {}
@@ -113,6 +114,13 @@ class WindowGrid:
         full[self.at] = values[self.rows]
         there[self.at] = 1
         return _OnGrid(full, there)
+
+    def for_maps(
+        self,
+        values: np.ndarray,  # (N,) of all items of the index
+    ) -> _OnGrid:
+        "Values between which sections and cubes are interpolated."
+        return self.fill(values)
 
 # %% ../../nbs/search/24_window_grid.ipynb #3d8e2f8d
 Lattice = WindowGrid  # until 0.3
@@ -149,7 +157,7 @@ def line(
             return samples @ np.tensordot(lines[position], full, 1) @ traces.T
         return samples @ (full @ traces[position]).T @ lines.T
 
-    return _ratio(*map(spread, self.fill(values)))
+    return _ratio(*map(spread, self.for_maps(values)))
 
 # %% ../../nbs/search/24_window_grid.ipynb #5a5502cc
 @patch
@@ -174,7 +182,7 @@ def cube(
 ) -> np.ndarray:  # (n_inlines, n_crosslines, n_samples), 2-D: (n_traces, n_samples)
     "Interpolated values at every sample of the volume, NaN where no window is near."
     lines, samples, traces = self.axes
-    on_grid = self.fill(values)
+    on_grid = self.for_maps(values)
     complete = bool(on_grid.there.all())
     out = np.empty((len(lines), len(traces), len(samples)), np.float32)
     for start in range(0, len(lines), 16):  # in blocks that stay in the cache

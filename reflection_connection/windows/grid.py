@@ -16,7 +16,7 @@ from .table import in_metres, locate, window_table
 from .text import WindowError
 
 # %% auto #0
-__all__ = ['UNITS', 'trace_spacing', 'in_samples', 'crosses_join', 'line_windows', 'Grid', 'volume_windows']
+__all__ = ['UNITS', 'trace_spacing', 'in_samples', 'crosses_join', 'line_axes', 'line_windows', 'Grid', 'volume_windows']
 
 # %% ../../nbs/windows/08_grid.ipynb #685d0f82
 def _starts(n, size, step):
@@ -96,6 +96,20 @@ def _lefts(volume, kind, n_traces, width, step):
     return np.concatenate([first + _starts(stop - first, width, step) for first, stop in parts])
 
 # %% ../../nbs/windows/08_grid.ipynb #ee38adee
+def line_axes(
+    volume: Volume,  # an open volume
+    kind: str,  # 'inline', 'crossline' or 'line'
+    number: int,  # of the line
+    window: tuple,  # (samples, traces)
+    stride: tuple,  # (samples, traces)
+) -> tuple:  # (first samples (T,), first traces (W,)), ascending
+    "Where the windows of a regular grid begin along a line, live or not; none over a join."
+    (height, width), (down, along) = window, stride
+    n_traces = len(volume.across(kind, number))
+    tops = _starts(volume.n_samples, height, down)
+    return tops, _lefts(volume, kind, n_traces, width, along)
+
+
 def _table_of_boxes(volume, kind, number, top, left, window, live, survey):
     "The window table of boxes of one size on a line."
     height, width = (np.full(len(top), size) for size in window)
@@ -116,10 +130,7 @@ def line_windows(
     survey: str = None,  # name of the survey; the file's name when not given
 ) -> pd.DataFrame:  # table of windows; empty where none is live enough
     "The windows of a regular grid over one line."
-    (height, width), (down, along) = window, stride
-    n_traces = len(volume.across(kind, number))
-    tops = _starts(volume.n_samples, height, down)
-    lefts = _lefts(volume, kind, n_traces, width, along)
+    (height, width), (tops, lefts) = window, line_axes(volume, kind, number, window, stride)
     if not len(tops) or not len(lefts):
         return window_table([])
     share = _live_share(volume.live(kind, number), tops, lefts, height, width)
@@ -150,10 +161,8 @@ def _say_unit(volume):
 
 def _most_windows(volume, kind, number, window, stride):
     "How many windows a line has when all of it is live."
-    (height, width), (down, along) = window, stride
-    n_traces = len(volume.across(kind, number))
-    lefts = _lefts(volume, kind, n_traces, width, along)
-    return len(_starts(volume.n_samples, height, down)) * len(lefts)
+    tops, lefts = line_axes(volume, kind, number, window, stride)
+    return len(tops) * len(lefts)
 
 # %% ../../nbs/windows/08_grid.ipynb #ba44e3d5
 @dataclass(frozen=True)

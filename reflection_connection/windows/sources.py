@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
+from ..storage import settle
 from ..volume import VolumeError, as_openings
 from .grid import volume_windows
 from .load import load_windows
@@ -18,7 +19,8 @@ from .table import window_table
 from .text import WindowError, is_table
 
 # %% auto #0
-__all__ = ['VOLUME_TYPES', 'is_volume', 'Found', 'spread_out', 'Opened', 'open_sources', 'source_windows']
+__all__ = ['VOLUME_TYPES', 'is_volume', 'Found', 'spread_out', 'Opened', 'open_sources', 'is_survey', 'index_beside',
+           'source_windows']
 
 # %% ../../nbs/windows/19_sources.ipynb #b7bc57c3
 VOLUME_TYPES = ('.sgy', '.segy', '.npy', '.mdio', '.zarr')
@@ -129,6 +131,34 @@ def open_sources(
     "What sources hold, one volume or table at a time."
     each = [sources] if isinstance(sources, (str, Path)) else sources
     return _once([held for source in each for held in _held_by(source, opening)])
+
+# %% ../../nbs/windows/19_sources.ipynb #5357c70f
+def _as_list(
+    sources: Any,  # a path, or several
+) -> list:
+    "Paths as a list."
+    return [sources] if isinstance(sources, (str, Path)) else list(sources)
+
+
+def is_survey(
+    sources: Any,  # a path, or several
+) -> bool:
+    "Whether paths are volumes or a folder of them, rather than the folder of an index."
+    paths = _as_list(sources)
+    if len(paths) > 1:
+        return True
+    path = Path(paths[0])
+    if path.is_dir() and not is_volume(path):
+        has_index = (settle(path) / 'meta.json').is_file()
+        return not has_index and any(map(is_volume, path.iterdir()))
+    return path.exists()
+
+
+def index_beside(
+    sources: Any,  # volumes, or folders of them
+) -> Path:
+    "The folder that becomes the index of a survey: SURVEY-index in the working folder."
+    return Path(f'{Path(_as_list(sources)[0]).resolve().stem}-index')
 
 # %% ../../nbs/windows/19_sources.ipynb #0bd86468
 def source_windows(
