@@ -65,7 +65,7 @@ class Volume:
         self._index = LineIndex(reader)
         self._cache, self._scale = LineCache(self._index), None
 
-    format = property(attrgetter('reader.format'))  # 'segy', 'npy', 'mdio'
+    format = property(attrgetter('reader.format'))  # 'segy', 'npy', 'mdio', 'zgy', 'vds'
     sample_format = property(attrgetter('reader.sample_format'))  # such as 'IBM float'
     n_traces = property(attrgetter('reader.n_traces'))
     n_samples = property(attrgetter('reader.n_samples'))  # a trace
@@ -141,7 +141,7 @@ def _reopen(path, args):
 @patch
 def __repr__(self: Volume):
     "The file in a few lines, with what is doubtful."
-    kind = {'segy': 'SEG-Y', 'npy': 'npy', 'mdio': 'MDIO'}[self.format]
+    kind = {'segy': 'SEG-Y', 'npy': 'npy', 'mdio': 'MDIO', 'zgy': 'ZGY', 'vds': 'VDS'}[self.format]
     end, every = self.t0 + self.dt * (self.n_samples - 1), f'{self.dt:g} {self.unit}'
     lines = [
         f'{self.name}: {kind} {self.sample_format}, '
@@ -164,7 +164,7 @@ def _places(volume):
 
 # %% ../../nbs/volume/40_core.ipynb #2b26cdda
 def open_volume(
-    path,  # SEG-Y or .npy file, or an MDIO/Zarr folder
+    path,  # SEG-Y, ZGY, VDS or .npy file, or an MDIO/Zarr folder
     *,
     iline_byte: int = None,  # SEG-Y trace header byte of the inline number; None: by evidence
     xline_byte: int = None,  # of the crossline number

@@ -18,7 +18,9 @@ from .formats import foreign_folder
 from .reader import Reader
 from .segy import OWN_NUMBERS, width_at
 from .segy_reader import SegyReader
+from .vds_reader import VdsReader
 from .zarr_reader import ZarrReader
+from .zgy_reader import ZgyReader
 
 # %% ../../nbs/volume/39_readers.ipynb #0204cc75
 DOMAINS, UNITS = ('time', 'depth'), ('m', 'ft', 'degrees', 'arcsec')
@@ -64,7 +66,7 @@ def reader_of(
     path,  # a file or a Zarr folder
     asked: dict,  # options of `open_volume` that were given
 ) -> Reader:
-    "Open a path by what it is: folder, .npy, else SEG-Y. Raises `VolumeError`."
+    "Open a path by what it is: folder, .npy, ZGY, VDS, else SEG-Y. Raises `VolumeError`."
     try:
         st = os.stat(path)
     except (OSError, ValueError) as e:
@@ -75,9 +77,28 @@ def reader_of(
         raise failure(path, 'not a regular file', 'copy the data to a file first')
     if not st.st_size:
         raise failure(path, 'empty file (0 bytes)', 'copy or export it again')
-    if _is_npy(path):
-        return ArrayReader(path, st.st_size, asked)
-    return SegyReader(path, st.st_size, asked)
+    return _reader_of_file(path, st.st_size, asked)
+
+
+_MAGIC = {  # first bytes of a file -> its reader
+    b'\x93NUMPY': ArrayReader,
+    b'VBS\0': ZgyReader,
+    b'VCS\0': ZgyReader,
+    b'HueDataStore': VdsReader,
+}
+
+
+def _reader_of_file(path, size, asked):
+    "The reader for a file's first bytes; SEG-Y has no such mark."
+    try:
+        with open(path, 'rb') as f:
+            head = f.read(12)
+    except OSError as e:
+        raise failure(path, f'can not be opened ({e.strerror})', 'check its permissions') from e
+    if str(path).lower().endswith('.npy'):
+        return ArrayReader(path, size, asked)
+    named = (reader for magic, reader in _MAGIC.items() if head.startswith(magic))
+    return next(named, SegyReader)(path, size, asked)
 
 
 def _why(e):
@@ -94,13 +115,3 @@ def _reader_of_folder(path, asked):
         raise failure(path, f'a folder of {named[0]}, which cannot be read', named[1])
     remedy = 'name a file in it (.sgy, .segy, .npy) or an .mdio/.zarr store'
     raise failure(path, 'a folder, not a volume', remedy)
-
-
-def _is_npy(path):
-    "Whether a file says that it is a NumPy array, by its first bytes or its name."
-    try:
-        with open(path, 'rb') as f:
-            magic = f.read(6)
-    except OSError as e:
-        raise failure(path, f'can not be opened ({e.strerror})', 'check its permissions') from e
-    return magic == b'\x93NUMPY' or str(path).lower().endswith('.npy')

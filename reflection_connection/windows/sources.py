@@ -21,7 +21,7 @@ from .text import WindowError, is_table
 __all__ = ['VOLUME_TYPES', 'is_volume', 'Found', 'spread_out', 'Opened', 'open_sources', 'source_windows']
 
 # %% ../../nbs/windows/19_sources.ipynb #b7bc57c3
-VOLUME_TYPES = ('.sgy', '.segy', '.npy', '.mdio', '.zarr')
+VOLUME_TYPES = ('.sgy', '.segy', '.npy', '.zgy', '.vds', '.mdio', '.zarr')
 
 
 def is_volume(path: Path) -> bool:
