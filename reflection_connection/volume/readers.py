@@ -9,6 +9,7 @@ __all__ = ['DOMAINS', 'UNITS', 'SAMPLE_FORMATS', 'refuse_options', 'reader_of']
 import os
 import stat
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from .segy_reader import SegyReader
 from .vds_reader import VdsReader
 from .zarr_reader import ZarrReader
 from .zgy_reader import ZgyReader
+from .remote import RemoteFile, RemoteFolder, is_url
 
 # %% ../../nbs/volume/39_readers.ipynb #0204cc75
 DOMAINS, UNITS = ('time', 'depth'), ('m', 'ft', 'degrees', 'arcsec')
@@ -67,6 +69,8 @@ def reader_of(
     asked: dict,  # options of `open_volume` that were given
 ) -> Reader:
     "Open a path by what it is: folder, .npy, ZGY, VDS, else SEG-Y. Raises `VolumeError`."
+    if is_url(path):
+        return _remote_reader(path, asked)
     try:
         st = os.stat(path)
     except (OSError, ValueError) as e:
@@ -78,6 +82,20 @@ def reader_of(
     if not st.st_size:
         raise failure(path, 'empty file (0 bytes)', 'copy or export it again')
     return _reader_of_file(path, st.st_size, asked)
+
+
+def _remote_reader(url, asked):
+    "The reader of a remote store by its name, of a remote SEG-Y by its first bytes."
+    if urlsplit(str(url)).path.rstrip('/').lower().endswith(('.mdio', '.zarr')):
+        return ZarrReader(RemoteFolder(url), asked)
+    file = RemoteFile(url)
+    head = file.probe()
+    if not file.size:
+        raise failure(file, 'empty file (0 bytes)', 'copy or export it again')
+    if any(head.startswith(magic) for magic in _MAGIC):
+        what = 'a format that is read from the disk alone'
+        raise failure(file, what, 'download it; SEG-Y, MDIO and Zarr are read from a server')
+    return SegyReader(file, file.size, asked)
 
 
 _MAGIC = {  # first bytes of a file -> its reader

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from ..volume import VolumeError, as_openings
+from ..volume.remote import is_url
 from .grid import volume_windows
 from .load import load_windows
 from .pictures import IMAGE_TYPES
@@ -108,6 +109,8 @@ def _once(found):
 # %% ../../nbs/windows/19_sources.ipynb #2fd8a029
 def _held_by(source, opening):
     "What one source holds."
+    if is_url(source):
+        return [Opened('volume', str(source), True)]
     path = Path(source)
     if is_table(path):
         return [Opened('table', load_windows(source, opening=opening).frame, True)]
