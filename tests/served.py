@@ -10,7 +10,7 @@ class Served:
     "What a server has, how it behaves, and what it has sent."
 
     def __init__(self, files):
-        self.files, self.sent, self.requests = files, 0, 0
+        self.files, self.sent, self.requests, self.whole = files, 0, 0, 0
         self.ranges, self.status, self.redirect, self.version = True, 200, '', '1'
 
 
@@ -38,6 +38,7 @@ def _handler(served):
                 return self.reply(status, b'')
             asked = re.fullmatch(r'bytes=(\d+)-(\d+)', self.headers.get('Range', ''))
             if not asked or not served.ranges:
+                served.whole += body
                 return self.reply(200, data, body)
             first, last = int(asked[1]), min(int(asked[2]), len(data) - 1)
             span = f'bytes {first}-{last}/{len(data)}'
@@ -64,7 +65,11 @@ def _handler(served):
 def served(files):  # path after the host -> bytes
     "A server while the block runs, and its address."
     what = Served(files)
-    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), _handler(what))
+
+    class Server(http.server.ThreadingHTTPServer):
+        request_queue_size = 256  # connections come side by side
+
+    server = Server(('127.0.0.1', 0), _handler(what))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
