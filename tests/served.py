@@ -69,6 +69,9 @@ def served(files):  # path after the host -> bytes
     class Server(http.server.ThreadingHTTPServer):
         request_queue_size = 256  # connections come side by side
 
+        def handle_error(self, request, client_address):
+            "A client that leaves in the middle is what some tests are about."
+
     server = Server(('127.0.0.1', 0), _handler(what))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
