@@ -14,6 +14,7 @@ from reflection_connection.synthetic import write_survey
 from reflection_connection.volume import VolumeError, open_volume, preflight
 from reflection_connection.volume.examples import tiny_segy
 from reflection_connection.volume.remote import RemoteFile, is_url
+from reflection_connection.volume.remote_traces import RemoteTraces
 
 pytest.importorskip('aiohttp', reason="pip install 'reflection_connection[remote]'")
 
@@ -88,6 +89,18 @@ def test_headers_are_fetched_once(server, cache):
     what.requests, what.version = 0, '2'  # another file of the same size
     with open_volume(url):
         assert what.requests > 250
+
+
+def test_the_cache_has_a_bound(tmp_path, cache, monkeypatch):
+    monkeypatch.setattr(RemoteTraces, 'most_kept', 2 * 40 * 240)  # of two tiny surveys
+    data = tiny_segy(tmp_path / 'tiny.sgy').read_bytes()
+    kept = []
+    for name in 'abc':
+        fsspec.filesystem('memory').pipe(f'/{name}.sgy', data)
+        with open_volume(f'memory://{name}.sgy') as v:
+            v.reader.inlines
+        kept.append({f.name for f in (cache / 'headers').iterdir()})
+    assert [len(names) for names in kept] == [1, 2, 2] and not kept[0] & kept[2]
 
 
 def test_a_worker_opens_it_again(server):
@@ -166,7 +179,7 @@ def test_a_signed_address_is_read_and_not_shown(server):
 def test_a_redirect_leads_to_no_other_scheme(server, target):
     what, url = server
     what.redirect = target
-    with pytest.raises(VolumeError, match='cannot be read from its server|not found'):
+    with pytest.raises(VolumeError, match='redirects to an address that is not http.*refused'):
         open_volume(url)
 
 

@@ -73,7 +73,11 @@ class Remote:
         status = getattr(e, 'status', None)
         if isinstance(e, ImportError):
             lacks = getattr(e, 'name', None) or 'a package'
-            return failure(self, f'reading it needs {lacks} of fsspec', 'install that package')
+            remedy = 'install that package, or copy it here first and give its path'
+            return failure(self, f'reading it needs {lacks} of fsspec', remedy)
+        if self._is_redirect(e):
+            what = 'its server redirects to an address that is not http, which is refused'
+            return failure(self, what, 'check the address, or download the file')
         if isinstance(e, FileNotFoundError) or status in (404, 410):
             return failure(self, 'not found on the server', 'check the address')
         if isinstance(e, PermissionError) or status in (401, 403):
@@ -82,6 +86,14 @@ class Remote:
         why = f'HTTP status {status}' if status else type(e).__name__
         remedy = 'check the address and the network, or download the file'
         return failure(self, f'cannot be read from its server ({why})', remedy)
+
+    def _is_redirect(self, e):
+        "Whether a server has sent us to another kind of address."
+        if not self.is_http:
+            return False
+        import aiohttp
+
+        return isinstance(e, aiohttp.RedirectClientError)
 
 
 class RemoteFolder(Remote):

@@ -33,10 +33,23 @@ def cache_folder() -> Path:
     return Path(os.environ.get('REFCON_CACHE') or Path(usual) / 'reflection_connection')
 
 
+def _remove_oldest(
+    folder,  # of files
+    most: int,  # bytes they may take together
+):
+    "Remove the files of a folder that were written longest ago."
+    files = [(f, f.stat()) for f in folder.iterdir() if f.is_file()]
+    files.sort(key=lambda pair: pair[1].st_mtime_ns, reverse=True)
+    for (f, _), together in zip(files, np.cumsum([st.st_size for _, st in files])):
+        if together > most:
+            f.unlink(missing_ok=True)  # another process may have been quicker
+
+
 class RemoteTraces:
     "Samples and headers of the traces of a remote SEG-Y."
 
     block = 1 << 26  # bytes that are fetched at once
+    most_kept = 1 << 30  # bytes of headers in the cache folder
 
     def __init__(
         self,
@@ -95,6 +108,7 @@ class RemoteTraces:
             kept.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(kept, VolumeError) as new:
                 h.tofile(new)
+            _remove_oldest(kept.parent, self.most_kept)
         return h
 
     def _kept(self, start, stop):
