@@ -268,7 +268,7 @@ def test_places(tmp_path, monkeypatch):
     assert shell.place('a~') == 'a~'
     (tmp_path / '~b').touch()
     assert shell.place('~b') == '~b'
-    with said('FILE:///a%20b is an address: give the path alone, /a b'):
+    with said('file:///a%20b is an address: give the path alone, /a b'):
         shell.place('FILE:///a%20b')
     with said(
         's3://bucket/a is an address: files and folders are read and written on this machine '

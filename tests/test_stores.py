@@ -5,7 +5,10 @@ uneven. Amplitudes encode inline, crossline and sample, so that a transposition 
 
 import itertools
 import json
+import os
 import re
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -15,6 +18,7 @@ import segyio
 from reflection_connection.cli import main
 from reflection_connection.volume import VolumeError, open_volume, preflight, write_segy_like
 from reflection_connection.volume.errors import command_line
+from reflection_connection.volume.examples import tiny_segy
 
 xarray = pytest.importorskip('xarray', reason="pip install 'reflection_connection[mdio]'")
 zarr = pytest.importorskip('zarr', reason="pip install 'reflection_connection[mdio]'")
@@ -769,3 +773,61 @@ def test_a_map_of_depths_in_feet_with_coordinates_in_metres(tmp_path):
     assert back.unit == 'ft' and np.allclose(
         back.xy('inline', 104) * 0.3048, v.xy('inline', 104), atol=0.005
     )
+
+
+CONVERT = """
+import sys
+from mdio import segy_to_mdio
+from mdio.builder.schemas.v1.units import LengthUnitModel, TimeUnitModel
+from mdio.builder.template_registry import get_template
+from segy.schema import HeaderField
+from segy.standards import get_segy_standard
+
+def main(source, target, name, unit, **places):
+    words = [HeaderField(name=k, byte=int(b), format='int32') for k, b in places.items()]
+    template = get_template(name)
+    model = TimeUnitModel(time=unit) if 'Time' in name else LengthUnitModel(length=unit)
+    template.add_units({'time' if 'Time' in name else 'depth': model})
+    segy_to_mdio(
+        segy_spec=get_segy_standard(1.0).customize(trace_header_fields=words),
+        mdio_template=template, input_path=source, output_path=target,
+    )
+
+if __name__ == '__main__':
+    main(*sys.argv[1:5], **dict(arg.split('=') for arg in sys.argv[5:]))
+"""
+CUBE_WORDS = ('inline=189', 'crossline=193', 'cdp_x=181', 'cdp_y=185')
+TEMPLATES = [
+    ('PostStack3DTime', 'ms', CUBE_WORDS, ('time', 'ms', 4)),
+    ('PostStack3DDepth', 'ft', CUBE_WORDS, ('depth', 'ft', 4)),
+    ('PostStack2DTime', 'ms', ('cdp=193', *CUBE_WORDS[2:]), ('time', 'ms', 4)),
+    ('CdpOffsetGathers3DTime', 'ms', (*CUBE_WORDS, 'offset=37'), None),
+]
+
+
+@pytest.mark.parametrize('name, unit, words, axis', TEMPLATES)
+def test_templates_of_mdio(name, unit, words, axis, tmp_path):
+    "Written by multidimio from a SEG-Y; units and dimensions are those the store names."
+    pytest.importorskip('mdio', reason="pip install 'reflection_connection[mdio]'")
+    lines = [10] if '2D' in name else range(10, 13)
+    source = tiny_segy(tmp_path / 'tiny.sgy', lines)
+    if axis is None:  # two offsets at each crossing
+        with segyio.open(source, 'r+', ignore_geometry=True) as f:
+            for k, h in enumerate(f.header):
+                f.header[k].update({193: 200 + k % 8 // 2, 37: 100 * (k % 2)})
+    (tmp_path / 'convert.py').write_text(CONVERT)
+    done = subprocess.run(
+        [sys.executable, tmp_path / 'convert.py', source, tmp_path / 'a.mdio', name, unit, *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'MDIO__IMPORT__CPU_COUNT': '1'},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    if axis is None:
+        with pytest.raises(VolumeError, match='no 2-D or 3-D numeric variable.*offset'):
+            open_volume(tmp_path / 'a.mdio')
+        return
+    with open_volume(source) as v, open_volume(tmp_path / 'a.mdio') as w:
+        assert (w.domain, w.unit, w.dt) == axis and w.notes == w.problems == []
+        assert w.inlines.tolist() == ([] if '2D' in name else v.inlines.tolist())
+        assert np.array_equal(w.traces[:], v.traces[:])

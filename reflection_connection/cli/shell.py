@@ -11,6 +11,7 @@ import re
 import select
 import sys
 from urllib.parse import unquote, urlsplit
+from ..volume.remote import is_url, shown
 
 # %% auto #0
 __all__ = ['CUT_SHORT', 'place', 'with_places', 'not_utf8', 'open_streams', 'reader_is_gone', 'unwritten', 'end_output']
@@ -42,15 +43,22 @@ _PLACES = (  # arguments that are paths
     'notebook',
 )
 
+_VOLUMES = ('file', 'source', 'sources')  # these may lie on a server
+
+
+def _or_address(text):
+    "A place, or the address of a volume on a server."
+    return text if is_url(text) and not text.lower().startswith('file:') else place(text)
+
 
 def place(text: str) -> str:
     "A path as the program needs it. Raises `ValueError` for an address."
     if address := re.match(r'([A-Za-z][A-Za-z0-9+.-]+)://', text):
         if address[1].lower() == 'file':
             path = unquote(urlsplit(text).path)
-            raise ValueError(f"{text} is an address: give the path alone, {path}")
+            raise ValueError(f"{shown(text)} is an address: give the path alone, {path}")
         raise ValueError(
-            f"{text} is an address: files and folders are read and written on this machine only; "
+            f"{shown(text)} is an address: files and folders are read and written on this machine only; "
             "copy it here first and give its path"
         )
     if text.startswith('~') and not os.path.lexists(text):
@@ -62,10 +70,11 @@ def with_places(args):
     "Arguments in which paths are paths on this machine. Raises `ValueError` for an address."
     for name in _PLACES:
         value = getattr(args, name, None)
+        held = _or_address if name in _VOLUMES else place
         if isinstance(value, str):
-            setattr(args, name, place(value))
+            setattr(args, name, held(value))
         elif isinstance(value, list):
-            setattr(args, name, [place(v) for v in value])
+            setattr(args, name, [held(v) for v in value])
     return args
 
 # %% ../../nbs/cli/10_shell.ipynb #d0c60a1a

@@ -27,6 +27,7 @@ from ..storage import ResumableJob, event
 from ..volume import Openings, as_openings, in_words, say, sentences
 from ..volume.errors import spoken
 from ..windows import Grid
+from ..volume.remote import Location, is_url
 
 # %% auto #0
 __all__ = ['present_path', 'remembered', 'Preparation', 'prepare', 'BuiltIndex', 'build_index']
@@ -60,6 +61,8 @@ def present_path(
     folder: str | Path,  # of the index
 ) -> Path:
     "Where a volume lies: where it was, else where it was seen from the index."
+    if is_url(path):
+        return Location(path)
     beside = Path(folder).resolve() / facts['relative']
     if os.path.exists(path) or not facts['relative'] or not beside.exists():
         return Path(path)

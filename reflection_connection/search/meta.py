@@ -14,6 +14,7 @@ from .index_kinds import KINDS
 from .store import METRICS, SearchError
 from ..storage import REQUIRED, Field, check_record, read_json
 from ..volume.errors import OPENING
+from ..volume.remote import is_url
 
 # %% auto #0
 __all__ = ['FORMAT', 'about_sources', 'read_meta', 'lines_apart']
@@ -30,6 +31,8 @@ def about_sources(
 
 
 def _relative(path, folder):
+    if is_url(path):
+        return ''
     try:
         return os.path.relpath(path, Path(folder).resolve())
     except ValueError:

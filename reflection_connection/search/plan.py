@@ -219,6 +219,7 @@ def _table_part(table, opening):
 def _volume_part(path, grid, opening):
     "(`Part`, `WindowSize`) of a volume."
     with opening.open(path) as volume:
+        path = volume.path
         lines = [LineJob(str(path), *line) for line in grid.over(volume) if line[2]]
         if not lines:
             raise WindowError(f"{path.name}: no line has room for a window: choose a smaller one")

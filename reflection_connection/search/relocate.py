@@ -28,6 +28,7 @@ from reflection_connection.volume import (
 )
 from ..volume.errors import spoken
 from ..windows import in_metres
+from ..volume.remote import Location, is_url
 
 # %% auto #0
 __all__ = ['is_folder_of_volumes', 'Places', 'read_places', 'OpenedVolume', 'Located', 'IndexedVolumes']
@@ -96,8 +97,8 @@ def _existing(places) -> Iterator[Path]:
     "Places that exist, each once."
     seen = set()
     for place in places:
-        true_path = os.path.realpath(place)
-        if true_path not in seen and os.path.exists(place):
+        true_path = str(place) if is_url(place) else os.path.realpath(place)
+        if true_path not in seen and (is_url(place) or os.path.exists(place)):
             yield place
         seen.add(true_path)
 
@@ -242,7 +243,7 @@ def _candidates(self: IndexedVolumes, source) -> Iterator[Path]:
         new = self._new_place[source]
         yield new / name if is_folder_of_volumes(new) else new
         return
-    yield Path(source)
+    yield Location(source) if is_url(source) else Path(source)
     relative = self._facts(source).get('relative')
     if relative and self.folder is not None:
         yield Path(self.folder).resolve() / relative
@@ -259,7 +260,8 @@ def _open_at(self: IndexedVolumes, source, place) -> OpenedVolume:
     "Open the file at `place` as the volume `source`."
     asked = self.opening.of(place) or self.opening.of(source)
     options = asked or self._facts(source).get('opening', {})
-    volume = open_volume(str(Path(place).resolve()), **options)
+    where = place if is_url(place) else str(Path(place).resolve())
+    volume = open_volume(where, **options)
     fingerprint = self.meta.get('sources', {}).get(source)
     as_indexed = not fingerprint or volume.fingerprint() == fingerprint
     return OpenedVolume(volume, as_indexed, asked)
@@ -273,7 +275,7 @@ def _locate(self: IndexedVolumes, source) -> Located:
         try:
             opened = self._open_at(source, place)
         except VolumeError as e:
-            if place == Path(source):
+            if str(place) == str(source):
                 raise
             wrong = wrong or str(e)
             continue

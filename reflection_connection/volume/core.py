@@ -23,6 +23,7 @@ from .polyline import cells_along, corner_positions
 from .read_ahead import LineCache
 from .reader import Reader
 from .readers import reader_of, refuse_options
+from .remote import Location, Remote
 
 # %% ../../nbs/volume/40_core.ipynb #9670a7f2
 class _Traces:
@@ -65,7 +66,7 @@ class Volume:
         self._index = LineIndex(reader)
         self._cache, self._scale = LineCache(self._index), None
 
-    format = property(attrgetter('reader.format'))  # 'segy', 'npy', 'mdio'
+    format = property(attrgetter('reader.format'))  # 'segy', 'npy', 'mdio', 'zgy', 'vds'
     sample_format = property(attrgetter('reader.sample_format'))  # such as 'IBM float'
     n_traces = property(attrgetter('reader.n_traces'))
     n_samples = property(attrgetter('reader.n_samples'))  # a trace
@@ -82,8 +83,9 @@ class Volume:
     xy_unit = property(attrgetter('reader.xy_unit'))  # 'm', 'ft', 'degrees'; None: nothing says
 
     @property
-    def path(self) -> Path:
-        return Path(self.reader.path)
+    def path(self) -> Path | Location:
+        path = self.reader.path
+        return path.location if isinstance(path, Remote) else Path(path)
 
     @property
     def name(self) -> str:
@@ -131,7 +133,8 @@ class Volume:
         self.close()
 
     def __reduce__(self):
-        return _reopen, (str(self.reader.path), self._args)  # a worker process opens the file
+        path = getattr(self.reader.path, 'url', str(self.reader.path))
+        return _reopen, (path, self._args)  # a worker process opens the file
 
 
 def _reopen(path, args):
@@ -141,7 +144,7 @@ def _reopen(path, args):
 @patch
 def __repr__(self: Volume):
     "The file in a few lines, with what is doubtful."
-    kind = {'segy': 'SEG-Y', 'npy': 'npy', 'mdio': 'MDIO'}[self.format]
+    kind = {'segy': 'SEG-Y', 'npy': 'npy', 'mdio': 'MDIO', 'zgy': 'ZGY', 'vds': 'VDS'}[self.format]
     end, every = self.t0 + self.dt * (self.n_samples - 1), f'{self.dt:g} {self.unit}'
     lines = [
         f'{self.name}: {kind} {self.sample_format}, '
@@ -164,7 +167,7 @@ def _places(volume):
 
 # %% ../../nbs/volume/40_core.ipynb #2b26cdda
 def open_volume(
-    path,  # SEG-Y or .npy file, or an MDIO/Zarr folder
+    path,  # SEG-Y, ZGY, VDS or .npy file, an MDIO/Zarr folder, or the URL of a SEG-Y or a store
     *,
     iline_byte: int = None,  # SEG-Y trace header byte of the inline number; None: by evidence
     xline_byte: int = None,  # of the crossline number

@@ -94,6 +94,8 @@ def sampled_words(
     n_samples = min(n_samples, layout.n_samples)
     start = layout.first + layout.header + (layout.n_samples - n_samples) // 2 * 4
     ids = np.unique(np.linspace(0, layout.n_traces - 1, n_traces).astype(np.int64)).tolist()
+    ends = (start, start + 4 * n_samples - 1)
+    data.ahead([at + i * layout.record for i in ids for at in ends])
     parts = [data.at(start + i * layout.record, 4 * n_samples) for i in ids]
     whole = b''.join(part[: len(part) // 4 * 4] for part in parts)
     return np.frombuffer(whole, layout.endian + 'u4').astype(np.uint32)

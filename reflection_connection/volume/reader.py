@@ -18,7 +18,7 @@ class Reader(Protocol):
     "What every file format offers to a `Volume`."
 
     path: str  # the file or folder
-    format: str  # 'segy', 'npy', 'mdio'
+    format: str  # 'segy', 'npy', 'mdio', 'zgy', 'vds'
     sample_format: str  # of the stored samples, such as 'IBM float'
     n_traces: int
     n_samples: int  # a trace

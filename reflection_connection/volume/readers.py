@@ -9,6 +9,7 @@ __all__ = ['DOMAINS', 'UNITS', 'SAMPLE_FORMATS', 'refuse_options', 'reader_of']
 import os
 import stat
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -18,7 +19,10 @@ from .formats import foreign_folder
 from .reader import Reader
 from .segy import OWN_NUMBERS, width_at
 from .segy_reader import SegyReader
+from .vds_reader import VdsReader
 from .zarr_reader import ZarrReader
+from .zgy_reader import ZgyReader
+from .remote import RemoteFile, RemoteFolder, is_url
 
 # %% ../../nbs/volume/39_readers.ipynb #0204cc75
 DOMAINS, UNITS = ('time', 'depth'), ('m', 'ft', 'degrees', 'arcsec')
@@ -64,7 +68,9 @@ def reader_of(
     path,  # a file or a Zarr folder
     asked: dict,  # options of `open_volume` that were given
 ) -> Reader:
-    "Open a path by what it is: folder, .npy, else SEG-Y. Raises `VolumeError`."
+    "Open a path by what it is: folder, .npy, ZGY, VDS, else SEG-Y. Raises `VolumeError`."
+    if is_url(path):
+        return _remote_reader(path, asked)
     try:
         st = os.stat(path)
     except (OSError, ValueError) as e:
@@ -75,9 +81,42 @@ def reader_of(
         raise failure(path, 'not a regular file', 'copy the data to a file first')
     if not st.st_size:
         raise failure(path, 'empty file (0 bytes)', 'copy or export it again')
-    if _is_npy(path):
-        return ArrayReader(path, st.st_size, asked)
-    return SegyReader(path, st.st_size, asked)
+    return _reader_of_file(path, st.st_size, asked)
+
+
+def _remote_reader(url, asked):
+    "The reader of a remote store by its name, of a remote SEG-Y by its first bytes."
+    if urlsplit(str(url)).path.rstrip('/').lower().endswith(('.mdio', '.zarr')):
+        return ZarrReader(RemoteFolder(url), asked)
+    file = RemoteFile(url)
+    head = file.probe()
+    if not file.size:
+        raise failure(file, 'empty file (0 bytes)', 'copy or export it again')
+    if any(head.startswith(magic) for magic in _MAGIC):
+        what = 'a format that is read from the disk alone'
+        raise failure(file, what, 'download it; SEG-Y, MDIO and Zarr are read from a server')
+    return SegyReader(file, file.size, asked)
+
+
+_MAGIC = {  # first bytes of a file -> its reader
+    b'\x93NUMPY': ArrayReader,
+    b'VBS\0': ZgyReader,
+    b'VCS\0': ZgyReader,
+    b'HueDataStore': VdsReader,
+}
+
+
+def _reader_of_file(path, size, asked):
+    "The reader for a file's first bytes; SEG-Y has no such mark."
+    try:
+        with open(path, 'rb') as f:
+            head = f.read(12)
+    except OSError as e:
+        raise failure(path, f'can not be opened ({e.strerror})', 'check its permissions') from e
+    if str(path).lower().endswith('.npy'):
+        return ArrayReader(path, size, asked)
+    named = (reader for magic, reader in _MAGIC.items() if head.startswith(magic))
+    return next(named, SegyReader)(path, size, asked)
 
 
 def _why(e):
@@ -94,13 +133,3 @@ def _reader_of_folder(path, asked):
         raise failure(path, f'a folder of {named[0]}, which cannot be read', named[1])
     remedy = 'name a file in it (.sgy, .segy, .npy) or an .mdio/.zarr store'
     raise failure(path, 'a folder, not a volume', remedy)
-
-
-def _is_npy(path):
-    "Whether a file says that it is a NumPy array, by its first bytes or its name."
-    try:
-        with open(path, 'rb') as f:
-            magic = f.read(6)
-    except OSError as e:
-        raise failure(path, f'can not be opened ({e.strerror})', 'check its permissions') from e
-    return magic == b'\x93NUMPY' or str(path).lower().endswith('.npy')

@@ -20,6 +20,9 @@ from .floats import ibm_values
 from .layout import layout_of
 from .segy_words import FORMATS
 from .trace_layout import Layout
+from .remote import RemoteFile
+from .remote_traces import RemoteTraces
+from .segy_words import FileBytes
 
 # %% ../../nbs/volume/13_segy.ipynb #6e021b81
 STARTS = sorted(int(v) for v in segyio.tracefield.keys.values())
@@ -67,8 +70,10 @@ _WORDS = 10  # format code of words as they are, uint32
 def _open(
     path,  # the file
     layout: Layout,  # what `layout_of` found
-) -> segyio.SegyFile:  # to be closed by the caller
-    "The file as segyio reads it."
+) -> segyio.SegyFile | RemoteTraces:  # to be closed by the caller
+    "The file as segyio reads it, or a remote one."
+    if isinstance(path, RemoteFile):
+        return RemoteTraces(path, layout)
     path, endian = str(path), 'big' if layout.endian == '>' else 'little'
     try:
         if layout.plain:
@@ -100,6 +105,19 @@ def neighbours(
         for first in range(start, stop, most):
             yield slice(first, min(first + most, stop))
 
+
+def _big_endian(h, endian):
+    "Trace headers with each word as a big-endian file has it."
+    if endian == '>':
+        return h
+    turned = h.copy()
+    for start in STARTS:
+        if start < 233:
+            place = slice(start - 1, start - 1 + WIDTH[start])
+            turned[:, place] = h[:, place][:, ::-1]
+    turned[:, 232:] = h[:, [235, 234, 233, 232, 239, 238, 237, 236]]
+    return turned
+
 # %% ../../nbs/volume/13_segy.ipynb #3f5cc658
 class SegyFile:
     "Traces and headers of one SEG-Y file; `ids` are 0-based trace positions in the file."
@@ -117,11 +135,8 @@ class SegyFile:
         self.endian, self.code = self.layout.endian, self.layout.code
         self.first = self.layout.first  # byte of the first trace
         self.n_samples, self.n_traces = self.layout.n_samples, self.layout.n_traces
-        try:
-            with open(path, 'rb') as f:
-                self.head = f.read(3840)
-        except OSError as e:
-            raise failure(path, f'can not be opened ({e.strerror})', 'check its permissions') from e
+        with FileBytes(path, size) as data:
+            self.head = data.at(0, 3840)
         self.f, self.pid, self.inherited = _open(path, self.layout), os.getpid(), []
 
     def close(self):
@@ -157,6 +172,9 @@ class SegyFile:
     ) -> np.ndarray:  # (n, n_samples) float32; zeros where there is no trace
         "Amplitudes of some traces, in the order asked for."
         ids = np.asarray(ids, np.int64)
+        with self.file() as f:
+            if isinstance(f, RemoteTraces):
+                return f.read(ids)
         amplitudes = np.zeros((len(ids), self.n_samples), np.float32)
         most = max(1, self.block // self.layout.record)
         with self.file() as f, np.errstate(over='ignore'):
@@ -191,6 +209,8 @@ class SegyFile:
     ) -> np.ndarray:  # (n, 240) uint8, big endian whatever the file is
         "Trace headers."
         with self.file() as f:
+            if isinstance(f, RemoteTraces):
+                return _big_endian(f.headers(start, stop), self.endian)
             joined = bytearray().join(bytes(h.buf) for h in f.header[start:stop])
         h = np.frombuffer(joined, np.uint8).reshape(-1, 240)
         if self.endian == '<':  # the two words that segyio leaves as they are

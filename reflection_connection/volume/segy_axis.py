@@ -25,6 +25,7 @@ from reflection_connection.volume.vertical import (
     ranges_said,
     starts_said,
 )
+from .segy_words import FileBytes
 
 # %% ../../nbs/volume/26_segy_axis.ipynb #0db2fe73
 _MOST_TEXT = 100  # extended textual headers; more is a corrupt header
@@ -35,9 +36,8 @@ def all_lines(
 ) -> list:  # 40 strings, and 40 more for each extended textual header
     "The lines of all textual headers."
     n_extended = min((reader.first - 3600) // 3200, _MOST_TEXT)
-    with open(reader.path, 'rb') as f:
-        f.seek(3600)
-        extended = [f.read(3200) for _ in range(n_extended)]
+    with FileBytes(reader.path, reader.size) as data:
+        extended = [data.at(3600 + 3200 * k, 3200) for k in range(n_extended)]
     return [line for block in (reader.head[:3200], *extended) for line in text_lines(block)]
 
 # %% ../../nbs/volume/26_segy_axis.ipynb #cf2cb1db

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .errors import failure
+from .remote import RemoteFile
 
 # %% ../../nbs/volume/07_segy_words.ipynb #f2c0316a
 FORMATS = {  # those that segyio reads: format code -> name, bytes a sample
@@ -50,6 +51,9 @@ class FileBytes:
 
     def __init__(self, path, size):
         self.path, self.size = path, size
+        self.remote = path if isinstance(path, RemoteFile) else None
+        if self.remote:
+            return
         try:
             self.file = open(path, 'rb', buffering=0)
         except OSError as e:
@@ -59,7 +63,16 @@ class FileBytes:
         return self
 
     def __exit__(self, *exc):
-        self.file.close()
+        if not self.remote:
+            self.file.close()
+
+    def ahead(
+        self,
+        places: list,  # bytes of the file that will be asked for soon
+    ):
+        "Fetch scattered bytes of a remote file side by side."
+        if self.remote:
+            self.remote.keep(places)
 
     def at(
         self,
@@ -67,6 +80,8 @@ class FileBytes:
         count: int,  # bytes
     ) -> bytes:
         "Bytes of the file. Raises `VolumeError` where the disk fails."
+        if self.remote:
+            return self.remote.at(start, count)
         try:
             return os.pread(self.file.fileno(), count, start) if start >= 0 else b''
         except OSError as e:

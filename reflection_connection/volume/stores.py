@@ -21,6 +21,7 @@ from reflection_connection.volume.dimensions import (
 from .errors import VolumeError, failure
 from .levels import VerticalFacts
 from .units import Unit, stated_unit
+from .remote import RemoteFolder
 
 # %% ../../nbs/volume/33_stores.ipynb #921037ed
 def _damaged(path, e):
@@ -74,6 +75,8 @@ def dataset_of(
     need_extra('mdio', f'{path}: reading MDIO and Zarr', error=VolumeError)
     import xarray  # which reads through zarr
 
+    if isinstance(path, RemoteFolder):
+        return _remote_dataset(path), ''
     store, name = Path(path), ''
     if _is_array(store) and _is_group(store.parent):
         store, name = store.parent, store.name
@@ -91,6 +94,18 @@ def dataset_of(
     if not ds.variables:
         _refuse_nested(path, store)
     return ds, name
+
+
+def _remote_dataset(folder):
+    "Open a remote store, whose metadata are in one place because a server lists no folders."
+    import xarray
+
+    try:
+        return xarray.open_zarr(
+            folder.url, chunks=None, decode_times=False, drop_variables=_HEADERS
+        )
+    except Exception as e:
+        raise folder.failure(e) from None  # messages hold the whole URL
 
 # %% ../../nbs/volume/33_stores.ipynb #c2e6adfe
 class Store:
@@ -115,6 +130,8 @@ class Store:
         try:
             return np.asarray(v.values)
         except Exception as e:
+            if isinstance(self.path, RemoteFolder):
+                raise self.path.failure(e) from None
             raise _damaged(self.path, e) from e  # chunks fail as stores do
 
     def along(

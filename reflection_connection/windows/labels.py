@@ -165,7 +165,7 @@ def _said_once(frame, name):
 # %% ../../nbs/windows/11_labels.ipynb #652bcff8
 def _find_source(name, folder):
     "The file of a volume or a section that a table names."
-    endings = ('.npy', '.sgy', '.segy', '.mdio')
+    endings = ('.npy', '.sgy', '.segy', '.zgy', '.vds', '.mdio')
     candidates = [
         Path(name),
         folder / name,

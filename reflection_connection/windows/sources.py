@@ -12,6 +12,7 @@ import pandas as pd
 
 from ..storage import settle
 from ..volume import VolumeError, as_openings
+from ..volume.remote import is_url
 from .grid import volume_windows
 from .load import load_windows
 from .pictures import IMAGE_TYPES
@@ -23,7 +24,7 @@ __all__ = ['VOLUME_TYPES', 'is_volume', 'Found', 'spread_out', 'Opened', 'open_s
            'source_windows']
 
 # %% ../../nbs/windows/19_sources.ipynb #b7bc57c3
-VOLUME_TYPES = ('.sgy', '.segy', '.npy', '.mdio', '.zarr')
+VOLUME_TYPES = ('.sgy', '.segy', '.npy', '.zgy', '.vds', '.mdio', '.zarr')
 
 
 def is_volume(path: Path) -> bool:
@@ -110,6 +111,8 @@ def _once(found):
 # %% ../../nbs/windows/19_sources.ipynb #2fd8a029
 def _held_by(source, opening):
     "What one source holds."
+    if is_url(source):
+        return [Opened('volume', str(source), True)]
     path = Path(source)
     if is_table(path):
         return [Opened('table', load_windows(source, opening=opening).frame, True)]
@@ -145,7 +148,7 @@ def is_survey(
 ) -> bool:
     "Whether paths are volumes or a folder of them, rather than the folder of an index."
     paths = _as_list(sources)
-    if len(paths) > 1:
+    if len(paths) > 1 or is_url(paths[0]):
         return True
     path = Path(paths[0])
     if path.is_dir() and not is_volume(path):
