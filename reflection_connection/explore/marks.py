@@ -50,7 +50,7 @@ def bring(
     self._polygons = [(Path(p).stem, ring) for p in polygons for ring in read_outlines(p, crs)]
     self._crs = crs
     self.info = self.info | dict(horizons=list(self._horizons))
-    self.observe(self._section_changed, 'section')
+    self.observe(self._marks_follow, 'section')
     self._show_marks()
 
 
@@ -67,7 +67,7 @@ def line_parts(
 
 
 @patch
-def _section_changed(self: Explorer, change):
+def _marks_follow(self: Explorer, change):
     self._show_marks()
 
 
