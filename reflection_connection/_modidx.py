@@ -1157,6 +1157,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                                          'reflection_connection/explore/explorer.py'),
                                                         'reflection_connection.explore.explorer.Explorer._paint_heat': ( 'explore/explorer.html#explorer._paint_heat',
                                                                                                                          'reflection_connection/explore/explorer.py'),
+                                                        'reflection_connection.explore.explorer.Explorer._say_stopped': ( 'explore/explorer.html#explorer._say_stopped',
+                                                                                                                          'reflection_connection/explore/explorer.py'),
                                                         'reflection_connection.explore.explorer.Explorer._show': ( 'explore/explorer.html#explorer._show',
                                                                                                                    'reflection_connection/explore/explorer.py'),
                                                         'reflection_connection.explore.explorer.Explorer._show_cloud': ( 'explore/explorer.html#explorer._show_cloud',

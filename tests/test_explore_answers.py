@@ -599,6 +599,7 @@ def test_problems_are_told_once(searcher):
             sources=searcher.sources,
             volume=searcher.volume,
             index=searcher.index,
+            window_size=searcher.window_size,
             problems=lambda source: ['odd'],
             meta=dict(sizes=['sizes differ']),
         )
@@ -1128,7 +1129,7 @@ def test_what_is_handed_to_the_writer(page, searcher, tmp_path, monkeypatch):
         what['progress'](1, 2)
 
     monkeypatch.setattr(Worker, 'write_map', cancelled)
-    page._write(path)
+    page._write(Worker(), path)
     assert status(page) == ('info', f'cancelled: {path.name} is not written')
     page._stop.clear()
 
@@ -1136,7 +1137,7 @@ def test_what_is_handed_to_the_writer(page, searcher, tmp_path, monkeypatch):
         raise OSError('disk\n full')
 
     monkeypatch.setattr(Worker, 'write_map', full)
-    page._write(path)
+    page._write(Worker(), path)
     assert status(page) == ('error', 'disk full')
 
 

@@ -246,6 +246,15 @@ def _tell_stage(self: Explorer, progress):
     text = f'{_WORDS[progress.stage]}: {progress.done:,} of {progress.total:,} windows{left}'
     self.stages = progress._asdict() | dict(running=True)
     self.tell(f'{len(self.hits)} hits; {text}', progress=share)
+    if not self.growth.running:  # stopped meanwhile, which was told before this
+        self._say_stopped()
+
+
+@patch
+def _say_stopped(self: Explorer):
+    "Say that the embedding was stopped."
+    self.stages = self.stages | dict(running=False)
+    self.tell(f'stopped; {len(self.searcher.index):,} windows are searched')
 
 
 @patch

@@ -101,5 +101,4 @@ def cancel(self: Explorer):
     self._level_stop.set()
     if self.growth.running:
         self.growth.stop()
-        self.stages = self.stages | dict(running=False)
-        self.tell(f"stopped; {len(self.searcher.index):,} windows are searched")
+        self._say_stopped()
