@@ -85,6 +85,7 @@ def lines():
     package = importlib.import_module(PACKAGE)
     for wing in sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.ispkg):
         inside = importlib.import_module(f'{PACKAGE}.{wing}')
+        dir(inside)  # a wing that imports its modules late imports all of them now
         for name in sorted(m.name for m in pkgutil.iter_modules(inside.__path__)):
             yield from described(importlib.import_module(f'{PACKAGE}.{wing}.{name}'))
 
