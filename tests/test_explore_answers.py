@@ -53,7 +53,7 @@ from reflection_connection.explore import (
     without_ticket,
     writing,
 )
-from reflection_connection.explore.actions import ACTIONS
+from reflection_connection.explore.actions import ACTIONS, TAKES
 from reflection_connection.plot import color_range
 from reflection_connection.search import HITS, MAPS, Question, Searcher, metric_distance
 from reflection_connection.synthetic import CLASSES
@@ -538,6 +538,8 @@ def test_the_first_sight(page, searcher, survey):
         cmaps=list(CMAPS),
         window=[32, 32],
         allow_labels=True,
+        takes={name: list(choices) for name, choices in TAKES.items()},
+        horizons=[],
     )
     kind = searcher.kinds(source)[0]
     lines = volume.lines(kind)
@@ -1216,6 +1218,13 @@ def test_serving(survey, monkeypatch):
 
     calls = []
 
+    class Made:
+        def __init__(self, *given):
+            self.given, self.closed = given, False
+
+        def close(self):
+            self.closed = True
+
     @contextmanager
     def served(listening, access, survey, keep, patience):
         calls.append((listening.getsockname()[1], access, survey, keep, patience))
@@ -1224,7 +1233,7 @@ def test_serving(survey, monkeypatch):
 
     monkeypatch.setattr(server, '_served', served)
     monkeypatch.setattr(server, '_end_with_the_command', lambda: calls.append('end'))
-    monkeypatch.setattr(server, '_explorers', lambda *given: given)
+    monkeypatch.setattr(server, '_Explorers', Made)
     monkeypatch.chdir(survey)
     ready = []
     given = ['index', 0, 'l.csv', True, 'refcon-tiny', ready.append, 7, '/b', 9]
@@ -1236,7 +1245,8 @@ def test_serving(survey, monkeypatch):
         assert (end, keep, patience, access.base) == ('end', 9, 7, '/b/')
         assert access.port == port and len(access.token) == 32 != access.cookie
         assert ready.pop() == f'http://127.0.0.1:{port}/b/?token={access.token}'
-        assert shared.make == ('index', 'l.csv', True, 'refcon-tiny', dict(dt=4), places)
+        opened = ('index', 'l.csv', True, 'refcon-tiny', dict(dt=4), places, None, {})
+        assert shared.make.given == opened and shared.make.closed
         assert (shared.look is None) == bool(places)  # volumes have to be looked for
 
 
@@ -1249,7 +1259,7 @@ def test_what_cannot_be_served_is_refused_early(survey, searcher, monkeypatch, t
         return real(self, source)
 
     monkeypatch.setattr(Searcher, 'volume', volume)
-    server._explorers(survey / 'index', None, False, None, None, ())
+    server._Explorers(survey / 'index', None, False, None, None, (), None, {})
     assert set(volumes) >= set(searcher.sources)
     with said(f'{tmp_path}/l.txt: labels are kept in a .csv file'):
         server.serve(survey / 'index', labels=tmp_path / 'l.txt')

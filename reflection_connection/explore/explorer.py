@@ -126,7 +126,9 @@ class Explorer(anywidget.AnyWidget):
         self._begin()
         facts = _facts(self.searcher)  # finds volumes that have moved
         takes = {name: list(choices) for name, choices in TAKES.items()}
-        super().__init__(info=facts | dict(allow_labels=self.allow_labels, takes=takes))
+        super().__init__(
+            info=facts | dict(allow_labels=self.allow_labels, takes=takes, horizons=[])
+        )
         self._where = _first_line(self.searcher)
         self.growth = self._new_growth()
         self.references = ClassReferences(self.searcher, self.table)

@@ -94,6 +94,7 @@ def first_facts(
         window=look.window,
         allow_labels=look.allow_labels,
         takes={name: list(choices) for name, choices in TAKES.items()},
+        horizons=[],
     )
 
 

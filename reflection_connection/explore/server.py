@@ -164,7 +164,8 @@ def serve(
     more = dict(out=home, grid=grid) if is_new else {}
     given = index, table, allow_labels, encoder, opening, places, brought, more
     survey = Survey(first_look(index, opening, places, allow_labels, grid))
-    if survey.look is None or brought:  # something may have to be refused, or looked for
+    files = brought and (brought.get('horizons') or brought.get('polygons'))
+    if survey.look is None or files:  # something may have to be refused, or looked for
         survey.provide(_Explorers(*given))
     _end_with_the_command()
     listening = _listening(port)

@@ -5,6 +5,7 @@
 # %% ../../nbs/interpretation/09_gis.ipynb #78edf9b6
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,9 @@ def point_frame(
 def _write_layer(frame, path, layer, driver, **options):
     "Write a frame with GDAL."
     try:
-        frame.to_file(path, layer=layer, driver=driver, engine='pyogrio', **options)
+        with warnings.catch_warnings():  # a system that is not known is said where it is asked for
+            warnings.filterwarnings('ignore', "'crs' was not provided", UserWarning)
+            frame.to_file(path, layer=layer, driver=driver, engine='pyogrio', **options)
     except Exception as e:  # GDAL and PROJ have dozens of their own
         raise InterpretationError(f'{path}: not written ({" ".join(str(e).split())[:120]})') from e
 

@@ -337,6 +337,22 @@ function makeTake(page) {
   return [el('span', { className: 'rc-takes' }, take, what, format)];
 }
 
+// the browser keeps a file that Python has made, each once
+function makeDownloads(page) {
+  const taken = () => page.model.get('taken') || {};
+  let last = taken().n;
+
+  return function onTaken() {
+    const { name, mime, data, n } = taken();
+    if (n === undefined || n === last) return;
+    last = n;
+    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+    const href = URL.createObjectURL(new Blob([bytes], { type: mime }));
+    el('a', { href, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 60_000);
+  };
+}
+
 // amplitudes: brightness, clip, colours, aspect
 function makeAmplitudeControls(page) {
   const { send, latest } = page;
@@ -1259,11 +1275,31 @@ function makeMarks(page) {
     return el('label', {}, box, swatch, name);
   }
 
+  // hits between two horizons alone
+  const top = el('select', { className: 'rc-top', onchange: limit });
+  const base = el('select', { className: 'rc-base', onchange: limit });
+  const limits = el('label', { className: 'rc-between' }, 'hits between', top, 'and', base);
+
+  function limit() {
+    if (top.value && base.value) page.send('between', { top: top.value, base: base.value });
+    else if (!top.value && !base.value) page.send('between');
+  }
+
+  function offerLimits() {
+    const names = page.model.get('info').horizons || [];
+    limits.hidden = names.length < 2;
+    if (top.options.length === names.length + 1) return;
+    for (const select of [top, base]) {
+      select.replaceChildren(...choices(['', ...names], ['any', ...names]));
+    }
+  }
+
   function onMarks() {
     const marks = listOf(page.model, 'marks');
     const names = new Map(marks.map((mark) => [mark.name, mark])); // in parts, one switch
     element.hidden = !marks.length;
-    element.replaceChildren(...[...names.values()].map(switchFor));
+    offerLimits();
+    element.replaceChildren(...[...names.values()].map(switchFor), limits);
     page.repaint();
   }
 
@@ -1831,6 +1867,7 @@ function reactions(page, { controls, status, section, labels, gallery, map, clou
     chart: map.draw,
     plane_shown: map.onPlane,
     marks: marks.onMarks,
+    taken: makeDownloads(page),
     cloud: cloud.draw,
     shades: cloud.draw,
     answered: page.sender.onAnswered,
