@@ -19,6 +19,7 @@ from reflection_connection.cli import entry, evaluating, learning, notebooks, op
 from reflection_connection.cli import searching, shell, vectors, volumes
 from reflection_connection.cli.arguments import mark_values, point, positive, probability, unmarked
 from reflection_connection.search import SearchError
+from reflection_connection.windows import Grid
 
 
 def parsed(*argv):
@@ -96,6 +97,8 @@ HEADERS = dict(
 SIZES = dict(window=(96, 96), stride=(48, 48))
 ROUNDS = dict(rounds=3, patience=2, min_probability=None, min_margin=None, cap=None, verdicts=None)
 DATA = dict(data='d', out='x', encoder='refcon-tiny', volume=None, table=None, merge_case=False)
+BROUGHT = dict(columns=None, z_unit=None, gaps=0, crs=None)
+SURVEY = SIZES | dict(index_out=None, unit='samples', lines='both', every=1)
 DEFAULTS = dict(
     synth=dict(out='o', per_class=20, seed=0, survey=False),
     check=dict(file='f', json=False),
@@ -105,10 +108,13 @@ DEFAULTS = dict(
     index=dict(sources=['s'], encoder='e', out='x', unit='samples', lines='both', every=1)
     | dict(kind='auto', memory=None, milvus=None, dask=None, precision='auto', json=False)
     | SIZES,
-    search=dict(index='i', image=None, inline=None, crossline=None, line=None, along=None)
+    search=dict(index=['i'], image=None, inline=None, crossline=None, line=None, along=None)
     | dict(box=None, volume=[], labels=None, label=None, merge_case=False, like=[], unlike=[])
     | dict(look=None, k=10, where=None, polygon=None, min_separation=2, min_samples=0)
-    | dict(min_confidence=None, bodies=False, map=None, encoder=None, json=False),
+    | dict(min_confidence=None, bodies=False, map=None, encoder=None, json=False, whole=False)
+    | dict(between=None, about=None, out=None, format=None, slice=None)
+    | BROUGHT
+    | SURVEY,
     analogues=dict(sources=['s'], library='l', encoder=None, look=None, k=5, windows=2000)
     | dict(out=None, json=False),
     evaluate=dict(source='s', encoder='e', sections=None, table=None, leave_out=None, exclude=[])
@@ -126,8 +132,11 @@ DEFAULTS = dict(
     pretrain=dict(sources=['s'], out='x', objective='dinov2', encoder='vitc-pico', size=64)
     | dict(steps=600, batch=32, lr=1e-3, mask='random', assignment='sinkhorn', augment='light')
     | dict(precision='auto', workers=2, every=50, sections=200, fresh=False, seed=0, json=False),
-    explore=dict(index='i', labels=None, allow_labels=False, port=None, volume=[], encoder=None)
-    | dict(base_url='/', keep=120),
+    explore=dict(index=['i'], labels=None, allow_labels=False, port=None, volume=[], encoder=None)
+    | dict(base_url='/', keep=120, horizon=[])
+    | BROUGHT
+    | SURVEY
+    | dict(polygon=[]),
     rerun=dict(run='r', out=None, notebook=None, tolerance=0.0, json=False),
     run=dict(notebook='n', parameters=[], out=None),
 )
@@ -1162,7 +1171,7 @@ def test_a_polygon_that_holds_no_window(tmp_path, capsys):
 
 def test_what_is_found(tmp_path, put):
     searcher = Asked()
-    searcher.hits, searcher.bodies = Remember('H'), Remember('B')
+    searcher.hits, searcher.geobodies = Remember('H'), Remember('B')
     searcher.index = SimpleNamespace(items=pd.DataFrame(dict(x=[5.0], y=[5.0])))
     empty, write = put('cli.searching._say_empty'), put('cli.searching._write_map')
 
@@ -1182,9 +1191,9 @@ def test_what_is_found(tmp_path, put):
     assert empty.args[0] == str(tmp_path / 'p.csv') and empty.args[1] is polygon
     for given, least in (([], 0.5), (['--min-confidence', 0], 0), (['--min-confidence', 1], 1)):
         assert find(*asked, '--bodies', *given) == 'B'
-        question, found, where, polygon = searcher.bodies.args
-        assert (question, found, where) == ('Q', least, 'w')
-        assert polygon is not None
+        limits = searcher.geobodies.options
+        assert searcher.geobodies.args == ('Q',) and limits.pop('polygon') is not None
+        assert limits == dict(least=least, expression='w', among=None)
     del empty.args
     searcher.store = 'Milvus'
     find()
@@ -1286,7 +1295,10 @@ def test_explore(put, capsys):
     *first, ready = work.args
     assert first == ['i', 8, 'l.csv', True, 'e']
     assert work.options.pop('opening').of('v')['dt'] == 2
-    assert work.options == dict(base_url='/p/', keep=3, places=['v'])
+    nothing = dict(horizons=[], polygons=[], crs=None, columns=None, z_unit=None, gaps=0)
+    assert work.options == dict(
+        base_url='/p/', keep=3, places=['v'], brought=nothing, out=None, grid=Grid()
+    )
     ready('http://x')
     assert capsys.readouterr() == ('', 'http://x\nopen it in a browser; Ctrl-C ends it\n')
     assert main(['explore', 'i']) == 0

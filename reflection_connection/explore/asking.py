@@ -144,13 +144,6 @@ def _score(self: Explorer) -> tuple:  # (`Question`, `Scores` by which hits are 
     self._bodies = body_of_windows(s, scores)
     return question, scores
 
-
-@patch
-def _keep_up(self: Explorer):
-    "Score windows anew that another page has had embedded since."
-    if self._similarity is not None and len(self._similarity) != len(self.searcher.index):
-        self._score()
-
 # %% ../../nbs/explore/07_asking.ipynb #cde1c282
 @patch
 def _list(self: Explorer, found):

@@ -210,6 +210,11 @@ class Explorer(anywidget.AnyWidget):
             self._keep_up()
             getattr(self, action)(**given)
 
+    def _keep_up(self):
+        "Score windows anew that another page has had embedded since."
+        if self._similarity is not None and len(self._similarity) != len(self.searcher.index):
+            self._score()
+
 # %% ../../nbs/explore/06_explorer.ipynb #aa8a976d
 _WORDS = dict(
     line='this line',
