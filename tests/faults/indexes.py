@@ -10,7 +10,7 @@ seek = 'search {o}/ix --image {p} --k 3'
 good('as it should be', 'search {i} --image {p} --k 3 --json', '3 hits', hits(3))
 bad('not there', 'search {o}/nope --image {p}', 'no index there')
 bad('an empty folder', 'search {o} --image {p}', 'no index there')
-bad('a file', 'search {s} --image {p}', 'no index there')
+bad('a survey without room', 'search {s} --image {p}', 'no line has room for a window')
 for name in ('meta.json', 'index.faiss', 'items.parquet'):
     bad(f'{name} missing', seek, 'ix', changed('i', 'ix', name, None))
     bad(

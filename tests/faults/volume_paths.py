@@ -6,8 +6,8 @@ from faults.common import *
 
 group('Paths of volumes')
 bad('no such file', 'check {o}/nope.sgy', 'nope.sgy: can not be opened')
-for address in ('s3://bucket/a.sgy', 'https://host/a.sgy'):
-    bad(f'an address, {address.partition(":")[0]}', f'check {address}', 'copy it here first')
+bad('an address, s3', 'check s3://bucket/a.sgy', 'copy it here first')
+bad('an address, nobody answers', 'check http://127.0.0.1:9/a.sgy', 'download the file')
 bad('an address of a file', 'check file:///data/a.sgy', 'give the path alone, /data/a.sgy')
 bad('an address to write to', 'index {s} --encoder {e} --out gs://bucket/i', 'copy it here first')
 bad('an empty name', "check ''", 'can not be opened')
