@@ -11,7 +11,6 @@ import re
 import select
 import sys
 from urllib.parse import unquote, urlsplit
-from ..volume.remote import is_url, shown
 
 # %% auto #0
 __all__ = ['CUT_SHORT', 'place', 'with_places', 'not_utf8', 'open_streams', 'reader_is_gone', 'unwritten', 'end_output']
@@ -48,12 +47,18 @@ _VOLUMES = ('file', 'source', 'sources')  # these may lie on a server
 
 def _or_address(text):
     "A place, or the address of a volume on a server."
+    if '://' not in text:
+        return place(text)
+    from reflection_connection.volume.remote import is_url  # here: the help starts without it
+
     return text if is_url(text) and not text.lower().startswith('file:') else place(text)
 
 
 def place(text: str) -> str:
     "A path as the program needs it. Raises `ValueError` for an address."
     if address := re.match(r'([A-Za-z][A-Za-z0-9+.-]+)://', text):
+        from reflection_connection.volume.remote import shown
+
         if address[1].lower() == 'file':
             path = unquote(urlsplit(text).path)
             raise ValueError(f"{shown(text)} is an address: give the path alone, {path}")

@@ -72,7 +72,7 @@ def _read_gis(path, crs) -> list:
         if crs and frame.crs:
             frame = frame.to_crs(crs)
     except Exception as e:  # GDAL and PROJ have dozens of their own
-        why = ' '.join(str(e).split())[:120]
+        why = ' '.join(str(e).split()).partition(';')[0].replace(str(path), path.name)[:120]
         raise InterpretationError(f'{path.name}: not readable polygons ({why})') from e
     rings = [ring for g in frame.geometry if g is not None for ring in _rings_of(g)]
     if not rings:
