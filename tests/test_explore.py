@@ -769,3 +769,49 @@ def see_the_detail(page):
     sharp = lambda: coloured(page, '.rc-section', [255, 255, 255]) > 1000
     eventually(page, sharp, 'no detail')
     shot(page, '6-detail')
+
+
+@pytest.fixture
+def horizons(survey, tmp_path):
+    "Two flat horizons of the survey, at 200 and 600 ms, as plain columns."
+    from reflection_connection.volume import open_volume
+
+    files = tmp_path / 'top.dat', tmp_path / 'base.dat'
+    with open_volume(survey / 'survey' / 'survey.sgy') as volume:
+        inline, crossline = np.meshgrid(volume.inlines, volume.crosslines)
+    for file, z in zip(files, (200.0, 600.0)):
+        frame = pd.DataFrame(dict(inline=inline.ravel(), crossline=crossline.ravel(), z=z))
+        frame.to_csv(file, sep=' ', index=False)
+    return files
+
+
+def hits_taken(page, folder):
+    "The hits as the page gives them to the browser."
+    page.select_option('.rc-take-format', 'csv')
+    with page.expect_download() as download:
+        page.click('.rc-take')
+    download.value.save_as(folder / 'hits.csv')
+    return pd.read_csv(folder / 'hits.csv')
+
+
+def test_without_an_index(browser, survey, horizons, tmp_path):
+    "Hits come while the survey is embedded; they are limited to an interval, and taken away."
+    path, kept = survey / 'survey' / 'survey.sgy', tmp_path / 'kept'
+    marks = [word for file in horizons for word in ('--horizon', str(file))]
+    windows = ['--window', '48', '48', '--stride', '24', '24', '--lines', 'inline', '--every', '8']
+    with Served(path, '--index-out', str(kept), *windows, *marks) as served:
+        page = opened(browser, served.url)
+        assert '0 of' in status(page)
+        drag_box(page, 80, 60, 128, 108)
+        page.wait_for_selector('.rc-hit')
+        eventually(page, lambda: (kept / 'meta.json').is_file(), 'it is not embedded whole', 60)
+        told(page, 'hits in')
+        everywhere = hits_taken(page, tmp_path)
+        page.select_option('.rc-top', 'top')
+        page.select_option('.rc-base', 'base')
+        told(page, 'between')
+        between = hits_taken(page, tmp_path)
+        assert not everywhere.z.between(200, 600).all()
+        assert len(between) and between.z.between(200, 600).all()
+        assert page.said == []
+        page.close()

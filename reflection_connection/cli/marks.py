@@ -82,6 +82,7 @@ BRINGING = [
     option(
         '--horizon',
         nargs='+',
+        action='extend',
         default=[],
         metavar='FILE',
         help='horizons that the page draws and can search between, see refcon search --between',
@@ -89,6 +90,7 @@ BRINGING = [
     option(
         '--polygon',
         nargs='+',
+        action='extend',
         default=[],
         metavar='FILE',
         help='polygons that the page draws on the map, see refcon search --polygon',
