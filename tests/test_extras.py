@@ -73,9 +73,10 @@ def test_a_command_says_what_it_lacks_before_it_reads_anything(command, hide, ca
     }.get(command, ['nowhere', '--out', 'out'])
     assert main([command, *asked]) == 2
     said = capsys.readouterr()
-    listed = ', '.join(EXTRAS[NEEDS[command]])
+    lacking = EXTRAS[NEEDS[command]]
+    listed, verb = ', '.join(lacking), 'are' if len(lacking) > 1 else 'is'
     assert said.out == '' and said.err == (
-        f'refcon {command}: this command needs {listed}, which are not installed: '
+        f'refcon {command}: this command needs {listed}, which {verb} not installed: '
         f"pip install 'reflection_connection[{NEEDS[command]}]'\n"
     )
 

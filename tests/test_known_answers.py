@@ -209,11 +209,11 @@ def test_what_is_not_meant_lowers_the_probability():
     )
     encoder = SimpleNamespace(weigh=lambda z, look: np.asarray(z), parts=None, metric='cosine')
     searcher = SimpleNamespace(calibration=FALLING, index=index, encoder=encoder)
-    example = lambda k: SimpleNamespace(z=windows[k], place=None, name=str(k))
+    example = lambda k: SimpleNamespace(z=windows[k], place=None, name=str(k), seen=None)
     question = Question.__new__(Question)
     question.searcher, question._weigh = searcher, lambda z: z
     question.positives, question.negatives = [example(0)], [example(1)]
-    question._p, question._n = windows[:1], windows[1:2]
+    question._p, question._n = {None: windows[:1]}, {None: windows[1:2]}
     near, far = probability(FALLING, np.array([0.0, 1.0]))
     expected = [near * (1 - far), far * (1 - near), far * (1 - far)]
     np.testing.assert_allclose(question.probability(), expected, rtol=1e-6)

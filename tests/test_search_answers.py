@@ -1946,7 +1946,7 @@ def test_hits_from_a_store(searcher):
     ((vector, k, places_), named_) = asked[0]
     assert vector is question.vector and k == 7 and places_ == [{'i': 0}]
     chance = named_.pop('probability')
-    assert named_ == limits
+    assert named_ == limits | dict(among=None)
     np.testing.assert_allclose(chance(np.array([0.5]), None), falls([0.5]))
     searcher.calibration = None
     searcher.hits(question)

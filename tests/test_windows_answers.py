@@ -2548,7 +2548,7 @@ def test_what_sources_hold(cube, tmp_path, capsys):
     image, text = tmp_path / 'p' / 'a.png', folder / 'x.txt'
     says(f'{image} is a single image: expected a folder of images', list, w.spread_out([image]))
     says(
-        f'{text}: expected a volume (.sgy, .segy, .npy, .mdio, .zarr), a folder of volumes, '
+        f'{text}: expected a volume (.sgy, .segy, .npy, .zgy, .vds, .mdio, .zarr), a folder of volumes, '
         'or a folder of images',
         list,
         w.spread_out([text]),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ..encoder import Encoder
 from .intervals import percentile_interval
 from .set_distances import energy_draws, pair_distances
 from .survey_samples import SurveySample
@@ -19,7 +18,7 @@ __all__ = ['USUAL', 'weighted_sample', 'rank_analogues', 'counterparts', 'missin
 # %% ../../nbs/evaluation/42_analogues.ipynb #98d8f0d0
 def weighted_sample(
     sample: SurveySample,
-    encoder: Encoder,  # that made its embeddings
+    encoder,  # that made its embeddings
     look: float | None = None,  # share of look, 0 to 1; None: the encoder's own weight
 ) -> SurveySample:
     """A sample whose embeddings compare by kind, look, or both.

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from ..encoder import Encoder
 from .analogues import rank_analogues, weighted_sample
 from reflection_connection.evaluation.survey_samples import (
     MOST,
@@ -20,8 +19,6 @@ from reflection_connection.evaluation.survey_samples import (
     sample_index,
     sample_volumes,
 )
-from ..search import Index, IndexedVolumes, SearchError
-from ..search import points_to_milvus, read_meta
 from ..volume import as_openings
 from ..windows import Grid
 
@@ -49,6 +46,12 @@ class IndexFolder(NamedTuple):
 
 def read_index_folder(folder: str | Path) -> IndexFolder:
     "Raises `SearchError` for what is no index whose windows can be compared."
+    from reflection_connection.search import (
+        SearchError,
+        points_to_milvus,
+        read_meta,
+    )  # here: it brings torch
+
     if points_to_milvus(folder):
         raise SearchError(f"{folder} keeps its windows in Milvus: index it without --milvus")
     found = IndexFolder(Path(folder), read_meta(folder))
@@ -61,6 +64,8 @@ def read_library(
     folder: str | Path,  # holds index folders
 ) -> tuple[list[IndexFolder], dict]:  # (indexes, name -> why another folder is left out)
     "The indexes of a folder. Raises `SearchError` where there is none."
+    from reflection_connection.search import SearchError  # here: it brings torch
+
     if not Path(folder).is_dir():
         raise SearchError(f"--library {folder}: no such folder")
     found, left_out = [], {}
@@ -87,6 +92,8 @@ def open_indexed(
     most: int = MOST,  # windows at most
 ) -> Opened:
     "Sample an index; volumes that moved with it are found. Raises `SearchError`."
+    from reflection_connection.search import Index, IndexedVolumes  # here: it brings torch
+
     index = Index.load(folder.path)
     volumes = IndexedVolumes(index, folder=folder.path)
     return Opened(sample_index(index, folder.path.name, most), volumes.openings())
@@ -160,6 +167,9 @@ def find_analogues(
     **options: Any,  # of `search.embed_table`, for volumes that are not indexed
 ) -> Analogues:
     "Which indexed surveys look most like one. Raises `SearchError`."
+    from reflection_connection.encoder import Encoder
+    from reflection_connection.search import SearchError  # here: it brings torch
+
     opening = as_openings(opening)
     indexes, left_out = read_library(library)
     here, name, prints = _of_survey(sources, indexes, encoder, opening)

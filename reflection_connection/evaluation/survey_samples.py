@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..encoder import Encoder
-from ..search import Index, SearchError, embed_table
 from ..volume import as_openings
 from ..windows import Grid, line_windows
 
@@ -92,6 +90,8 @@ def as_sample(
     items: pd.DataFrame,  # table of the N windows
 ) -> SurveySample:
     "A sample with its blocks. Raises `SearchError` for fewer than two blocks."
+    from reflection_connection.search import SearchError  # here: it brings torch
+
     blocks = survey_blocks(items)
     if len(set(blocks)) < 2:
         raise SearchError(
@@ -102,7 +102,7 @@ def as_sample(
 
 
 def sample_index(
-    index: Index,  # of a survey
+    index,  # of a survey
     name: str,  # of the survey
     most: int = MOST,  # windows at most
     seed: int = 0,  # of the draw
@@ -128,7 +128,7 @@ def _some_lines(volume, grid) -> list:  # tables of windows
 
 
 def sample_volumes(
-    encoder: Encoder,
+    encoder,
     paths: Sequence,  # volume files of one survey
     name: str,  # of the survey
     grid: Grid = Grid(),  # of windows
@@ -138,6 +138,8 @@ def sample_volumes(
     **options: Any,  # of `search.embed_table`
 ) -> SurveySample:
     "Embed windows that stand for volumes, on a few lines of each. Raises `SearchError`."
+    from reflection_connection.search import SearchError, embed_table  # here: it brings torch
+
     tables, opening = [], as_openings(opening)
     for path in paths:
         with opening.open(path) as volume:

@@ -33,14 +33,14 @@ class HitRules:
     k: int = 10  # hits wanted
     where: str | None = None  # filter, see `filters.where`
     polygon: Any = None  # corners (N, 2) of an area on the map, or several, see `places.inside`
-    # (table of windows) -> (N,) bool: only windows for which it holds, e.g. those between horizons
-    among: Callable | None = None
     exclude: Any = ()  # windows that may not be found, as mappings for `places.overlaps`
     min_separation: int = 0  # hits so many lines or fewer from a better one are near duplicates
     min_samples: int = 0  # with it: centres so many samples or fewer apart are, in any direction
     probability: Callable | None = None  # (distances, rows) -> probabilities; rows None in Milvus
     min_probability: float | None = None  # leave out hits below it
     scored: bool | None = None  # whether the question is distances; default: its length tells
+    # (table of windows) -> (N,) bool: only windows for which it holds, e.g. those between horizons
+    among: Callable | None = None
 
     def excluded(self) -> list:
         "`exclude` as a list of windows."

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 EXTRAS = {  # extra -> the modules that everything in it needs
     'evaluate': ('skimage', 'pywt', 'sklearn'),
     'train': ('kornia', 'pytorch_metric_learning', 'accelerate', 'sklearn'),
-    'explore': ('anywidget', 'tornado'),
+    'explore': ('anywidget',),  # JupyterLab brings Tornado
     'mdio': ('xarray', 'zarr'),
     'zgy': ('openzgy',),
     'vds': ('openvds',),
