@@ -1226,8 +1226,8 @@ def test_serving(survey, monkeypatch):
             self.closed = True
 
     @contextmanager
-    def served(listening, access, survey, keep, patience):
-        calls.append((listening.getsockname()[1], access, survey, keep, patience))
+    def served(listening, access, survey, keep):
+        calls.append((listening.getsockname()[1], access, survey, keep))
         yield Loop()
         listening.close()
 
@@ -1241,8 +1241,8 @@ def test_serving(survey, monkeypatch):
         calls.clear()
         with said("the page's server has stopped by itself: why"):
             server.serve(*given, dict(dt=4), places)
-        end, (port, access, shared, keep, patience) = calls
-        assert (end, keep, patience, access.base) == ('end', 9, 7, '/b/')
+        end, (port, access, shared, keep) = calls
+        assert (end, keep, access.base) == ('end', 9, '/b/')
         assert access.port == port and len(access.token) == 32 != access.cookie
         assert ready.pop() == f'http://127.0.0.1:{port}/b/?token={access.token}'
         opened = ('index', 'l.csv', True, 'refcon-tiny', dict(dt=4), places, None, {})

@@ -121,7 +121,7 @@ class _Loop:
 
 # %% ../../nbs/explore/23_server.ipynb #7c779715
 @contextmanager
-def _served(listening, access, survey, keep, patience):
+def _served(listening, access, survey, keep):
     "The server, while the block lasts."
     loop = _Loop(listening, access, survey, keep)
     try:
@@ -144,7 +144,7 @@ def serve(
     allow_labels: bool = False,
     encoder=None,
     ready: Callable = print,  # called with the page's address when it can be opened
-    patience: float = 60.0,  # seconds to wait for the server
+    patience: float = 60.0,  # until 0.3: the server is there at once, and nothing is waited for
     base_url: str = '/',  # path at which a reverse proxy or JupyterHub serves the page
     keep: int = KEEP,  # seconds that the question of a closed page is kept
     opening=None,  # see `Searcher`
@@ -171,7 +171,7 @@ def serve(
     listening = _listening(port)
     access = new_access(listening.getsockname()[1], base)
     try:
-        with _served(listening, access, survey, keep, patience) as server:
+        with _served(listening, access, survey, keep) as server:
             ready(f'http://127.0.0.1:{access.port}{base}?token={access.token}')
             if survey.make is None:
                 survey.provide(_Explorers(*given))
