@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Callable, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from fastcore.basics import patch
 
 from .explorer import HEAT_SIDE, Explorer
 from .pictures import levels_png, png
+from .writing import Cancelled, until_stopped
 from ..search import WindowGrid
 from ..volume import Volume
 from ..windows import WindowError
@@ -162,10 +162,6 @@ def _amplitude_plane(self: Explorer, source, what, sample) -> dict:
     return _with_span('base', shown, shape, cube.step, png(shown, -top, top, self._cmap))
 
 # %% ../../nbs/explore/13_levels.ipynb #1ea5b18e
-class _LevelsCancelled(Exception):
-    "What ends the reading of levels that are not wanted any more."
-
-
 @patch
 def _read_levels(self: Explorer, source):
     "Read the amplitudes of all levels in the background, once."
@@ -182,8 +178,8 @@ def _levels_in(self: Explorer, source):
     "Read, show, and say how it ended; in a thread, with a volume of its own."
     try:
         with self.searcher.another().volume(source) as volume:
-            cube = read_levels(volume, progress=self._level_progress())
-    except _LevelsCancelled:
+            cube = read_levels(volume, progress=until_stopped(self._level_stop, self._tell_levels))
+    except Cancelled:
         self._plane = 'none', self._plane[1]
         self._show_plane()
         self.tell("levels: cancelled")
@@ -197,16 +193,6 @@ def _levels_in(self: Explorer, source):
 
 
 @patch
-def _level_progress(self: Explorer) -> Callable:
-    "A callback (lines, all lines) that tells how far it is; it ends the reading on request."
-    last = 0.0
-
-    def progress(done, total):
-        nonlocal last
-        if self._level_stop.is_set():
-            raise _LevelsCancelled
-        if time.monotonic() - last > 0.2:
-            last = time.monotonic()
-            self.stages = dict(self.stages, done=done, total=total)
-
-    return progress
+def _tell_levels(self: Explorer, done, total):
+    "How far the reading of levels is."
+    self.stages = dict(self.stages, done=done, total=total)

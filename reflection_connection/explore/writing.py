@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from typing import Callable
 
 from fastcore.basics import patch
 
@@ -15,13 +16,9 @@ from .explorer import Explorer
 from ..windows import WindowError
 
 # %% auto #0
-__all__ = []
+__all__ = ['Cancelled', 'until_stopped']
 
 # %% ../../nbs/explore/09_writing.ipynb #d55c5093
-class _Cancelled(Exception):
-    "What ends the writing of a volume that is not wanted any more."
-
-
 @patch
 def _refuse_export(self: Explorer, path):
     "Raises `WindowError` where nothing can be written now."
@@ -47,18 +44,24 @@ def _export_note(self: Explorer) -> str:
     return note if self._look is None else f'{note} look {self._look:g}'
 
 # %% ../../nbs/explore/09_writing.ipynb #c31cd6dd
-@patch
-def _progress(self: Explorer, name):
-    "A callback (lines, all lines) that tells how far a file is; it ends the writing on request."
+class Cancelled(Exception):
+    "What ends work that is not wanted any more."
+
+
+def until_stopped(
+    stop: threading.Event,  # that ends the work
+    tell: Callable,  # called with (done, total), five times a second at most
+) -> Callable:
+    "A callback (done, total) that tells how far work is. It raises `Cancelled` on request."
     last = 0.0
 
     def progress(done, total):
         nonlocal last
-        if self._stop.is_set():
-            raise _Cancelled
+        if stop.is_set():
+            raise Cancelled
         if time.monotonic() - last > 0.2:
             last = time.monotonic()
-            self.tell(f"writing {name}", progress=done / total)
+            tell(done, total)
 
     return progress
 
@@ -67,9 +70,12 @@ def _progress(self: Explorer, name):
 def _write(self: Explorer, worker, path, **what):
     "Write a volume, and say how it ended; in a thread, with a searcher of its own."
     try:
-        worker.write_map(path=path, progress=self._progress(path.name), **what)
+        progress = until_stopped(
+            self._stop, lambda n, all_: self.tell(f"writing {path.name}", progress=n / all_)
+        )
+        worker.write_map(path=path, progress=progress, **what)
         self.tell(f"written: {path}")
-    except _Cancelled:
+    except Cancelled:
         self.tell(f"cancelled: {path.name} is not written")
     except (ValueError, OSError) as e:
         self.tell(' '.join(str(e).split()), 'error')
