@@ -273,7 +273,8 @@ def live(
     number: int,  # the line's number
 ) -> np.ndarray:  # (n_samples, n_traces) bool
     "Where a section is data rather than padding, mute, dead trace or NaN: `live_mask` of it."
-    return live_mask(self.section(kind, number))
+    self._index.position(kind, number)  # there is such a line
+    return live_mask(self._cache.view(kind, number))
 
 
 @patch

@@ -39,12 +39,20 @@ class LineCache:
         kind: str,  # 'inline', 'crossline' or 'line'
         number: int,  # the line's number
     ) -> np.ndarray:  # (n_samples, n_traces) float32; zeros where there is no trace
+        "A copy of a line, see `view`."
+        return self.view(kind, number).copy(order='C')
+
+    def view(
+        self,
+        kind: str,  # 'inline', 'crossline' or 'line'
+        number: int,  # the line's number
+    ) -> np.ndarray:  # (n_samples, n_traces) float32, not to be written to
         "A line; it and those that were read with it stay in memory until another is read."
         line = kind, int(number)
         if line not in self._held:
             self._held = {}
             self._read(self._batch(line))
-        return self._held[line].copy()
+        return self._held[line].T
 
     def _batch(self, line):
         "The line, and those of the plan that follow it, fit into memory and fill chunks."
@@ -52,7 +60,7 @@ class LineCache:
             return [line]
         self._ahead = self._ahead[self._ahead.index(line) :]
         bytes_ = 4 * len(self.index.trace_ids(*line)) * self.reader.n_samples
-        most = max(1, self._memory // (2 * bytes_))  # as read, and turned into sections
+        most = max(1, self._memory // (2 * bytes_))  # as read, and in the order of lines
         kind = line[0]
         batch = list(takewhile(lambda ahead: ahead[0] == kind, self._ahead[:most]))
         if len(batch) == len(self._ahead):
@@ -70,9 +78,16 @@ class LineCache:
         "Read the traces of some lines in the order of the file."
         per_line = [self.index.trace_ids(*line) for line in batch]
         wanted = np.concatenate(per_line)
+        amplitudes = self._read_in_order(wanted)
+        amplitudes.flags.writeable = False
+        ends = np.cumsum([len(ids) for ids in per_line])[:-1]
+        self._held = dict(zip(batch, np.split(amplitudes, ends)))  # (n_traces, n_samples) each
+
+    def _read_in_order(self, wanted):
+        "Amplitudes of traces, read as they lie in the file."
+        if (np.diff(wanted) >= 0).all():
+            return self.reader.read(wanted)
         file_order = np.argsort(wanted, kind='stable')
         amplitudes = np.empty((len(wanted), self.reader.n_samples), np.float32)
         amplitudes[file_order] = self.reader.read(wanted[file_order])
-        ends = np.cumsum([len(ids) for ids in per_line])[:-1]
-        parts = np.split(amplitudes, ends)  # (n_traces, n_samples) each
-        self._held = {line: part.T.copy() for line, part in zip(batch, parts)}
+        return amplitudes

@@ -118,6 +118,20 @@ def _big_endian(h, endian):
     turned[:, 232:] = h[:, [235, 234, 233, 232, 239, 238, 237, 236]]
     return turned
 
+
+_BLOCK = 1 << 17  # bytes read at once for headers: they stay in a processor's cache
+_SHORT = 1 << 13  # bytes of a trace that is read whole for the sake of its header
+
+
+def _heads(data, first, n, record):
+    "(m, 240) headers of n traces from a byte on; of long traces nothing else is read."
+    if record > _SHORT:
+        bytes_, record = b''.join(data.at(first + k * record, 240) for k in range(n)), 240
+    else:
+        bytes_ = data.at(first, n * record)
+    whole = np.frombuffer(bytes_, np.uint8, len(bytes_) // record * record)
+    return whole.reshape(-1, record)[:, :240].copy()
+
 # %% ../../nbs/volume/13_segy.ipynb #3f5cc658
 class SegyFile:
     "Traces and headers of one SEG-Y file; `ids` are 0-based trace positions in the file."
@@ -175,7 +189,8 @@ class SegyFile:
         with self.file() as f:
             if isinstance(f, RemoteTraces):
                 return f.read(ids)
-        amplitudes = np.zeros((len(ids), self.n_samples), np.float32)
+        amplitudes = np.empty((len(ids), self.n_samples), np.float32)
+        amplitudes[ids < 0] = 0
         most = max(1, self.block // self.layout.record)
         with self.file() as f, np.errstate(over='ignore'):
             for rows in neighbours(ids, most):
@@ -209,12 +224,20 @@ class SegyFile:
     ) -> np.ndarray:  # (n, 240) uint8, big endian whatever the file is
         "Trace headers."
         with self.file() as f:
-            if isinstance(f, RemoteTraces):
-                return _big_endian(f.headers(start, stop), self.endian)
-            joined = bytearray().join(bytes(h.buf) for h in f.header[start:stop])
-        h = np.frombuffer(joined, np.uint8).reshape(-1, 240)
-        if self.endian == '<':  # the two words that segyio leaves as they are
-            h[:, 232:] = h[:, [235, 234, 233, 232, 239, 238, 237, 236]]
+            remote = isinstance(f, RemoteTraces)
+            h = f.headers(start, stop) if remote else self._headers(start, stop)
+        return _big_endian(h, self.endian)
+
+    def _headers(self, start, stop):
+        "Trace headers as they lie in the file, a block at a time."
+        record = self.layout.record
+        most = max(1, _BLOCK // record)
+        blocks = [(k, min(k + most, stop)) for k in range(start, stop, most)]
+        with FileBytes(self.path, self.size) as data:
+            heads = [_heads(data, self.first + a * record, b - a, record) for a, b in blocks]
+        h = np.concatenate(heads or [np.empty((0, 240), np.uint8)])
+        if len(h) < stop - start:
+            raise self._unreadable(OSError('fewer bytes than expected'))
         return h
 
     def columns(
@@ -228,7 +251,7 @@ class SegyFile:
             name: np.empty(self.n_traces, f'i{width_at(byte, wide[name])}')
             for name, byte in fields.items()
         }
-        step = 1 << 14
+        step = 1 << 14  # headers held at a time
         for start in range(0, self.n_traces, step):
             h = self.headers(start, min(start + step, self.n_traces))
             for name, byte in fields.items():

@@ -10,16 +10,22 @@ import itertools
 import re
 
 # %% ../../nbs/volume/04_textual.ipynb #6f03675a
+def _legible(name):
+    "The bytes that are letters, digits or a space in a code page."
+    letters = (bytes([k]).decode(name, 'replace') for k in range(256))
+    return bytes(k for k, c in enumerate(letters) if c == ' ' or (c.isascii() and c.isalnum()))
+
+
+_LEGIBLE = {name: _legible(name) for name in ('cp037', 'latin-1')}
+
+
 def codec(
     head: bytes,  # the 3200 bytes of a textual header
 ) -> str:  # 'cp037' (EBCDIC) or 'latin-1' (ASCII)
     "Whichever makes more of a textual header look like text."
     return max(
-        'cp037',
-        'latin-1',
-        key=lambda c: sum(
-            s == ' ' or (s.isascii() and s.isalnum()) for s in head[:3200].decode(c, 'replace')
-        ),
+        _LEGIBLE,
+        key=lambda name: len(head[:3200]) - len(head[:3200].translate(None, _LEGIBLE[name])),
     )
 
 
