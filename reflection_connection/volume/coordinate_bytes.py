@@ -12,7 +12,7 @@ import numpy as np
 
 from .coordinates import Coordinates, is_there, looks_float
 from .errors import problem
-from .grid import LARGE, n_distinct
+from .grid import LARGE, constant
 from .line_numbers import COORDINATE_BYTES, STANDARD_BYTES
 from .map_grid import Fit, fit_grid
 
@@ -38,7 +38,7 @@ def repeats_lines(
 ) -> bool:
     "Whether the coordinates are the line numbers once more, in either order."
     x, y = coordinates.x, coordinates.y
-    varied = n_distinct(x) > 1 or n_distinct(y) > 1
+    varied = not (constant(x) and constant(y))
     straight = np.array_equal(x, inline) and np.array_equal(y, crossline)
     crossed = np.array_equal(x, crossline) and np.array_equal(y, inline)
     return varied and (straight or crossed)

@@ -50,7 +50,9 @@ def evenly_spread(
     most: int,  # positions wanted
 ) -> np.ndarray:  # (at most `most`,) sorted int64
     "Positions spread evenly over 0 … n-1, both ends included."
-    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))
+    if n <= most:
+        return np.arange(n)
+    return np.linspace(0, n - 1, most).astype(np.int64)
 
 # %% ../../nbs/volume/14_grid.ipynb #bb80cbda
 REPEATED = 0.2  # share of traces that may repeat a position before the grid is given up

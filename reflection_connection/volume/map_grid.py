@@ -39,11 +39,11 @@ class Fit:
 # %% ../../nbs/volume/18_map_grid.ipynb #8f116918
 def _plane(design, xy):
     "Least squares through the nine tenths of the points that lie best, found in a few rounds."
-    best = np.ones(len(xy), bool)
+    best, last = np.ones(len(xy), bool), round(0.9 * (len(xy) - 1))
     for _ in range(5):
         solution, _, rank, _ = np.linalg.lstsq(design[best], xy[best], rcond=None)
         distance = np.linalg.norm(xy - design @ solution, axis=1)
-        within = distance <= np.quantile(distance, 0.9)
+        within = distance <= np.partition(distance, last)[last]
         if (within == best).all() or rank < 3:
             break
         best = within
