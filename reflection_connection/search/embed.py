@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,49 +19,73 @@ from ..encoder import Encoder
 from .plan import LineJob, job_places
 from .shards import EmbedError, save_shard
 from ..storage import timed
-from ..volume import as_openings
+from ..volume import Volume, as_openings
 from reflection_connection.windows import (
     Grid,
     WindowError,
+    Stack,
     WindowReader,
-    line_windows,
+    boxes_table,
+    cut_stack,
+    line_boxes,
     window_table,
 )
 
 # %% auto #0
-__all__ = ['Embedded', 'embed_readers', 'embed_table', 'LineReaders', 'write_shard']
+__all__ = ['Embedded', 'embed_readers', 'embed_table', 'LineWindows', 'LineReaders', 'write_shard']
 
 # %% ../../nbs/search/08_embed.ipynb #fc2089d1
+_BATCH = 64  # windows
+
+
 class _ScaledWindows:
     "Batches of scaled windows of one reader after the other; notes those taken and refused."
 
-    def __init__(self, recipe, readers, size=64):
-        self.recipe, self.readers, self.size = recipe, readers, size
+    def __init__(self, recipe, readers):
+        self.recipe, self.readers = recipe, readers
         self.taken, self.problems = [], []  # tables of windows; {'id', 'problem'}
 
     def __iter__(self):  # of (n, C, H, W) tensors
-        batch = []
-        for window in self._windows():
-            batch.append(window)
-            if len(batch) == self.size:
-                yield torch.cat(batch)
-                batch = []
-        if batch:
-            yield torch.cat(batch)
+        waiting, n = [], 0
+        for scaled in self._scaled():
+            waiting.append(scaled)
+            n += len(scaled)
+            if n >= _BATCH:
+                *full, rest = torch.cat(waiting).split(_BATCH)
+                full, rest = ([*full, rest], rest[:0]) if len(rest) == _BATCH else (full, rest)
+                yield from full
+                waiting, n = [rest], len(rest)
+        if n:
+            yield torch.cat(waiting)
 
-    def _windows(self):
+    def _scaled(self):
         for reader in self.readers:
-            rows = []
-            for i in range(len(reader)):
-                pixels, live, scale = reader[i]
-                try:
-                    window = self.recipe.batch([pixels], [live], [scale])
-                except WindowError as e:
-                    self.problems.append({'id': reader.frame.id[i], 'problem': str(e)})
-                    continue
-                rows.append(i)
-                yield window
-            self.taken.append(reader.frame.iloc[rows])
+            taken, refused = [], []
+            for stack in reader.stacks():
+                scaled, why = self._of_stack(stack)
+                yield scaled
+                refused += [(stack.rows[k], problem) for k, problem in why.items()]
+                taken.append(np.delete(stack.rows, list(why)))
+            frame = reader.frame
+            self.problems += [{'id': frame.id[row], 'problem': problem} for row, problem in refused]
+            self.taken.append(frame.iloc[np.concatenate(taken or [[]]).astype(int)])
+
+    def _of_stack(self, stack):
+        "(n, C, H, W) scaled windows of a stack, and why the others are left out: position -> why."
+        try:
+            return self.recipe.batch(*stack[1:]), {}
+        except WindowError:
+            return self._one_by_one(stack)
+
+    def _one_by_one(self, stack):
+        live, why, scaled = stack.live, {}, [torch.empty(0, 1, *self.recipe.size)]
+        for k, pixels in enumerate(stack.pixels):
+            try:
+                mask = None if live is None else [live[k]]
+                scaled.append(self.recipe.batch([pixels], mask, [stack.scales[k]]))
+            except WindowError as e:
+                why[k] = str(e)
+        return torch.cat(scaled), why
 
 # %% ../../nbs/search/08_embed.ipynb #2d4bb6e8
 class Embedded(NamedTuple):
@@ -111,6 +137,48 @@ def embed_table(
         raise EmbedError(f"none of {n} windows is usable; first problem: {first}")
     return made
 
+# %% ../../nbs/search/08_embed.ipynb #0e84fe6b
+class LineWindows:
+    "The windows of some lines of one type, cut while their sections pass by."
+
+    def __init__(
+        self,
+        volume: Volume,  # an open volume; it stays open as long as `frame` is wanted
+        jobs: list,  # `LineJob`s of one line type
+        grid: Grid,  # of windows
+        scale: bool = True,  # whether windows need the amplitude scale of their volume
+    ):
+        self.volume, self.jobs, self.kind = volume, jobs, jobs[0].kind
+        self.window, self.stride = grid.sizes(volume, self.kind)
+        self.min_live, self.scale, self.boxes = grid.min_live, scale, []  # of lines that were cut
+
+    def stacks(self) -> Iterator[Stack]:
+        "The windows of each line."
+        first, self.boxes = 0, []
+        sizes = self.window, self.stride, self.min_live
+        for job in self.jobs:
+            live = self.volume.live(self.kind, job.number)
+            boxes = line_boxes(self.volume, self.kind, job.number, *sizes, live)
+            if len(boxes.top):
+                self.boxes.append(boxes)
+                yield self._stack(boxes, live, np.arange(first, first + len(boxes.top)))
+                first += len(boxes.top)
+
+    def _stack(self, boxes, live, rows):
+        section = self.volume.section_view(self.kind, boxes.number)
+        scale = self.volume.scale() if self.scale else 1.0
+        return cut_stack(rows, section, live, boxes.top, boxes.left, self.window, scale)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        "The table of the windows that were cut."
+        return boxes_table(self.volume, self.kind, self.boxes, self.window)
+
+
+def _of_a_kind(job):
+    "Jobs with the same key are cut together."
+    return (job.path, job.kind) if isinstance(job, LineJob) else id(job)
+
 # %% ../../nbs/search/08_embed.ipynb #fcb7af26
 class LineReaders:
     "Readers of the windows of jobs, in the order of a plan; the volume in use stays open."
@@ -126,23 +194,19 @@ class LineReaders:
         self.opening = as_openings(opening).quietly()  # its problems have been told with the plan
         self._open = {}  # path -> volume, at most one
 
-    def of(self, jobs: list) -> Iterator[WindowReader]:
-        "A reader for each job that has windows."
-        for job in jobs:
-            if isinstance(job, pd.DataFrame):
-                yield WindowReader(job, scale=self.scale, opening=self.opening)
-            elif reader := self._of_line(job):
-                yield reader
+    def of(self, jobs: list) -> Iterator:  # of `WindowReader`s and `LineWindows`
+        "Readers of the windows of jobs: one for each table, and for the lines of a type together."
+        for _, group in groupby(jobs, _of_a_kind):
+            jobs_alike = list(group)
+            if isinstance(jobs_alike[0], LineJob):
+                yield LineWindows(
+                    self._volume(jobs_alike[0].path), jobs_alike, self.grid, self.scale
+                )
+            else:
+                yield from (self._of_table(table) for table in jobs_alike)
 
-    def _of_line(self, job):
-        volume = self._volume(job.path)
-        sizes = self.grid.sizes(volume, job.kind)
-        windows = line_windows(volume, job.kind, job.number, *sizes, self.grid.min_live)
-        if not len(windows):
-            return None
-        reader = WindowReader(windows, keep=1, scale=self.scale)
-        reader._volumes = self._open
-        return reader
+    def _of_table(self, table):
+        return WindowReader(table, scale=self.scale, opening=self.opening)
 
     def _volume(self, path):
         if path not in self._open:

@@ -267,14 +267,24 @@ def plan(
 
 # %% ../../nbs/volume/40_core.ipynb #0044498c
 @patch
+def section_view(
+    self: Volume,
+    kind: str,  # 'inline', 'crossline' or 'line'
+    number: int,  # the line's number
+) -> np.ndarray:  # (n_samples, n_traces) float32, read-only
+    "A line as `section` gives it, but not a copy: what was read stays in memory while it is used."
+    self._index.position(kind, number)  # there is such a line
+    return self._cache.view(kind, number)
+
+
+@patch
 def live(
     self: Volume,
     kind: str,  # 'inline', 'crossline' or 'line'
     number: int,  # the line's number
 ) -> np.ndarray:  # (n_samples, n_traces) bool
     "Where a section is data rather than padding, mute, dead trace or NaN: `live_mask` of it."
-    self._index.position(kind, number)  # there is such a line
-    return live_mask(self._cache.view(kind, number))
+    return live_mask(self.section_view(kind, number))
 
 
 @patch

@@ -6,17 +6,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from ..volume import Volume, say
 from ..volume.errors import spoken
-from .table import in_metres, locate, window_table
+from .table import in_metres, places_of_boxes, window_table
 from .text import WindowError
 
 # %% auto #0
-__all__ = ['UNITS', 'trace_spacing', 'in_samples', 'crosses_join', 'line_axes', 'line_windows', 'Grid', 'volume_windows']
+__all__ = ['UNITS', 'trace_spacing', 'in_samples', 'crosses_join', 'line_axes', 'LineBoxes', 'line_boxes', 'boxes_table',
+           'line_windows', 'Grid', 'volume_windows']
 
 # %% ../../nbs/windows/08_grid.ipynb #685d0f82
 def _starts(n, size, step):
@@ -109,17 +111,63 @@ def line_axes(
     tops = _starts(volume.n_samples, height, down)
     return tops, _lefts(volume, kind, n_traces, width, along)
 
+# %% ../../nbs/windows/08_grid.ipynb #5139b5e6
+class LineBoxes(NamedTuple):
+    "Windows of one size on a line."
 
-def _table_of_boxes(volume, kind, number, top, left, window, live, survey):
-    "The window table of boxes of one size on a line."
-    height, width = (np.full(len(top), size) for size in window)
-    frame = locate(volume, kind, number, top, left, height, width)
-    frame = frame.assign(line_kind=kind, line=number, live=live)
-    frame = frame.assign(top=top, left=left, height=height, width=width)
-    ids = [f"{volume.name}:{kind}{number}:{t}:{l}" for t, l in zip(top, left)]
-    return window_table(frame.assign(id=ids, source=str(volume.path), survey=survey or volume.name))
+    number: int  # of the line
+    top: np.ndarray  # (n,) first samples
+    left: np.ndarray  # (n,) first traces
+    live: np.ndarray  # (n,) share of live samples
 
 
+def line_boxes(
+    volume: Volume,  # an open volume
+    kind: str,  # 'inline', 'crossline' or 'line'
+    number: int,  # of the line
+    window: tuple,  # (samples, traces)
+    stride: tuple,  # (samples, traces)
+    min_live: float = 0.9,  # leave out windows with a smaller share of live samples
+    live: np.ndarray | None = None,  # (n_samples, n_traces) bool, where it is known already
+) -> LineBoxes:
+    "Where the windows of a regular grid over one line lie; empty where none is live enough."
+    tops, lefts = line_axes(volume, kind, number, window, stride)
+    if not len(tops) or not len(lefts):
+        share = np.zeros((len(tops), len(lefts)))
+    else:
+        live = volume.live(kind, number) if live is None else live
+        share = _live_share(live, tops, lefts, *window)
+    row, column = np.nonzero(share >= min_live)
+    return LineBoxes(number, tops[row], lefts[column], share[row, column])
+
+# %% ../../nbs/windows/08_grid.ipynb #e2f3e250
+def _columns_of_boxes(volume, kind, boxes, window):
+    "Columns of the window table for boxes on one line."
+    name = f'{volume.name}:{kind}{boxes.number}'
+    ids = [f'{name}:{t}:{l}' for t, l in zip(boxes.top.tolist(), boxes.left.tolist())]
+    places = places_of_boxes(volume, kind, boxes.number, boxes.top, boxes.left, *window)
+    line = np.full(len(ids), boxes.number)
+    known = dict(line=line, top=boxes.top, left=boxes.left, live=boxes.live)
+    return places | known | {'id': np.array(ids, object)}
+
+
+def boxes_table(
+    volume: Volume,  # an open volume
+    kind: str,  # 'inline', 'crossline' or 'line'
+    boxes: list,  # of `LineBoxes`
+    window: tuple,  # (samples, traces)
+    survey: str = None,  # name of the survey; the file's name when not given
+) -> pd.DataFrame:  # table of windows
+    "The window table of boxes of one size on some lines, made a column at a time."
+    lines = [_columns_of_boxes(volume, kind, b, window) for b in boxes if len(b.top)]
+    if not lines:
+        return window_table([])
+    frame = pd.DataFrame({c: np.concatenate([line[c] for line in lines]) for c in lines[0]})
+    same = dict(line_kind=kind, source=str(volume.path), domain=volume.domain)
+    same |= dict(height=window[0], width=window[1], survey=survey or volume.name)
+    return window_table(frame.assign(**same))
+
+# %% ../../nbs/windows/08_grid.ipynb #49e85ffd
 def line_windows(
     volume: Volume,  # an open volume
     kind: str,  # 'inline', 'crossline' or 'line'
@@ -130,15 +178,8 @@ def line_windows(
     survey: str = None,  # name of the survey; the file's name when not given
 ) -> pd.DataFrame:  # table of windows; empty where none is live enough
     "The windows of a regular grid over one line."
-    (height, width), (tops, lefts) = window, line_axes(volume, kind, number, window, stride)
-    if not len(tops) or not len(lefts):
-        return window_table([])
-    share = _live_share(volume.live(kind, number), tops, lefts, height, width)
-    row, column = np.nonzero(share >= min_live)
-    if not len(row):
-        return window_table([])
-    live = share[row, column]
-    return _table_of_boxes(volume, kind, number, tops[row], lefts[column], window, live, survey)
+    boxes = line_boxes(volume, kind, number, window, stride, min_live)
+    return boxes_table(volume, kind, [boxes], window, survey)
 
 # %% ../../nbs/windows/08_grid.ipynb #a3dd18ca
 def _line_types(volume, lines):
@@ -219,6 +260,14 @@ def _refuse_empty(volume, grid):
     )
 
 
+def _numbers_by_type(lines):
+    "line type -> numbers, of what `Grid.over` gives."
+    found = {}
+    for kind, number, _ in lines:
+        found.setdefault(kind, []).append(number)
+    return found
+
+
 def volume_windows(
     volume: Volume,  # an open volume
     window: tuple = (96, 96),  # see `Grid`
@@ -232,10 +281,16 @@ def volume_windows(
     "All windows of a regular grid that are live enough; raises `WindowError` where there is none."
     grid = Grid(window, stride, lines, every, min_live, unit)
     tables = [
-        line_windows(volume, kind, number, *grid.sizes(volume, kind), min_live, survey)
-        for kind, number, _ in grid.over(volume)
+        boxes_table(
+            volume,
+            kind,
+            [line_boxes(volume, kind, n, *grid.sizes(volume, kind), min_live) for n in numbers],
+            grid.sizes(volume, kind)[0],
+            survey,
+        )
+        for kind, numbers in _numbers_by_type(grid.over(volume)).items()
     ]
     tables = [t for t in tables if len(t)]
     if not tables:
         _refuse_empty(volume, grid)
-    return window_table(pd.concat(tables, ignore_index=True))
+    return tables[0] if len(tables) == 1 else window_table(pd.concat(tables, ignore_index=True))

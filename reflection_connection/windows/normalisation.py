@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from fastcore.basics import patch
 
 from .text import WindowError
 
@@ -47,14 +48,13 @@ def _live_values(window, live):
     return values, good
 
 
-def _resized(image, size):
-    "An image (1, height, width) in another size, by antialiased bilinear interpolation."
-    if image.shape[-2:] == size:
-        return image
+def _resized(images, size):
+    "Images (n, 1, height, width) in another size, by antialiased bilinear interpolation."
+    if images.shape[-2:] == size:
+        return images
     from torch.nn.functional import interpolate
 
-    options = dict(mode='bilinear', antialias=True, align_corners=False)
-    return interpolate(image[None], size=size, **options)[0]
+    return interpolate(images, size=size, mode='bilinear', antialias=True, align_corners=False)
 
 # %% ../../nbs/windows/13_normalisation.ipynb #9125978a
 @dataclass(frozen=True)
@@ -112,19 +112,70 @@ class Recipe:
         scaled /= spread
         return np.clip(scaled, -self.clip, self.clip, out=scaled).astype(np.float32)
 
-    def batch(
-        self,
-        windows,  # list of (height, width) arrays; shapes may differ
-        live=None,  # list of masks or None
-        scales=None,  # list of source scales or None
-    ) -> torch.Tensor:  # (N, 1, *size) float32
-        "Scale windows, resize each whole to `size` (antialiased bilinear) and stack them."
-        import torch
+# %% ../../nbs/windows/13_normalisation.ipynb #d0e9885b
+_TOGETHER = 8  # windows that are scaled at once: they stay in a processor's cache
 
-        live = live or [None] * len(windows)
-        scales = scales or [1.0] * len(windows)
-        out = torch.empty(len(windows), 1, *self.size)
-        for i, (window, mask, scale) in enumerate(zip(windows, live, scales)):
-            scaled = torch.from_numpy(self.scale(window, mask, scale))[None]
-            out[i] = _resized(scaled, self.size)
-        return out
+
+@patch
+def _scale_together(self: Recipe, windows, scales):
+    "(n, height, width) float32 of windows without a dead sample, and which of them are of use."
+    values = windows.astype(np.float64)
+    spread, middle = np.asarray(scales, np.float64), 0.0
+    if self.scaling == 'window':
+        middle = values.mean((1, 2), keepdims=True)
+        values -= middle
+        spread = np.sqrt(np.einsum('nhw,nhw->n', values, values) / values[0].size)
+    finite = np.isfinite(values.sum((1, 2)))
+    usable = finite & (spread > 0) & np.isfinite(spread)
+    values /= np.where(usable, spread, 1.0)[:, None, None]
+    return np.clip(values, -self.clip, self.clip, out=values).astype(np.float32), usable
+
+
+@patch
+def scale_stack(
+    self: Recipe,
+    windows: np.ndarray,  # (n, height, width), any amplitude unit
+    live: np.ndarray | None = None,  # (n, height, width) bool; None: all of it that is finite
+    scales: np.ndarray | None = None,  # (n,) robust amplitude scales of the sources
+) -> np.ndarray:  # (n, height, width) float32 in [-clip, clip]
+    "`scale` of windows of one shape, together. Raises `WindowError` as it does."
+    scales = np.ones(len(windows)) if scales is None else np.asarray(scales)
+    out = np.empty(windows.shape, np.float32)
+    whole = np.ones(len(windows), bool) if live is None else live.all((1, 2))
+    for start in range(0, len(windows), _TOGETHER):
+        some = slice(start, start + _TOGETHER)
+        with np.errstate(invalid='ignore', over='ignore'):
+            out[some], usable = self._scale_together(windows[some], scales[some])
+        for k in start + np.flatnonzero(~(usable & whole[some])):
+            out[k] = self.scale(windows[k], None if live is None else live[k], scales[k])
+    return out
+
+# %% ../../nbs/windows/13_normalisation.ipynb #1bac85f4
+def _alike(windows, live):
+    "Slices of neighbouring windows of one shape, all with a mask or all without."
+    kinds = [(np.shape(w), m is None) for w, m in zip(windows, live)]
+    ends = [k for k in range(1, len(kinds)) if kinds[k] != kinds[k - 1]]
+    return [slice(a, b) for a, b in zip([0, *ends], [*ends, len(kinds)])] if kinds else []
+
+
+@patch
+def batch(
+    self: Recipe,
+    windows,  # list of (height, width) arrays whose shapes may differ, or (N, height, width)
+    live=None,  # list of masks or None, or (N, height, width) bool
+    scales=None,  # list of source scales or None
+) -> torch.Tensor:  # (N, 1, *size) float32
+    "Scale windows, resize each whole to `size` (antialiased bilinear) and stack them."
+    import torch
+
+    live = [None] * len(windows) if live is None else live
+    scales = np.asarray([1.0] * len(windows) if scales is None else scales)
+    out = torch.empty(len(windows), 1, *self.size)
+    for some in _alike(windows, live):
+        stack = np.asarray(windows[some])
+        if stack.ndim != 3:
+            raise WindowError(f"expected a window (height, width), got shape {stack.shape[1:]}")
+        masks = None if live[some][0] is None else np.asarray(live[some], bool)
+        scaled = self.scale_stack(stack.astype(np.float32, copy=False), masks, scales[some])
+        out[some] = _resized(torch.from_numpy(scaled)[:, None], self.size)
+    return out

@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,7 @@ from .pictures import read_image
 from .text import WindowError
 
 # %% auto #0
-__all__ = ['WindowReader', 'data_fingerprint']
+__all__ = ['WindowReader', 'Stack', 'cut', 'cut_stack', 'data_fingerprint']
 
 # %% ../../nbs/windows/12_reader.ipynb #8fd275eb
 _PLACE_COLUMNS = ['source', 'line_kind', 'line', 'top', 'left', 'height', 'width']
@@ -100,6 +102,86 @@ def read(self: WindowReader) -> tuple:
     order = self.frame.sort_values(['source', 'line_kind', 'line'], kind='stable').index
     out = {i: self[i] for i in order}
     return tuple(map(list, zip(*(out[i] for i in range(len(self))))))
+
+# %% ../../nbs/windows/12_reader.ipynb #a15257a3
+class Stack(NamedTuple):
+    "Windows of one shape."
+
+    rows: np.ndarray  # (n,) positions in the table
+    pixels: np.ndarray  # (n, height, width) float32 in the source's units
+    live: np.ndarray | None  # (n, height, width) bool; None where all samples are live
+    scales: np.ndarray  # (n,) robust amplitude scales of the source
+
+
+def cut(
+    section: np.ndarray,  # (n_samples, n_traces)
+    top: np.ndarray,  # (n,) first samples
+    left: np.ndarray,  # (n,) first traces
+    shape: tuple,  # (height, width)
+) -> np.ndarray:  # (n, height, width)
+    "Windows of one shape, copied from a section."
+    turned = np.lib.stride_tricks.sliding_window_view(section.T, shape[::-1])
+    return turned[left, top].transpose(0, 2, 1)
+
+
+def cut_stack(
+    rows: np.ndarray,  # (n,) positions in a table
+    section: np.ndarray,  # (n_samples, n_traces) amplitudes
+    live: np.ndarray,  # (n_samples, n_traces) bool
+    top: np.ndarray,  # (n,) first samples
+    left: np.ndarray,  # (n,) first traces
+    shape: tuple,  # (height, width)
+    scale: float,  # of the source
+) -> Stack:
+    "Windows of a section."
+    masks = None if live.all() else cut(live, top, left, shape)
+    return Stack(rows, cut(section, top, left, shape), masks, np.full(len(rows), scale))
+
+# %% ../../nbs/windows/12_reader.ipynb #94b1a17e
+_STACK = 256  # windows that are cut together
+
+
+@patch
+def _runs(self: WindowReader):
+    "Slices of neighbouring rows that lie on one section and have one shape."
+    same = ['source', 'line_kind', 'line', 'height', 'width']
+    places = self.frame[same]
+    differs = places.ne(places.shift()).astype('boolean').fillna(True).any(axis=1)
+    starts = np.flatnonzero(differs.to_numpy(bool)).tolist()
+    for first, stop in zip(starts, [*starts[1:], len(self)]):
+        for start in range(first, stop, _STACK):
+            yield slice(start, min(start + _STACK, stop))
+
+
+@patch
+def stacks(self: WindowReader) -> Iterator[Stack]:
+    "All windows in the order of the table, those of one section together."
+    if self.arrays is not None:
+        yield from (self._single(i) for i in range(len(self)))
+        return
+    for some in self._runs():
+        if self.frame.line_kind.iloc[some.start] == 'image':
+            yield from (self._single(i) for i in range(some.start, some.stop))
+        else:
+            yield self._stack(some)
+
+
+@patch
+def _single(self: WindowReader, i):
+    "One window as a `Stack`."
+    pixels, live, scale = self[i]
+    return Stack(np.array([i]), pixels[None], live[None], np.array([scale]))
+
+
+@patch
+def _stack(self: WindowReader, some):
+    "Windows of one section as a `Stack`."
+    places = self.frame.iloc[some]
+    source, kind, line, _, _, height, width = self._place(some.start)
+    top, left = (places[c].to_numpy(int) for c in ('top', 'left'))
+    rows = np.arange(some.start, some.stop)
+    scale = self.volume(source).scale() if self.scale else 1.0
+    return cut_stack(rows, *self._section(source, kind, line), top, left, (height, width), scale)
 
 # %% ../../nbs/windows/12_reader.ipynb #f062e0df
 @patch

@@ -12,7 +12,8 @@ from ..volume import Volume
 from .text import WindowError
 
 # %% auto #0
-__all__ = ['COLUMNS', 'TEXT_COLUMNS', 'WHOLE_COLUMNS', 'FOOT', 'column_type', 'window_table', 'in_metres', 'locate']
+__all__ = ['COLUMNS', 'TEXT_COLUMNS', 'WHOLE_COLUMNS', 'FOOT', 'column_type', 'window_table', 'in_metres', 'places_of_boxes',
+           'locate']
 
 # %% ../../nbs/windows/07_table.ipynb #498642a4
 # fmt: off
@@ -71,21 +72,19 @@ def in_metres(
 
 # %% ../../nbs/windows/07_table.ipynb #447e8e79
 def _spanned(numbers, left, last):
-    "The smaller and the larger of the numbers at both ends of boxes; NA without numbers."
+    "The smaller and the larger of the numbers at both ends of boxes; NaN without numbers."
     if numbers is None:
-        return (pd.array([pd.NA] * len(left), dtype='Int64'),) * 2
+        return (np.full(len(left), np.nan),) * 2
     return np.minimum(numbers[left], numbers[last]), np.maximum(numbers[left], numbers[last])
 
 
 def _cdp_numbers(volume, kind, number, left, last):
-    "cdp0 and cdp1 of boxes on a line; NA where the file has none, or no trace at an end."
+    "cdp0 and cdp1 of boxes on a line; NaN where the file has none, or no trace at an end."
     numbers = volume.cdp(kind, number)
     if numbers is None:
         return _spanned(None, left, last)
     gap = (numbers[left] == -1) | (numbers[last] == -1)
-    return tuple(
-        pd.arrays.IntegerArray(end.astype(np.int64), gap) for end in _spanned(numbers, left, last)
-    )
+    return tuple(np.where(gap, np.nan, end) for end in _spanned(numbers, left, last))
 
 
 def _line_numbers(volume, kind, number, left, last):
@@ -101,6 +100,31 @@ def _line_numbers(volume, kind, number, left, last):
     return dict(zip(names, (*inlines, *crosslines, *cdp)))
 
 # %% ../../nbs/windows/07_table.ipynb #965efded
+def places_of_boxes(
+    volume: Volume,  # the volume that the boxes lie on
+    kind: str,  # 'inline', 'crossline' or 'line'
+    number: int,  # line number
+    top: np.ndarray,  # (n,) sample positions
+    left: np.ndarray,  # (n,) trace positions
+    height: int | np.ndarray,  # samples
+    width: int | np.ndarray,  # traces
+) -> (
+    dict
+):  # name -> (n,) numbers: il0, il1, xl0, xl1, cdp0, cdp1, time_ms, depth_m, x, y; NaN: none
+    "The columns of `locate`, as arrays."
+    z = volume.axis[top + height // 2]
+    xy = volume.xy(kind, number)[left + width // 2]
+    unknown = np.full(len(top), np.nan)
+    in_time = volume.unit == 'ms'
+    centre = {
+        'x': xy[:, 0],
+        'y': xy[:, 1],
+        'time_ms': z if in_time else unknown,
+        'depth_m': unknown if in_time else in_metres(z, volume.unit),
+    }
+    return _line_numbers(volume, kind, number, left, left + width - 1) | centre
+
+
 def locate(
     volume: Volume,  # the volume that the boxes lie on
     kind: str,  # 'inline', 'crossline' or 'line'
@@ -112,15 +136,6 @@ def locate(
 ) -> pd.DataFrame:  # columns il0, il1, xl0, xl1, cdp0, cdp1, time_ms, depth_m, x, y, domain
     "Line numbers that boxes span, and their centres: depth in metres, x and y in the file's unit."
     top, left, height, width = (np.asarray(v, int) for v in (top, left, height, width))
-    z = volume.axis[top + height // 2]
-    xy = volume.xy(kind, number)[left + width // 2]
-    unknown = np.full(len(top), np.nan)
-    in_time = volume.unit == 'ms'
-    centre = {
-        'x': xy[:, 0],
-        'y': xy[:, 1],
-        'domain': volume.domain,
-        'time_ms': z if in_time else unknown,
-        'depth_m': unknown if in_time else in_metres(z, volume.unit),
-    }
-    return pd.DataFrame(_line_numbers(volume, kind, number, left, left + width - 1) | centre)
+    columns = places_of_boxes(volume, kind, number, top, left, height, width)
+    whole = {name: 'Int64' for name in WHOLE_COLUMNS if name in columns}
+    return pd.DataFrame(columns | {'domain': volume.domain}).astype(whole)
