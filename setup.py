@@ -60,7 +60,17 @@ def extras() -> dict:  # name -> requirements
         if key.endswith('_requirements')
     }
     found['train'] += found['evaluate']  # what was trained is judged beside the baselines
-    for_users = ('train', 'explore', 'mdio', 'zgy', 'remote', 'cluster', 'milvus', 'gis')
+    for_users = (
+        'train',
+        'explore',
+        'openvino',
+        'mdio',
+        'zgy',
+        'remote',
+        'cluster',
+        'milvus',
+        'gis',
+    )
     return found | {'all': [one for name in for_users for one in found[name]]}
 
 

@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 INSTALLED = {canonicalize_name(d.metadata['Name']): d for d in distributions()}
-EXTRAS = ('evaluate', 'train', 'explore', 'mdio', 'cluster', 'milvus', 'gis')
+EXTRAS = ('evaluate', 'train', 'explore', 'openvino', 'mdio', 'cluster', 'milvus', 'gis')
 
 
 def megabytes(name: str) -> float:  # 10^6 bytes

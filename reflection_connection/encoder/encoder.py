@@ -10,6 +10,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from importlib.resources import files
 
 import numpy as np
@@ -18,6 +19,7 @@ from fastcore.basics import patch
 from torch import nn
 
 from .backbones import EncoderError, random_backbone
+from .compiled import compiled_if_faster, may_compile
 from .inference import ahead, embed_batch, for_inference, half_type
 from .module import EncoderModule
 from ..windows import Recipe, read_picture, tell
@@ -72,6 +74,7 @@ class Encoder:
         self.module, self.recipe, self.metric, self.name = module.eval(), recipe, metric, name
         self.provenance, self.calibration = provenance or {}, calibration
         self._known = None  # see `remember`
+        self._fast = None  # (key, compiled network)
 
     @property
     def dim(self) -> int:
@@ -192,6 +195,25 @@ def _to_numpy(z, name):
 
 
 @patch
+def _compiled(self: Encoder, half):
+    "The network compiled, or None where that is no faster; made once for its weights."
+    key = self.fingerprint(), half, torch.get_num_threads()
+    if self._fast is None or self._fast[0] != key:
+        self._fast = key, compiled_if_faster(self.module, self.recipe.size, half, key[0])
+    return self._fast[1]
+
+
+@patch
+def _ready(self: Encoder, device, half, compile_it):
+    "(module, context to call it in) for embedding."
+    self.module.to(device).eval()
+    compiled = self._compiled(half) if compile_it else None
+    if compiled is not None:
+        return compiled, nullcontext
+    return for_inference(self.module, device, half)
+
+
+@patch
 def stream(
     self: Encoder,
     batches: Iterable,  # of (B, 1, H, W) tensors from the encoder's recipe
@@ -202,7 +224,7 @@ def stream(
     "Embed batches as they come; the next ones are made meanwhile."
     device, computed = pick_device(device), deque()
     half = half_type(device, precision, n)
-    module, context = for_inference(self.module.to(device).eval(), device, half)
+    module, context = self._ready(device, half, may_compile(device, precision, n))
     if device.type == 'cuda':
         batches = (batch.pin_memory() for batch in batches)
     for batch in ahead(batches):

@@ -11,6 +11,7 @@ import math
 import os
 import platform
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from copy import deepcopy
 from datetime import date
@@ -22,7 +23,8 @@ from torch import nn
 from ..storage import FileError, event, locked, read_json, write_json
 
 # %% auto #0
-__all__ = ['PRECISIONS', 'GAIN', 'FEW', 'PrecisionError', 'processor', 'measure', 'speed', 'pick_precision', 'forced']
+__all__ = ['PRECISIONS', 'GAIN', 'FEW', 'PrecisionError', 'processor', 'measure', 'remembered', 'speed', 'told', 'picked_freely',
+           'pick_precision', 'forced']
 
 # %% ../../nbs/encoder/01_precision.ipynb #f6e80955
 PRECISIONS = ('auto', 'fp32', 'fp16', 'bf16')
@@ -147,25 +149,44 @@ def _file(use, facts):
     return root / 'reflection_connection' / f'precision-{key}.json'
 
 
-def _kept(path):
+def _kept(path, names):
     "What was measured before, or None."
     try:
         found = read_json(path)
     except FileError:
         return None  # none yet, or damaged: it is measured
-    seconds = [found.get(name) for name in ('fp32', 'bf16')]
+    seconds = [found.get(name) for name in names]
     whole = all(type(s) is float and 0 < s < math.inf for s in seconds)
     return found if whole and isinstance(found.get('measured'), str) else None
 
 
-def _measured_and_kept(path, use, facts):
+def _measured_and_kept(path, use, facts, names, measured):
     "Measure, and keep it, unless another process has just done so."
     with locked(path, wait=10.0):
-        if found := _kept(path):
+        if found := _kept(path, names):
             return found
-        found = measure(use == 'training')
+        found = measured()
         write_json(path, found | {'use': use, 'processor': facts}, checked=True)
     return found
+
+
+def remembered(
+    use: str,  # what for
+    facts: dict,  # on what it depends
+    names: tuple,  # of the seconds that it gives
+    measured: Callable,  # () -> {name: seconds, 'measured': date}
+) -> dict:  # what `measured` gives
+    "The measurement that this machine keeps, or a new one."
+    path = _file(use, facts)
+    if path is None:
+        return measured()
+    if found := _kept(path, names):
+        return found
+    try:
+        return _measured_and_kept(path, use, facts, names, measured)
+    except FileError as e:  # no room, no permission
+        event('precision.unkept', path=str(path), why=str(e))
+        return measured()
 
 
 _known = {}  # use -> seconds, in this process
@@ -177,34 +198,30 @@ def speed(
     "Seconds in both precisions on this processor, measured the first time it is asked for."
     use = 'training' if training else 'embedding'
     if use not in _known:
-        _known[use] = _read_or_measured(use, processor())
+        again = lambda: measure(training)
+        _known[use] = remembered(use, processor(), ('fp32', 'bf16'), again)
     return _known[use]
-
-
-def _read_or_measured(use, facts):
-    "The measurement that is kept, or a new one."
-    path = _file(use, facts)
-    if path is None:
-        return measure(use == 'training')
-    if found := _kept(path):
-        return found
-    try:
-        return _measured_and_kept(path, use, facts)
-    except FileError as e:  # no room, no permission
-        event('precision.unkept', path=str(path), why=str(e))
-        return measure(use == 'training')
 
 # %% ../../nbs/encoder/01_precision.ipynb #4f181966
 FEW = 256  # windows that are embedded in fp32 on a processor: casting weights does not pay
 _told = set()
 
 
-def _tell(line):
+def told(
+    line: str,  # to be printed
+):
     "Print a line once in a process; of several processes the first one speaks."
     if line in _told or int(os.environ.get('RANK', 0)):
         return
     _told.add(line)
     print(line, flush=True)
+
+
+def picked_freely(
+    want: str,  # one of `PRECISIONS`
+) -> bool:
+    "Whether neither a caller nor the environment asks for a precision."
+    return want == 'auto' and (os.environ.get('REFCON_PRECISION') or 'auto') == 'auto'
 
 
 def _by_speed(training, tell):
@@ -219,7 +236,7 @@ def _by_speed(training, tell):
     )
     verb = '' if name == 'bf16' else 'bf16 is only ' if gain >= 1 else 'bf16 takes '
     if tell:
-        _tell(f"precision of {use}: {name} ({verb}{compared} here, measured {found['measured']})")
+        told(f"precision of {use}: {name} ({verb}{compared} here, measured {found['measured']})")
     event(
         'precision.chosen', use=use, precision=name, gain=round(gain, 2), measured=found['measured']
     )

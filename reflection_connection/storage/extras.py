@@ -13,6 +13,7 @@ EXTRAS = {  # extra -> the modules that everything in it needs
     'evaluate': ('skimage', 'pywt', 'sklearn'),
     'train': ('kornia', 'pytorch_metric_learning', 'accelerate', 'sklearn'),
     'explore': ('anywidget',),  # JupyterLab brings Tornado
+    'openvino': ('openvino',),
     'mdio': ('xarray', 'zarr'),
     'zgy': ('openzgy',),
     'vds': ('openvds',),

@@ -1,0 +1,115 @@
+"A compiled network: near enough to PyTorch's, used where it is faster, and only then."
+
+import numpy as np
+import pytest
+import torch
+
+from reflection_connection.encoder import Encoder, compiled, encoder, for_inference, precision
+from reflection_connection.windows import Recipe
+
+pytest.importorskip('openvino', reason='the extra openvino is not installed')
+
+
+@pytest.fixture()
+def machine(tmp_path, monkeypatch):
+    "machine(torch, openvino) sets the seconds that are measured; `.made` counts compiled networks."
+    monkeypatch.delenv('REFCON_PRECISION', raising=False)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    monkeypatch.setattr(precision, '_told', set())
+    monkeypatch.setattr(
+        precision, 'measure', lambda training: dict(fp32=1.0, bf16=9.0, measured='D')
+    )
+    monkeypatch.setattr(precision, '_known', {})
+    monkeypatch.setattr(compiled, 'MANY', 100)
+
+    class Machine:
+        made, measured = [], []
+
+        def __call__(self, in_torch, in_openvino):
+            found = dict(torch=in_torch, openvino=in_openvino, measured='D')
+            record = lambda networks, size: self.measured.append(size) or found
+            monkeypatch.setattr(compiled, 'compare_engines', record)
+
+    made = Machine()
+
+    class Watched(compiled.CompiledModule):
+        def __init__(self, *args):
+            made.made.append(args[1:])
+            super().__init__(*args)
+
+    monkeypatch.setattr(compiled, 'CompiledModule', Watched)
+    return made
+
+
+def small(seed=0):
+    sizes = dict(embedding_size=8, hidden_sizes=[8, 16, 32, 64], depths=[1, 1, 1, 1])
+    return Encoder.create('resnet-tiny', Recipe(size=(48, 48)), head_dim=32, seed=seed, **sizes)
+
+
+def noise(n=100):
+    return list(np.random.default_rng(0).normal(size=(n, 48, 48)).astype('f4'))
+
+
+@pytest.mark.parametrize('half, most', [(None, 1e-6), (torch.bfloat16, 1e-4)])
+def test_the_bundled_encoder_compiled(half, most):
+    from reflection_connection.synthetic import labelled_windows
+
+    bundled = Encoder.load('refcon-tiny')
+    x = bundled.recipe.batch(list(labelled_windows(3, seed=5)[0]))
+    ready, _ = for_inference(bundled.module, torch.device('cpu'))
+    with torch.inference_mode():
+        want = ready(x).double()
+    found = compiled.CompiledModule(ready, (96, 96), half)(x).double()
+    assert found.shape == want.shape
+    assert (1 - (found * want).sum(1)).abs().max() < most
+
+
+def test_what_is_faster_is_used(machine, capsys):
+    machine(2.0, 1.0)
+    windows, tiny = noise(), small()
+    found = tiny.embed(windows)
+    assert machine.made == [((48, 48), None)]
+    assert (
+        'network: OpenVINO, 2 times as fast as PyTorch here, measured D' in capsys.readouterr().out
+    )
+    np.testing.assert_allclose(found, tiny.embed(windows, precision='fp32'), atol=1e-4)
+    tiny.embed(windows)  # compiled once
+    assert len(machine.made) == len(machine.measured) == 1
+    with torch.no_grad():
+        tiny.module.head.weight.mul_(-1)
+    np.testing.assert_allclose(
+        tiny.embed(windows), tiny.embed(windows, precision='fp32'), atol=1e-4
+    )
+    assert len(machine.made) == 2  # the weights are others
+
+
+def test_what_is_slower_is_not(machine, monkeypatch):
+    machine(1.0, 1.0)
+    windows, tiny = noise(), small()
+    calls = []
+    monkeypatch.setattr(compiled.CompiledModule, '__call__', lambda self, x: calls.append(x))
+    assert np.array_equal(tiny.embed(windows), tiny.embed(windows, precision='fp32'))
+    assert len(machine.measured) == 1 and not calls
+
+
+def test_few_windows_and_what_is_asked_for(machine, monkeypatch):
+    machine(2.0, 1.0)
+    tiny = small()
+    tiny.embed(noise(99))
+    tiny.embed(noise(), precision='fp32')
+    monkeypatch.setenv('REFCON_PRECISION', 'fp32')
+    tiny.embed(noise())
+    monkeypatch.delenv('REFCON_PRECISION')
+    monkeypatch.setattr(compiled, 'openvino_version', lambda: '')
+    tiny.embed(noise())
+    assert not machine.made and not machine.measured
+
+
+def test_it_is_measured_once_for_a_machine(machine):
+    machine(2.0, 1.0)
+    for _ in range(2):
+        small().embed(noise())
+    assert len(machine.made) == 2 and len(machine.measured) == 1
+    small(seed=1).embed(noise())
+    assert len(machine.measured) == 2  # another network
+    assert encoder.may_compile is compiled.may_compile
