@@ -1,9 +1,10 @@
 """Speed and memory, each as a ratio within one run: make bench (about half an hour on two cores),
 or python benchmarks/bench.py --quick
 
-- embedding: share of the machine's own fp32 matrix-product peak, from the model's counted
-  operations; `refcon embed`'s way (reading, scaling, embedding) against the model alone;
-- reading windows of a cube from SEG-Y, npy and Zarr against reading the file's bytes;
+- embedding: every way to compute it as a share of the machine's own matrix-product peak in the same
+  precision, from the network's counted operations; `refcon index` against the network alone;
+- opening a cube, cutting its windows and making their table, from SEG-Y, npy and Zarr, against
+  reading the file's bytes;
 - training: steps and useful triplets a second, P x K batches with one forward pass against random
   triplets with three;
 - tiling for pretraining: PNG files, written once and read, against windows read in place;
@@ -32,9 +33,18 @@ from scipy.spatial import KDTree
 from threadpoolctl import threadpool_limits
 from torch.utils.flop_counter import FlopCounterMode
 
-from reflection_connection.encoder import Encoder, bundled, for_inference, forced, pick_device
+from reflection_connection.encoder import (
+    CompiledModule,
+    Encoder,
+    bundled,
+    embed_batch,
+    for_inference,
+    forced,
+    openvino_version,
+    pick_device,
+)
 from reflection_connection.evaluation import evaluate_embeddings
-from reflection_connection.search import Index, Shards, embed_table
+from reflection_connection.search import Index, LineJob, Shards, build_index
 from reflection_connection.search.embed import LineReaders
 from reflection_connection.search.index_kinds import make_faiss
 from reflection_connection.search.tuning import fill_index
@@ -58,9 +68,12 @@ def seconds(f, n=5):
     return float(np.median(times))
 
 
-def peak(n=2048):
-    "fp32 matrix product, operations a second."
-    a = torch.randn(n, n)
+TYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16}
+
+
+def peak(precision='fp32', n=2048):
+    "Matrix product in a precision, operations a second."
+    a = torch.randn(n, n).to(TYPES[precision])
     return 2 * n**3 / seconds(lambda: a @ a)
 
 
@@ -76,91 +89,92 @@ def row(part, what, value, against, ratio, target=None, **more):
     )
 
 
-def embedding(quick):
-    rows, folder = [], Path(tempfile.mkdtemp())
-    path = write_survey(folder, 0, 40, 240, 300)
-    for name, side in (('refcon-tiny', 96), ('vit-tiny', 224), ('vit-small', 224)):
-        encoder = (
-            Encoder.load(name)
-            if name in bundled()
-            else Encoder.create(name, Recipe(size=(side, side)))
-        )
-        n = 64 if side == 224 else 512
-        x = torch.randn(n, 1, side, side)
-        encoder.embed_batches([x[:16]], 16)
-        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-            for_inference(encoder.module, pick_device('cpu'))[0](x[:2])
-        flops, rates, tops = counter.get_total_flops() / 2, [], []
-        for _ in range(3):
-            tops.append(peak())
-            t = time.perf_counter()
-            encoder.embed_batches(x.split(64), n)
-            rates.append(n / (time.perf_counter() - t))
-            tops.append(peak())
-        rate, top = np.median(rates), np.median(tops)
-        rows.append(
-            row(
-                'embedding',
-                f'{name} at {side}',
-                f'{rate:.1f} windows/s, {flops / 1e9:.2f} GFLOP each',
-                f'peak {top / 1e9:.0f} GFLOP/s',
-                rate * flops / top,
-                0.6 if side == 224 else None,
-                rate=float(rate),
-                gflop=flops / 1e9,
-                peak=float(top),
-            )
-        )
-        if name == 'refcon-tiny':
-            with torch.inference_mode():
-                plain, fast = (
-                    seconds(lambda: [encoder.module(b) for b in x.split(64)], 3),
-                    seconds(lambda: encoder.embed_batches(x.split(64), n), 3),
-                )
+def operations(encoder, side):
+    "Floating-point operations for one window."
+    x = torch.randn(2, 1, side, side)
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        for_inference(encoder.module, pick_device('cpu'))[0](x)
+    return counter.get_total_flops() / 2
+
+
+def ways(encoder, side):
+    "way -> (precision, function of scaled windows): every way to compute embeddings."
+    found, cpu = {}, pick_device('cpu')
+    for precision, half in (('fp32', None), ('bf16', torch.bfloat16)):
+        ready, context = for_inference(encoder.module, cpu, half)
+
+        def in_torch(x, ready=ready, context=context):
+            with context():
+                return embed_batch(ready, x, cpu)
+
+        found[f'PyTorch in {precision}'] = precision, in_torch
+        if openvino_version():
+            single, _ = for_inference(encoder.module, cpu)
+            compiled = CompiledModule(single, (side, side), half)
+            found[f'OpenVINO in {precision}'] = precision, compiled
+    return found
+
+
+def network(name, side, quick):
+    "Every way by turns with the matrix product of its precision."
+    encoder = (
+        Encoder.load(name) if name in bundled() else Encoder.create(name, Recipe(size=(side, side)))
+    )
+    x, gflop = torch.randn(64, 1, side, side), operations(encoder, side) / 1e9
+    rows, plain = [], None
+    with torch.inference_mode():
+        for way, (precision, run) in ways(encoder, side).items():
+            taken, tops = [], []
+            for _ in range(2 if quick else 3):
+                tops.append(peak(precision))
+                taken.append(seconds(lambda: run(x), 3))
+            rate, top = 64 / np.median(taken), np.median(tops)
+            plain = rate if plain is None else plain
             rows.append(
                 row(
                     'embedding',
-                    f'{name}, folded and channels last',
-                    f'{n / fast:.1f} windows/s',
-                    f'as it was trained {n / plain:.1f}',
-                    plain / fast,
+                    f'{name} at {side}, {way}',
+                    f'{rate:.1f} windows/s, {gflop:.2f} GFLOP each',
+                    f'peak {top / 1e9:.0f} GFLOP/s in {precision}',
+                    rate * gflop * 1e9 / top,
+                    0.6 if side == 224 and way == 'PyTorch in fp32' else None,
+                    times=rate / plain,
                 )
             )
-        single, half = (
-            seconds(lambda: encoder.embed_batches(x.split(64), n, precision=p), 3)
-            for p in ('fp32', 'bf16')
-        )
-        rows.append(
-            row(
-                'embedding',
-                f'{name} in bf16',
-                f'{n / half:.1f} windows/s',
-                f'in fp32 {n / single:.1f}',
-                single / half,
-            )
-        )
-        frame = volume_windows(
-            open_volume(path), (96, 96), (48, 24), 'inline', 1 if side == 96 else 8
-        )
-        whole = []
-        for _ in range(3):
-            t = time.perf_counter()
-            z, _, _ = embed_table(encoder, frame)
-            whole.append(len(z) / (time.perf_counter() - t))
-            t = time.perf_counter()
-            encoder.embed_batches(x.split(64), n)
-            rates.append(n / (time.perf_counter() - t))
-        rows.append(
-            row(
-                'embedding',
-                f'{name}, read and scaled too',
-                f'{np.median(whole):.1f} windows/s',
-                f'model alone {np.median(rates):.1f}',
-                np.median(whole) / np.median(rates),
-                0.85,
-            )
-        )
     return rows
+
+
+def indexing(quick):
+    "`refcon index`, opening and saving too, against the network alone, both as they are chosen."
+    folder, encoder = Path(tempfile.mkdtemp()), Encoder.load('refcon-tiny')
+    path = write_survey(folder, 0, 60 if quick else 240, 300, 400)
+    grid, alone, whole = Grid((96, 96), (48, 48), 'inline'), [], []
+    x = torch.randn(64, 1, 96, 96)
+    for k in range(4):
+        start = time.perf_counter()
+        index, _, _ = build_index(encoder, path, folder / f'index{k}', grid)
+        whole.append((time.perf_counter() - start) / len(index))
+        lots = len(index) // 64
+        start = time.perf_counter()
+        for _ in encoder.stream([x] * lots, n=len(index)):
+            continue
+        alone.append((time.perf_counter() - start) / lots / 64)
+    ours, model = np.median(whole[1:]), np.median(alone[1:])  # the first one compiles and measures
+    return [
+        row(
+            'indexing',
+            f'refcon index, {len(index):,} windows of a SEG-Y of {path.stat().st_size / 1e6:.0f} MB',
+            f'{1 / ours:.0f} windows/s',
+            f'the network alone {1 / model:.0f}',
+            model / ours,
+            0.85,
+        )
+    ]
+
+
+def embedding(quick):
+    sizes = (('refcon-tiny', 96), ('vit-tiny', 224), ('vit-small', 224))
+    return [r for name, side in sizes for r in network(name, side, quick)] + indexing(quick)
 
 
 def reading(quick):
@@ -185,15 +199,17 @@ def reading(quick):
 
     for name, p in zip(('SEG-Y', 'npy', 'Zarr'), (path, folder / 'cube.npy', folder / 'cube.zarr')):
         for kind in ('inline', 'crossline'):
+            jobs = [LineJob(str(p), kind, int(n), 1) for n in v.lines(kind)]
 
             def windows():
-                with open_volume(p) as v:
-                    jobs = [(str(p), kind, int(n), 1) for n in v.lines(kind)]
-                return sum(
-                    reader[i][0].shape[0]
-                    for reader in LineReaders(Grid((96, 96), (96, 96), kind), jobs, False).of(jobs)
-                    for i in range(len(reader))
-                )
+                lines = LineReaders(Grid((96, 96), (96, 96), kind), jobs, False)
+                tables = []
+                for reader in lines.of(jobs):
+                    for stack in reader.stacks():
+                        assert stack.pixels.shape[1:] == (96, 96)
+                    tables.append(reader.frame)
+                lines.close()
+                return tables
 
             ours, disk = seconds(windows, 3), seconds(lambda: bytes_of(p), 3)
             rows.append(
@@ -203,6 +219,7 @@ def reading(quick):
                     f'{ours:.2f} s',
                     f'its bytes, raw {disk:.3f} s',
                     disk / ours,
+                    0.1 if name in ('SEG-Y', 'npy') and kind == 'inline' else None,
                 )
             )
     return rows
@@ -528,7 +545,8 @@ def main():
         elif part == 'quality':
             known[part] = quality(a.table, a.sections)
         else:
-            known[part] = PARTS[part](a.quick)
+            with forced('auto' if part == 'embedding' else 'fp32'):
+                known[part] = PARTS[part](a.quick)
         (out / 'results.json').write_text(json.dumps(known, indent=1, default=float))
     rows = [r for part in (*PARTS, 'quality') for r in known.get(part, [])]
     grown = known.get('memory', [])
@@ -560,5 +578,4 @@ def main():
 
 
 if __name__ == '__main__':
-    with forced('fp32'):
-        main()  # ratios are to the machine's peak in fp32
+    main()

@@ -8,6 +8,7 @@ __all__ = []
 # %% ../../nbs/encoder/99_wing.ipynb #wing0003
 from .backbones import *
 from .checkpoints import *
+from .compiled import *
 from .encoder import *
 from .hub import *
 from .inference import *

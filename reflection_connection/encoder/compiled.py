@@ -18,11 +18,10 @@ from .inference import for_inference
 from .precision import picked_freely, processor, remembered, told
 
 # %% auto #0
-__all__ = ['LOT', 'MANY', 'ENGINE_GAIN', 'CompiledModule', 'compare_engines', 'openvino_version', 'compiled_if_faster',
-           'may_compile']
+__all__ = ['MANY', 'ENGINE_GAIN', 'CompiledModule', 'compare_engines', 'openvino_version', 'compiled_if_faster', 'may_compile']
 
 # %% ../../nbs/encoder/04a_compiled.ipynb #23b0441a
-LOT = 64  # windows that a compiled network takes at once
+_LOT = 64  # windows that a compiled network takes at once
 _HINTS = {None: 'f32', torch.bfloat16: 'bf16', torch.float16: 'f16'}
 
 
@@ -51,8 +50,8 @@ class CompiledModule:
     ):
         import openvino
 
-        graph = _graph(module, torch.zeros(LOT, 1, *size))
-        graph.reshape(openvino.PartialShape([LOT, 1, *size]))
+        graph = _graph(module, torch.zeros(_LOT, 1, *size))
+        graph.reshape(openvino.PartialShape([_LOT, 1, *size]))
         options = {
             'INFERENCE_PRECISION_HINT': _HINTS[half],
             'INFERENCE_NUM_THREADS': torch.get_num_threads(),
@@ -61,10 +60,10 @@ class CompiledModule:
         self.request = openvino.Core().compile_model(graph, 'CPU', options).create_infer_request()
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.cat([self._lot(lot) for lot in x.split(LOT)])
+        return torch.cat([self._lot(lot) for lot in x.split(_LOT)])
 
     def _lot(self, lot):
-        full = torch.zeros(LOT, *lot.shape[1:])
+        full = torch.zeros(_LOT, *lot.shape[1:])
         full[: len(lot)] = lot
         found = self.request.infer({0: full.numpy()}, share_inputs=True)
         return torch.from_numpy(found[0][: len(lot)].copy())
@@ -88,7 +87,7 @@ def compare_engines(
     size: tuple,  # (height, width) of their input
 ) -> dict:  # name -> least seconds for a lot of windows; measured: date
     "Time networks by turns, after a round to warm up."
-    x = torch.linspace(-3, 3, LOT * size[0] * size[1]).view(LOT, 1, *size)
+    x = torch.linspace(-3, 3, _LOT * size[0] * size[1]).view(_LOT, 1, *size)
     times = [{name: _seconds(run, x) for name, run in networks.items()} for _ in range(1 + _ROUNDS)]
     best = {name: min(t[name] for t in times[1:]) for name in networks}
     return best | {'measured': date.today().isoformat()}
