@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Process
+from conftest import ROOT, Process, forked, run_command
+from shared_out import share_out
 
 BIN = Path(sys.executable).parent
 SMALL = ['--size', '32', '--batch', '16', '--every', '1', '--workers', '0', '--json']
@@ -22,25 +23,14 @@ def sections(tmp_path_factory):
     return write_sections(tmp_path_factory.mktemp('corpus') / 'sections', 40, seed=4)
 
 
+def command(argv, shared):
+    if shared:
+        share_out()
+    run_command(['pretrain', *argv])
+
+
 def pretrain(*arguments, processes=1, shared=False):
-    launch = (
-        [str(BIN / 'torchrun'), '--standalone', '--nproc-per-node', str(processes)]
-        + ([] if shared else ['--no-python'])
-        if processes > 1
-        else []
-    )
-    done = subprocess.run(
-        [
-            *launch,
-            str(ROOT / 'tests' / 'shared_out.py' if shared else BIN / 'refcon'),
-            'pretrain',
-            *map(str, arguments),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env=os.environ | {'OMP_NUM_THREADS': '1'},
-    )
+    done = forked(command, [str(a) for a in arguments], shared, processes=processes, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
 
