@@ -58,11 +58,17 @@ def warm():
     return _warm
 
 
+def _speak():
+    "Streams as Python opens them: what goes to standard error is told line by line."
+    sys.stdout = os.fdopen(1, 'w', closefd=False)
+    sys.stderr = os.fdopen(2, 'w', 1, errors='backslashreplace', closefd=False)
+
+
 def _child(do, said, room, given):
     os.dup2(said.fileno(), 1)
     os.dup2(said.fileno(), 2)
     said.close()
-    sys.stdout, sys.stderr = os.fdopen(1, 'w', closefd=False), os.fdopen(2, 'w', closefd=False)
+    _speak()
     if room is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
@@ -127,7 +133,7 @@ def _apart(do, given, processes, environment, *streams):
         file = os.open(name, os.O_WRONLY | os.O_CREAT)
         os.dup2(file, number)
         os.close(file)
-    sys.stdout, sys.stderr = os.fdopen(1, 'w', closefd=False), os.fdopen(2, 'w', closefd=False)
+    _speak()
     os.chdir(ROOT)
     os.environ.clear()
     os.environ.update(environment)
