@@ -28,6 +28,7 @@ def _close_files():
 def _be_kernel(arguments, env, cwd, begun):
     import numpy as np
     from ipykernel import kernelapp
+    from IPython.core.interactiveshell import InteractiveShell
 
     os.setsid()
     begun.close()
@@ -38,6 +39,8 @@ def _be_kernel(arguments, env, cwd, begun):
     np.random.seed()
     sys.argv = ['ipykernel_launcher.py', *arguments]
     asyncio.set_event_loop(asyncio.new_event_loop())  # the parent's is at work
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+    InteractiveShell.clear_instance()  # that of a notebook which starts a kernel
     kernelapp.IPKernelApp.launch_instance(parent_handle=int(env['JPY_PARENT_PID']))
 
 

@@ -19,6 +19,7 @@ import nbdev.test
 import numpy as np
 from execnb.shell import CaptureShell
 from fastcore.xtras import obj2dict
+from forked_kernel import fork_kernels
 from PIL import Image
 
 # What most notebooks import, once for all: importing takes longer than most notebooks.
@@ -29,10 +30,12 @@ IMPORTED = (
     'faiss',
     'fastcore.test',
     'IPython.core.magics',
+    'ipykernel.kernelapp',
     'kornia.augmentation',
     'matplotlib.patheffects',
     'matplotlib.pyplot',
     'pandas',
+    'papermill',
     'pyarrow.parquet',
     'pytorch_metric_learning.losses',
     'pywt',
@@ -171,6 +174,7 @@ _test_nb = nbdev.test.test_nb
 
 def _run(path, args, kwargs):
     found.clear()
+    fork_kernels()
     nbdev.test.CaptureShell = Comparing
     answer = _test_nb(path, *args, **kwargs)
     if found:

@@ -307,8 +307,8 @@ def test_evaluation_run(refcon, tmp_path):
         '2',
     ]
     metrics = []
-    for out in (tmp_path / 'a', tmp_path / 'b'):
-        done = refcon(*arguments, '--out', out, timeout=900)
+    for out, installed in ((tmp_path / 'a', False), (tmp_path / 'b', True)):  # another hash seed
+        done = refcon(*arguments, '--out', out, timeout=900, installed=installed)
         assert done.returncode == 0, done.stderr[-3000:]
         for name in (
             'report.html',
