@@ -233,6 +233,11 @@ SLOW = (
     'test_cluster',
     'test_memory',
     'test_wheel',
+    'test_live',
+    'test_opening',
+    'test_docs',
+    'test_mutants',
+    'test_stores',
 )  # files that take longest begin first, so that no worker is left alone with one
 
 
