@@ -3,16 +3,14 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from conftest import ROOT, Process, forked, run_command
+from forked_kernel import fork_kernels
 from shared_out import share_out
 
-BIN = Path(sys.executable).parent
 SMALL = ['--size', '32', '--batch', '16', '--every', '1', '--workers', '0', '--json']
 
 
@@ -231,13 +229,21 @@ def test_notebook_compares_and_is_taken_up(refcon, tmp_path):
     )
 
 
+def papermill(argv):
+    "What the command `papermill` does, without refcon."
+    from papermill.cli import papermill as command
+
+    os.chdir(ROOT)
+    fork_kernels()
+    command(argv)
+
+
 @pytest.mark.parametrize('objective', ['mae', 'dinov2'])
 def test_real_files_through_plain_papermill(shared, tmp_path, objective):
     """SEG-Y files of a folder: what can be read is used, what cannot is named; then a probe on real
     windows. Killed in the middle, it resumes."""
     out = tmp_path / 'run'
     command = [
-        str(BIN / 'papermill'),
         'nbs/run_pretraining.ipynb',
         str(tmp_path / 'done.ipynb'),
         '-p',
@@ -271,20 +277,13 @@ def test_real_files_through_plain_papermill(shared, tmp_path, objective):
         '--no-progress-bar',
         '--log-output',
     ]
-    p = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.time() + 600
-    while not list((out / 'checkpoints').glob('*/checkpoint-4/trainer_state.json')):
-        assert p.poll() is None and time.time() < deadline, 'no checkpoint'
-        time.sleep(0.02)
-    os.killpg(p.pid, signal.SIGKILL)
-    p.wait()
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+    with Process(papermill, command) as p:
+        deadline = time.time() + 600
+        while not list((out / 'checkpoints').glob('*/checkpoint-4/trainer_state.json')):
+            assert p.process.exitcode is None and time.time() < deadline, 'no checkpoint'
+            time.sleep(0.02)
+        assert p.kill() == -signal.SIGKILL
+    done = forked(papermill, command, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     assert (
         'going on from checkpoint-' in done.stderr + done.stdout
