@@ -1,7 +1,7 @@
 # Everything starts here. Each target makes .venv and installs what it needs first.
 PYTHON ?= python3
 BIN := .venv/bin
-# modules are compiled as they are first imported: all of them would take as long as the rest of an installation
+# modules are compiled when they are first imported: most of them never are
 PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
