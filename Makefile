@@ -1,7 +1,9 @@
 # Everything starts here. Each target makes .venv and installs what it needs first.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# modules are compiled when they are first imported: most of them never are
+PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
+unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help demo check test docs slow mutants bench lab explore readme notebooks audit gpu hooks clean

@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from forked_kernel import fork_kernels
 
 ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault('MPLBACKEND', 'Agg')
@@ -42,6 +43,8 @@ def warm():
         _warm.set_forkserver_preload(
             [
                 'matplotlib.pyplot',
+                'ipykernel.kernelapp',
+                'papermill',
                 'sklearn.linear_model',
                 'sklearn.model_selection',
                 'transformers.trainer',
@@ -55,11 +58,17 @@ def warm():
     return _warm
 
 
+def _speak():
+    "Streams as Python opens them: what goes to standard error is told line by line."
+    sys.stdout = os.fdopen(1, 'w', closefd=False)
+    sys.stderr = os.fdopen(2, 'w', 1, errors='backslashreplace', closefd=False)
+
+
 def _child(do, said, room, given):
     os.dup2(said.fileno(), 1)
     os.dup2(said.fileno(), 2)
     said.close()
-    sys.stdout, sys.stderr = os.fdopen(1, 'w', closefd=False), os.fdopen(2, 'w', closefd=False)
+    _speak()
     if room is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
@@ -107,20 +116,62 @@ class Process:
             self.process.join()
 
 
-def _refcon(argv, environment, *streams):
+def _as_torchrun(do, given, processes):
+    "What torchrun does, but that its processes are forked from this one."
+    from torch.distributed.launcher.api import elastic_launch
+    from torch.distributed.run import config_from_args, parse_args
+
+    store = ['--rdzv-backend', 'c10d', '--rdzv-endpoint', 'localhost:0']
+    asked = parse_args([*store, '--nproc-per-node', str(processes), 'no script'])
+    config, _, _ = config_from_args(asked)
+    config.start_method = 'fork'
+    elastic_launch(config, do)(*given)
+
+
+def _apart(do, given, processes, environment, *streams):
     for number, name in enumerate(streams, 1):
         file = os.open(name, os.O_WRONLY | os.O_CREAT)
         os.dup2(file, number)
         os.close(file)
-    sys.stdout, sys.stderr = os.fdopen(1, 'w', closefd=False), os.fdopen(2, 'w', closefd=False)
+    _speak()
     os.chdir(ROOT)
     os.environ.clear()
     os.environ.update(environment)
     if measured := 'coverage' in sys.modules and sys.modules['coverage'].Coverage.current():
         measured.switch_context(environment['PYTEST_CURRENT_TEST'])  # see tests/mutants
+    fork_kernels()
+    _as_torchrun(do, given, processes) if processes > 1 else do(*given)
+
+
+def forked(do, *given, processes=1, timeout=300, **env):
+    """Call do(*given) in a process that has imported everything -> CompletedProcess.
+
+    With several processes, as torchrun would start them."""
+    with tempfile.TemporaryDirectory() as said:
+        streams = [Path(said) / n for n in ('stdout', 'stderr')]
+        arguments = (do, given, processes, dict(os.environ) | env, *streams)
+        p = warm().Process(target=_apart, args=arguments)
+        p.start()
+        p.join(timeout)
+        try:
+            end = streams[1].read_text(errors='replace')[-2000:]
+            assert p.exitcode is not None, (
+                f'{do.__name__}{given}: not done after {timeout} s: {end}'
+            )
+        finally:
+            p.kill()
+            p.join()
+        return subprocess.CompletedProcess(
+            [do.__name__, *given], p.exitcode, *(f.read_text() for f in streams)
+        )
+
+
+def run_command(argv):
+    "What the command `refcon` does."
     from reflection_connection.cli import main
 
-    sys.exit(main(argv))
+    if code := main(argv):
+        sys.exit(code)
 
 
 @pytest.fixture(scope='session')
@@ -128,35 +179,20 @@ def refcon():
     """Run the command: refcon(*arguments) -> CompletedProcess.
 
     With `installed`, or an environment of its own, as a shell would start it;
-    else in a process that has imported everything."""
+    else in a process that has imported everything, and so have the kernels of its notebooks."""
 
     def call(*argv, timeout=300, installed=False, **env):
         argv = [str(a) for a in argv]
-        if installed or env:
-            return subprocess.run(
-                [str(Path(sys.executable).with_name('refcon')), *argv],
-                capture_output=True,
-                text=True,
-                timeout=timeout,
-                cwd=ROOT,
-                env=os.environ | env,
-            )
-        with tempfile.TemporaryDirectory() as said:
-            streams = [Path(said) / n for n in ('stdout', 'stderr')]
-            p = warm().Process(target=_refcon, args=(argv, dict(os.environ), *streams))
-            p.start()
-            p.join(timeout)
-            try:
-                end = streams[1].read_text(errors='replace')[-2000:]
-                assert p.exitcode is not None, (
-                    f"refcon {' '.join(argv)}: not done after {timeout} s: {end}"
-                )
-            finally:
-                p.kill()
-                p.join()
-            return subprocess.CompletedProcess(
-                ['refcon', *argv], p.exitcode, *(f.read_text() for f in streams)
-            )
+        if not installed and not env:
+            return forked(run_command, argv, timeout=timeout)
+        return subprocess.run(
+            [str(Path(sys.executable).with_name('refcon')), *argv],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=ROOT,
+            env=os.environ | env,
+        )
 
     return call
 
@@ -197,6 +233,11 @@ SLOW = (
     'test_cluster',
     'test_memory',
     'test_wheel',
+    'test_live',
+    'test_opening',
+    'test_docs',
+    'test_mutants',
+    'test_stores',
 )  # files that take longest begin first, so that no worker is left alone with one
 
 

@@ -7,6 +7,7 @@ with the directive `#| varies`. REFCON_WRITE_OUTPUTS=1 stores what differs.
 """
 
 import base64
+import importlib
 import io
 import json
 import multiprocessing
@@ -14,15 +15,46 @@ import os
 import re
 import sys
 
-import matplotlib.pyplot  # noqa: F401 what most notebooks import, once for all
 import nbdev.test
 import numpy as np
-import pandas  # noqa: F401
-import torch  # noqa: F401
-import transformers  # noqa: F401
 from execnb.shell import CaptureShell
 from fastcore.xtras import obj2dict
+from forked_kernel import fork_kernels
 from PIL import Image
+
+# What most notebooks import, once for all: importing takes longer than most notebooks.
+# Nothing of the package: a notebook is to work with what it imports of it, and with no other.
+IMPORTED = (
+    'accelerate',
+    'anywidget',
+    'faiss',
+    'fastcore.test',
+    'IPython.core.magics',
+    'ipykernel.kernelapp',
+    'kornia.augmentation',
+    'matplotlib.patheffects',
+    'matplotlib.pyplot',
+    'pandas',
+    'papermill',
+    'pyarrow.parquet',
+    'pytorch_metric_learning.losses',
+    'pywt',
+    'scipy.ndimage',
+    'scipy.optimize',
+    'scipy.signal',
+    'scipy.stats',
+    'skimage.feature',
+    'skimage.filters',
+    'skimage.transform',
+    'sklearn.linear_model',
+    'sklearn.model_selection',
+    'torch',
+    'transformers.models.resnet.modeling_resnet',
+    'transformers.models.vit.modeling_vit',
+    'transformers.trainer',
+)
+for _name in IMPORTED:
+    importlib.import_module(_name)
 
 NUMBER = re.compile(r'(?<![\w.])[-+]?(?:\d[\d,]*)?(?:\.\d+|\d)(?:[eE][-+]?\d+)?(?![\w])')
 CLOSE = 0.02  # of a number with a fraction: other processors round otherwise
@@ -142,6 +174,7 @@ _test_nb = nbdev.test.test_nb
 
 def _run(path, args, kwargs):
     found.clear()
+    fork_kernels()
     nbdev.test.CaptureShell = Comparing
     answer = _test_nb(path, *args, **kwargs)
     if found:

@@ -1,8 +1,6 @@
-"""`refcon` with weights shared out over processes on CPUs. To be started by torchrun.
+"""Weights shared out over processes on CPUs.
 
 Accelerate does that (FSDP2) on GPUs only: here it is told that a CPU is one."""
-
-import sys
 
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
@@ -27,10 +25,3 @@ def share_out():
 
     for module, trainer in ((siamese, 'SiameseTrainer'), (pretrain, 'PretrainTrainer')):
         setattr(module, trainer, type(trainer, (getattr(module, trainer), Shared), {}))
-
-
-if __name__ == '__main__':
-    from reflection_connection.cli import main
-
-    share_out()
-    sys.exit(main(sys.argv[1:]))

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import ROOT, Process, run_command
 
 SHOTS = ROOT / 'runs' / 'screenshots'
 FLAGS = [
@@ -76,34 +76,58 @@ def survey(tmp_path_factory):
     return folder
 
 
-class Served:
-    "`refcon explore` as a person starts it."
+def serve(argv, environment):
+    os.chdir(ROOT)
+    os.environ.update(environment)
+    run_command(['explore', *argv])
 
-    def __init__(self, index, *options, **environment):
-        self.process = subprocess.Popen(
-            [str(Path(sys.executable).with_name('refcon')), 'explore', str(index), *options],
+
+class Served:
+    "`refcon explore`: with `installed` as a person starts it, else with everything imported."
+
+    def __init__(self, index, *options, installed=False, **environment):
+        argv = [str(index), *options]
+        start = self.start_installed if installed else self.start
+        self.process = start(argv, environment)
+        self.pid = self.process.pid
+        end = time.time() + 120
+        while not (found := re.search(r'http://127\.0\.0\.1:\d+/\S*\?token=\S+\s', self.said)):
+            assert self.alive() and time.time() < end, self.said[-2000:]
+            time.sleep(0.1)
+        self.url = found.group().strip()
+
+    def start(self, argv, environment):
+        process = Process(serve, argv, environment)
+        self._said = lambda: process.said
+        self.alive = process.process.is_alive
+        self.end = process.process.terminate
+        return process
+
+    def start_installed(self, argv, environment):
+        process = subprocess.Popen(
+            [str(Path(sys.executable).with_name('refcon')), 'explore', *argv],
             cwd=ROOT,
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | environment,
         )
-        self.lines = []
-        threading.Thread(
-            target=lambda: self.lines.extend(iter(self.process.stderr.readline, '')), daemon=True
-        ).start()
-        end = time.time() + 120
-        while not (
-            found := re.search(r'http://127\.0\.0\.1:\d+/\S*\?token=\S+', ''.join(self.lines))
-        ):
-            assert self.process.poll() is None and time.time() < end, ''.join(self.lines)[-2000:]
-            time.sleep(0.1)
-        self.url = found.group()
+        lines = []
+        self._said = lambda: ''.join(lines)
+        self.alive = lambda: process.poll() is None
+        self.end = process.terminate
+        read = lambda: lines.extend(iter(process.stderr.readline, ''))
+        threading.Thread(target=read, daemon=True).start()
+        return process
+
+    @property
+    def said(self):
+        return self._said()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.process.terminate()
+        self.end()
         self.process.wait(30)
 
 
@@ -184,7 +208,7 @@ def on_section(box, section, canvas):
 def test_the_whole_way_in_a_browser(browser, survey):
     marks = pd.read_csv(survey / 'survey' / 'labels.csv')
     salt = marks[(marks.label == 'Salt') & (marks.line_kind == 'inline')].iloc[0]
-    with Served(survey / 'index', '--allow-labels') as served:
+    with Served(survey / 'index', '--allow-labels', installed=True) as served:
         page = opened(browser, served.url)
         shot(page, '1-opened')
         ask_for_salt(page, salt)

@@ -414,14 +414,12 @@ def changes(here, process, until=10**9):
 def alone(site, tmp_path_factory):
     "What comes of each when nobody disturbs it: (state, names of files, seconds, changes)."
     known = {}
+    with Process(print) as p:
+        assert p.wait() == 0  # from here on processes begin with everything imported
 
     def of(name):
         if name not in known:
             w, here = WORKS[name], tmp_path_factory.mktemp('alone') / name
-            w.prepare(site, here)
-            with Process(w.do, site, here) as p:
-                p.wait()
-                began = time.time()  # the first one also warms up
             w.prepare(site, here)
             began = time.time()
             with Process(w.do, site, here) as p:

@@ -3,15 +3,14 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from conftest import ROOT, Process
+from conftest import ROOT, Process, forked, run_command
+from forked_kernel import fork_kernels
+from shared_out import share_out
 
-BIN = Path(sys.executable).parent
 SMALL = ['--size', '32', '--batch', '16', '--every', '1', '--workers', '0', '--json']
 
 
@@ -22,25 +21,14 @@ def sections(tmp_path_factory):
     return write_sections(tmp_path_factory.mktemp('corpus') / 'sections', 40, seed=4)
 
 
+def command(argv, shared):
+    if shared:
+        share_out()
+    run_command(['pretrain', *argv])
+
+
 def pretrain(*arguments, processes=1, shared=False):
-    launch = (
-        [str(BIN / 'torchrun'), '--standalone', '--nproc-per-node', str(processes)]
-        + ([] if shared else ['--no-python'])
-        if processes > 1
-        else []
-    )
-    done = subprocess.run(
-        [
-            *launch,
-            str(ROOT / 'tests' / 'shared_out.py' if shared else BIN / 'refcon'),
-            'pretrain',
-            *map(str, arguments),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env=os.environ | {'OMP_NUM_THREADS': '1'},
-    )
+    done = forked(command, [str(a) for a in arguments], shared, processes=processes, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
 
@@ -241,13 +229,21 @@ def test_notebook_compares_and_is_taken_up(refcon, tmp_path):
     )
 
 
+def papermill(argv):
+    "What the command `papermill` does, without refcon."
+    from papermill.cli import papermill as command
+
+    os.chdir(ROOT)
+    fork_kernels()
+    command(argv)
+
+
 @pytest.mark.parametrize('objective', ['mae', 'dinov2'])
 def test_real_files_through_plain_papermill(shared, tmp_path, objective):
     """SEG-Y files of a folder: what can be read is used, what cannot is named; then a probe on real
     windows. Killed in the middle, it resumes."""
     out = tmp_path / 'run'
     command = [
-        str(BIN / 'papermill'),
         'nbs/run_pretraining.ipynb',
         str(tmp_path / 'done.ipynb'),
         '-p',
@@ -281,20 +277,13 @@ def test_real_files_through_plain_papermill(shared, tmp_path, objective):
         '--no-progress-bar',
         '--log-output',
     ]
-    p = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.time() + 600
-    while not list((out / 'checkpoints').glob('*/checkpoint-4/trainer_state.json')):
-        assert p.poll() is None and time.time() < deadline, 'no checkpoint'
-        time.sleep(0.02)
-    os.killpg(p.pid, signal.SIGKILL)
-    p.wait()
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+    with Process(papermill, command) as p:
+        deadline = time.time() + 600
+        while not list((out / 'checkpoints').glob('*/checkpoint-4/trainer_state.json')):
+            assert p.process.exitcode is None and time.time() < deadline, 'no checkpoint'
+            time.sleep(0.02)
+        assert p.kill() == -signal.SIGKILL
+    done = forked(papermill, command, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     assert (
         'going on from checkpoint-' in done.stderr + done.stdout

@@ -4,40 +4,45 @@ import json
 import os
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT, forked, run_command
+from shared_out import share_out
+from transformers import TrainerCallback
 
 BIN = Path(sys.executable).parent
-SCRIPT = textwrap.dedent('''
-    import json, sys
-    import numpy as np, torch
-    from transformers import TrainerCallback
+
+
+class Cut(TrainerCallback):
+    """Says what share of the weights is here.
+
+    Ends the process after a checkpoint, as a scheduler's time limit would."""
+
+    def __init__(self, cut):
+        self.cut = cut
+
+    def on_step_end(self, args, state, control, model=None, **kwargs):
+        if state.global_step != 5:
+            return
+        whole = list(model.parameters())
+        here = [p.to_local() if hasattr(p, 'to_local') else p for p in whole]
+        share = sum(p.numel() for p in here) / sum(p.numel() for p in whole)
+        print(f'holds {share:.1f}', flush=True)
+        if self.cut:
+            sys.exit(7)
+
+
+def tune(out, how, settings):
+    "Fine-tune on waves of four lengths, and write the encoder and the history."
+    import torch
+
     from reflection_connection.encoder import Encoder
-    from reflection_connection.siamese import SiameseConfig, finetune
-    from reflection_connection.train import rank
+    from reflection_connection.training import SiameseConfig, finetune, rank
     from reflection_connection.windows import Recipe
 
-    class Cut(TrainerCallback):
-        """Says what share of the weights is here.
-
-        Ends the process after a checkpoint, as a scheduler's time limit would."""
-
-        def on_step_end(self, args, state, control, model=None, **kwargs):
-            if state.global_step != 5:
-                return
-            whole = list(model.parameters())
-            here = [p.to_local() if hasattr(p, 'to_local') else p for p in whole]
-            share = sum(p.numel() for p in here) / sum(p.numel() for p in whole)
-            print(f'holds {share:.1f}', flush=True)
-            if cut:
-                sys.exit(7)
-
-    out, cut, settings = sys.argv[1], 'cut' in sys.argv[2], json.loads(sys.argv[3])
-    if 'shared' in sys.argv[2]:
-        from shared_out import share_out
+    if 'shared' in how:
         share_out()
     rng = np.random.default_rng(0)
     y = np.repeat(list('abcd'), 12)
@@ -53,34 +58,15 @@ SCRIPT = textwrap.dedent('''
         products = [(z[i] @ z[j]) for i in range(4) for j in range(4)]
         return {'macro_map': float(np.mean(products))}
 
-    history = finetune(encoder, x, y, config, x[:8], score, out + '-checkpoints', callbacks=[Cut()])
+    told = [Cut('cut' in how)]
+    history = finetune(encoder, x, y, config, x[:8], score, f'{out}-checkpoints', callbacks=told)
     if rank() == 0:
         encoder.save(out)
-        json.dump(history, open(out + '.json', 'w'), default=float)
-''')
+        out.with_suffix('.json').write_text(json.dumps(history, default=float))
 
 
 def run(out, processes, how='whole', **settings):
-    launch = (
-        [str(BIN / 'torchrun'), '--standalone', '--nproc-per-node', str(processes)]
-        if processes > 1
-        else [sys.executable]
-    )
-    script = out.with_name('finetune.py')
-    script.write_text(SCRIPT)
-    return subprocess.run(
-        [*launch, str(script), str(out), how, json.dumps(settings)],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env=os.environ
-        | {
-            'OMP_NUM_THREADS': '1',
-            'PYTHONPATH': os.pathsep.join(
-                [str(Path(__file__).parent), *filter(None, [os.environ.get('PYTHONPATH')])]
-            ),
-        },
-    )
+    return forked(tune, out, how, settings, processes=processes, timeout=600)
 
 
 def weights(out):
@@ -207,51 +193,35 @@ def test_command_line(tmp_path):
     """torchrun starts the command twice; one encoder is written, one answer printed.
 
     A number of processes that does not fit is one line."""
-
-    def go(n, *more, **env):
-        return subprocess.run(
-            [
-                str(BIN / 'torchrun'),
-                '--standalone',
-                '--nproc-per-node',
-                str(n),
-                '--no-python',
-                str(BIN / 'refcon'),
-                'train',
-                str(data),
-                '--encoder',
-                'resnet-tiny',
-                '--out',
-                str(tmp_path / 'encoder'),
-                '--steps',
-                '4',
-                '--json',
-                *more,
-            ],
-            capture_output=True,
-            text=True,
-            timeout=600,
-            env=os.environ | {'OMP_NUM_THREADS': '1'} | env,
-        )
-
     from reflection_connection.synthetic import write_challenge
 
     data = write_challenge(tmp_path / 'data', 8, 0) / 'train'
-    done = go(2, '--gather')
+    train = ['train', str(data), '--encoder', 'resnet-tiny', '--steps', '4', '--json']
+    train += ['--out', str(tmp_path / 'encoder')]
+    torchrun = [str(BIN / 'torchrun'), '--standalone', '--nproc-per-node', '2', '--no-python']
+    done = subprocess.run(
+        [*torchrun, str(BIN / 'refcon'), *train, '--gather'],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env=os.environ | {'OMP_NUM_THREADS': '1'},
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert (
         json.loads(done.stdout)['what'] == 'all'
         and (tmp_path / 'encoder' / 'refcon.json').is_file()
     )
-    done = go(2, ACCELERATE_USE_FSDP='true')
+    done = forked(run_command, train, processes=2, ACCELERATE_USE_FSDP='true')
+    said = done.stderr.replace(str(ROOT), '')
     assert (
         done.returncode != 0
-        and 'over GPUs only: leave it out' in done.stderr
-        and 'reflection_connection/' not in done.stderr
-    ), done.stderr
-    bad = go(3)
+        and 'over GPUs only: leave it out' in said
+        and 'reflection_connection/' not in said
+    ), said
+    bad = forked(run_command, train, processes=3)
+    said = bad.stderr.replace(str(ROOT), '')
     assert (
         bad.returncode != 0
-        and 'cannot be dealt out to 3 processes' in bad.stderr
-        and 'reflection_connection/' not in bad.stderr
-    ), bad.stderr
+        and 'cannot be dealt out to 3 processes' in said
+        and 'reflection_connection/' not in said
+    ), said

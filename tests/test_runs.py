@@ -90,9 +90,10 @@ def test_started_again_it_takes_what_is_there(first, refcon):
 def test_done_again(first, refcon, tmp_path):
     """From nothing, with the parameters of the folder: the same results to the last digit.
 
-    The log tells the stages, and no library warns."""
+    As a shell starts it: another hash seed. The log tells the stages, and no library warns."""
     out, log, _ = first
-    done = refcon('rerun', out, '--out', tmp_path / 'again', '--json', timeout=900)
+    again = ('rerun', out, '--out', tmp_path / 'again', '--json')
+    done = refcon(*again, timeout=900, installed=True)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout)
     assert found['compared'] > 200 and found['results'] == [] and found['circumstances'] == []
@@ -306,8 +307,8 @@ def test_evaluation_run(refcon, tmp_path):
         '2',
     ]
     metrics = []
-    for out in (tmp_path / 'a', tmp_path / 'b'):
-        done = refcon(*arguments, '--out', out, timeout=900)
+    for out, installed in ((tmp_path / 'a', False), (tmp_path / 'b', True)):  # another hash seed
+        done = refcon(*arguments, '--out', out, timeout=900, installed=installed)
         assert done.returncode == 0, done.stderr[-3000:]
         for name in (
             'report.html',

@@ -732,7 +732,7 @@ def hostile(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def served(hostile):
-    with Served(hostile / 'index', '--allow-labels') as s:
+    with Served(hostile / 'index', '--allow-labels', installed=True) as s:
         yield s
 
 
@@ -797,7 +797,7 @@ def asked(url, **headers):
 
 def test_the_explorer_listens_on_loopback_and_asks_for_its_token(served):
     address, _, token = served.url.partition('?token=')
-    process = psutil.Process(served.process.pid)
+    process = psutil.Process(served.pid)
     assert process.children() == []
     listens = [c for c in process.net_connections('inet') if c.status == psutil.CONN_LISTEN]
     assert listens and {c.laddr.ip for c in listens} == {'127.0.0.1'}
@@ -834,7 +834,7 @@ def test_the_explorer_listens_on_loopback_and_asks_for_its_token(served):
     with ThreadPoolExecutor(1) as thread:  # the browser's loop has this thread
         socket = address.replace('http', 'ws') + 'socket'
         thread.submit(lambda: asyncio.run(messages(socket, token, cookie))).result(180)
-    assert token not in ''.join(served.lines).replace(served.url, '')
+    assert token not in served.said.replace(served.url, '')
 
 
 async def messages(url, token, cookie):
