@@ -138,6 +138,9 @@ def network(name, side, quick):
                     f'peak {top / 1e9:.0f} GFLOP/s in {precision}',
                     rate * gflop * 1e9 / top,
                     0.6 if side == 224 and way == 'PyTorch in fp32' else None,
+                    rate=float(rate),
+                    gflop=gflop,
+                    precision=precision,
                     times=rate / plain,
                 )
             )
@@ -199,7 +202,8 @@ def reading(quick):
 
     for name, p in zip(('SEG-Y', 'npy', 'Zarr'), (path, folder / 'cube.npy', folder / 'cube.zarr')):
         for kind in ('inline', 'crossline'):
-            jobs = [LineJob(str(p), kind, int(n), 1) for n in v.lines(kind)]
+            with open_volume(p) as cube_there:
+                jobs = [LineJob(str(p), kind, int(n), 1) for n in cube_there.lines(kind)]
 
             def windows():
                 lines = LineReaders(Grid((96, 96), (96, 96), kind), jobs, False)
