@@ -23,7 +23,7 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setattr(compiled, 'MANY', 100)
 
     class Machine:
-        made, measured = [], []
+        made, measured, calls = [], [], []
 
         def __call__(self, in_torch, in_openvino):
             found = dict(torch=in_torch, openvino=in_openvino, measured='D')
@@ -36,6 +36,10 @@ def machine(tmp_path, monkeypatch):
         def __init__(self, *args):
             made.made.append(args[1:])
             super().__init__(*args)
+
+        def __call__(self, x):
+            made.calls.append(len(x))
+            return super().__call__(x)
 
     monkeypatch.setattr(compiled, 'CompiledModule', Watched)
     return made
@@ -74,6 +78,9 @@ def test_what_is_faster_is_used(machine, capsys):
     )
     np.testing.assert_allclose(found, tiny.embed(windows, precision='fp32'), atol=1e-4)
     tiny.embed(windows)  # compiled once
+    calls = len(machine.calls)
+    tiny.embed(windows[:3])  # it is there already, so it is used for a few windows too
+    assert len(machine.calls) == calls + 1
     assert len(machine.made) == len(machine.measured) == 1
     with torch.no_grad():
         tiny.module.head.weight.mul_(-1)

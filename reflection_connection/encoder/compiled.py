@@ -130,8 +130,8 @@ def compiled_if_faster(
 def may_compile(
     device: torch.device,  # where it is computed
     precision: str,  # as asked for
-    n: int | None,  # windows to be embedded, where that is known
+    n: int | None = MANY,  # windows to be embedded, where that is known
 ) -> bool:
-    "Whether compiling may pay, and nobody asked for a precision."
+    "Whether compiling may pay for so many windows, and nobody asked for a precision."
     many = n is not None and n >= MANY
     return many and device.type == 'cpu' and picked_freely(precision) and bool(openvino_version())

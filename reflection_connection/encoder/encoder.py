@@ -195,19 +195,25 @@ def _to_numpy(z, name):
 
 
 @patch
-def _compiled(self: Encoder, half):
-    "The network compiled, or None where that is no faster; made once for its weights."
+def _compiled(self: Encoder, half, device, precision, n):
+    "The network compiled, or None where that is no faster or does not pay; made once."
+    pays = may_compile(device, precision, n)
+    if not pays and (self._fast is None or not may_compile(device, precision)):
+        return None
     key = self.fingerprint(), half, torch.get_num_threads()
     if self._fast is None or self._fast[0] != key:
+        if not pays:
+            return None
         self._fast = key, compiled_if_faster(self.module, self.recipe.size, half, key[0])
     return self._fast[1]
 
 
 @patch
-def _ready(self: Encoder, device, half, compile_it):
-    "(module, context to call it in) for embedding."
+def _ready(self: Encoder, device, precision, n):
+    "(module, context to call it in) for embedding n windows."
+    half = half_type(device, precision, n)
     self.module.to(device).eval()
-    compiled = self._compiled(half) if compile_it else None
+    compiled = self._compiled(half, device, precision, n)
     if compiled is not None:
         return compiled, nullcontext
     return for_inference(self.module, device, half)
@@ -223,8 +229,7 @@ def stream(
 ) -> Iterator[np.ndarray]:  # yields (B, D) float32 for every batch
     "Embed batches as they come; the next ones are made meanwhile."
     device, computed = pick_device(device), deque()
-    half = half_type(device, precision, n)
-    module, context = self._ready(device, half, may_compile(device, precision, n))
+    module, context = self._ready(device, precision, n)
     if device.type == 'cuda':
         batches = (batch.pin_memory() for batch in batches)
     for batch in ahead(batches):
