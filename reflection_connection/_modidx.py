@@ -4262,6 +4262,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                       'reflection_connection/training/loop.py'),
                                                      'reflection_connection.training.loop.last_checkpoint': ( 'training/loop.html#last_checkpoint',
                                                                                                               'reflection_connection/training/loop.py'),
+                                                     'reflection_connection.training.loop.memory_kept': ( 'training/loop.html#memory_kept',
+                                                                                                          'reflection_connection/training/loop.py'),
                                                      'reflection_connection.training.loop.mixed_precision': ( 'training/loop.html#mixed_precision',
                                                                                                               'reflection_connection/training/loop.py'),
                                                      'reflection_connection.training.loop.only_numbers': ( 'training/loop.html#only_numbers',
