@@ -11,7 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .faulting import events_everywhere, fault_set
-from .fields import Box, RandomField, loguniform, padded_box
+from reflection_connection.synthetic.fields import (
+    Box,
+    RandomField,
+    loguniform,
+    one_core,
+    padded_box,
+)
 from .geobodies import channel_body, salt_body
 from .response import RecordedLine, band_noise, record_line
 from .scene import Scene
@@ -145,7 +151,8 @@ def synthetic_section(
     st = survey_style(np.random.default_rng([seed, 3]), n, dt_ms)
     scene = survey_scene(np.random.default_rng([seed, 4]), st, padded_box(n, nx))
     noise = band_noise(np.random.default_rng([seed, 5]), n, nx, st)
-    line = record_line(scene, st, np.arange(nx, dtype=np.float32), 0.0, n, noise)
+    with one_core():
+        line = record_line(scene, st, np.arange(nx, dtype=np.float32), 0.0, n, noise)
     return Section(line.data, line.classes, dt_ms)
 
 # %% ../../nbs/synthetic/19_survey.ipynb #e9b7111e
@@ -176,7 +183,8 @@ class Survey:
     ) -> RecordedLine:  # data (n_samples, n_crosslines) float32, class (same) int8
         "Data and classes of one inline."
         x = np.arange(self.n_crosslines, dtype=np.float32)
-        return record_line(self.scene, self.style, x, float(i), self.n_samples, self.noise(i))
+        with one_core():
+            return record_line(self.scene, self.style, x, float(i), self.n_samples, self.noise(i))
 
     def noise(self, i: int) -> np.ndarray:
         "Noise of inline position `i`, (n_samples, n_crosslines), unit standard deviation."

@@ -6,13 +6,17 @@
 __all__ = ['LabelledWindow', 'one_window', 'WindowSurvey', 'labelled_windows']
 
 # %% ../../nbs/synthetic/18_windows.ipynb #32cbfc41
+import multiprocessing
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from .fields import RandomField, loguniform, padded_box
+from .fields import RandomField, loguniform, one_core, padded_box
 from reflection_connection.synthetic.recording import (
     Recording,
     random_recording,
@@ -161,6 +165,46 @@ def _check_windows(per_class: int, shape: tuple, classes: tuple, surveys: int):
             "make larger windows and resize them"
         )
 
+# %% ../../nbs/synthetic/18_windows.ipynb #83cea836
+class _Job(NamedTuple):
+    "A window to draw: number `k` of its class."
+
+    seed: int
+    label: str
+    k: int
+    survey: WindowSurvey
+    shape: tuple
+
+
+def _draw_one(job: _Job) -> LabelledWindow:
+    "The window of a job, the same in every process."
+    rng = np.random.default_rng([job.seed, 2, CLASSES.index(job.label), job.k])
+    with one_core():
+        return one_window(rng, job.label, job.survey.style, job.shape, job.survey.recording)
+
+
+def _fitting_processes(n: int, least: int = 256) -> int:
+    """Processes that pay for `n` windows: one a core, with so many windows each.
+
+    One where processes are not forked, or where this one may not have any."""
+    if sys.platform != 'linux' or multiprocessing.current_process().daemon:
+        return 1
+    cores = len(os.sched_getaffinity(0))
+    threads = os.environ.get('OMP_NUM_THREADS', '')
+    if threads.isdigit():
+        cores = min(cores, int(threads))
+    return max(1, min(cores, n // least))
+
+
+def _draw_all(jobs: list, processes: int):
+    "Windows of jobs, in their order."
+    if processes == 1:
+        yield from map(_draw_one, jobs)
+        return
+    context = multiprocessing.get_context('fork')
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        yield from pool.map(_draw_one, jobs, chunksize=16)
+
 # %% ../../nbs/synthetic/18_windows.ipynb #28978324
 def labelled_windows(
     per_class: int,  # windows of each class, at least 1
@@ -168,6 +212,7 @@ def labelled_windows(
     shape: tuple = (128, 128),  # samples, traces; each at least 32
     classes: tuple = CLASSES,
     surveys: int = 8,  # number of styles the windows are spread over
+    processes: int | None = None,  # that draw; None: as many as pay. The windows are the same
 ) -> tuple:  # (N, *shape) float32 in survey amplitude units; table of N rows
     """Labelled synthetic windows, class by class, and their table.
 
@@ -175,15 +220,15 @@ def labelled_windows(
     and the families: structure, wavelet, noise. ValueError where the request cannot be met."""
     _check_windows(per_class, shape, classes, surveys)
     drawn_from = [_window_survey(seed, k, shape[0]) for k in range(surveys)]
-    windows, rows = np.empty((per_class * len(classes), *shape), np.float32), []
+    jobs = []
     for label in classes:
         place = CLASSES.index(label)
         for k in range(per_class):
-            survey = drawn_from[(k + place) % surveys]
-            rng = np.random.default_rng([seed, 2, place, k])
-            window = one_window(rng, label, survey.style, shape, survey.recording)
-            windows[len(rows)] = window.data
-            rows.append(_window_row(survey, label, k, window.structure))
+            jobs.append(_Job(seed, label, k, drawn_from[(k + place) % surveys], shape))
+    windows, rows = np.empty((len(jobs), *shape), np.float32), []
+    for job, window in zip(jobs, _draw_all(jobs, processes or _fitting_processes(len(jobs)))):
+        windows[len(rows)] = window.data
+        rows.append(_window_row(job.survey, job.label, job.k, window.structure))
     return windows, pd.DataFrame(rows)
 
 
