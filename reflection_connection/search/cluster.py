@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from typing import Any
 import torch
 
 from ..encoder import Encoder, pick_device, pick_precision
-from .embed import write_shard
-from .plan import job_places
+from .embed import LineReaders, write_shard
+from .plan import LineJob, job_places
 from .shards import EmbedError, shard_rows
 from ..storage import need_extra
 from ..volume import Openings, as_openings
@@ -49,7 +50,44 @@ def _worker_encoder(folder, fingerprint):
         )
     return encoder
 
+# %% ../../nbs/search/09_cluster.ipynb #5d7fe60e
+def _stamp(path):
+    "Changes when a file does; None for URLs and folders, of which that is not known."
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return None
+    regular = stat.S_ISREG(facts.st_mode)
+    return (facts.st_ino, facts.st_size, facts.st_mtime_ns) if regular else None
 
+
+class _WorkerReaders:
+    "Readers of the windows of one shard after the other; an unchanged file stays open."
+
+    def __init__(self):
+        self._key, self._readers = None, None
+
+    def of(self, task, jobs, scale) -> LineReaders:
+        "Readers for the jobs of a shard."
+        stamps = {job.path: _stamp(job.path) for job in jobs if isinstance(job, LineJob)}
+        key = task, stamps, scale
+        if self._key != key or None in stamps.values():
+            if self._readers:
+                self._readers.close()
+            self._key, self._readers = key, LineReaders(task.grid, jobs, scale, task.opening)
+        self._expect(jobs)
+        return self._readers
+
+    def _expect(self, jobs):
+        "Say which lines come next."
+        self._readers.ahead = jobs
+        for path, volume in self._readers._open.items():
+            volume.plan((job.kind, job.number) for job in jobs if job.path == path)
+
+
+_worker_readers = _WorkerReaders()
+
+# %% ../../nbs/search/09_cluster.ipynb #0bb1661b
 def _make_shard(task, file, jobs):
     "On a worker: the number of windows of a shard, which is made unless it is there."
     if task.threads:
@@ -64,15 +102,8 @@ def _make_shard(task, file, jobs):
         tell=False,
     )
     encoder = _worker_encoder(task.encoder, task.fingerprint)
-    return write_shard(
-        file,
-        encoder,
-        jobs,
-        task.grid,
-        device=task.device,
-        precision=precision,
-        opening=task.opening,
-    )
+    lines = _worker_readers.of(task, jobs, encoder.recipe.scaling == 'source')
+    return write_shard(file, encoder, jobs, task.grid, lines, task.device, precision)
 
 # %% ../../nbs/search/09_cluster.ipynb #6d79fd5a
 def _distributed():
