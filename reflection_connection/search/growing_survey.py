@@ -8,6 +8,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +20,23 @@ from fastcore.basics import patch
 from ..encoder import Encoder
 from .build import BuiltIndex, build_index, prepare
 from .embed import Embedded, embed_readers
-from .grid_places import GridPlaces, by_line
+from .grid_places import GridPlaces, LineGrid, by_line
 from .kept_pieces import KeptPieces
 from .plan import part_key, work_key
 from .shards import Kept
 from .store import SearchError
-from ..volume import as_openings
-from ..windows import Grid, WindowReader, line_windows
+from ..volume import Volume, as_openings, live_mask
+from reflection_connection.windows import (
+    Grid,
+    LineBoxes,
+    Stack,
+    boxes_table,
+    cut,
+    cut_stack,
+)
 
 # %% auto #0
-__all__ = ['BATCH_SECONDS', 'GrowingSurvey']
+__all__ = ['BATCH_SECONDS', 'GrowingSurvey', 'WantedWindows']
 
 # %% ../../nbs/search/31_growing_survey.ipynb #651cd976
 class GrowingSurvey:
@@ -51,7 +60,7 @@ class GrowingSurvey:
         self.taken = np.zeros(len(self.places), bool)  # embedded, dead, or of no use
         self.pieces, self.reports = [], []  # (places, `Embedded`); id, problem of what is left out
         self.seconds, self.tried = 0.0, 0  # of work, and places that were tried in it
-        self._volumes, self._line = {}, (None, None)
+        self._volumes = {}
         self.key = work_key(encoder, self.plan.depends(), grid, 'auto', 'auto')
         self.kept = KeptPieces(folder, self.key)
         for made in self.kept.load():
@@ -86,6 +95,56 @@ def _refuse_tables(plan):
         )
 
 # %% ../../nbs/search/31_growing_survey.ipynb #99fd7e1e
+class WantedWindows:
+    "Some windows of lines of one type, cut from no more traces than they need."
+
+    def __init__(
+        self,
+        volume: Volume,  # an open volume
+        places: LineGrid,  # of its lines of this type
+        grid: Grid,
+        lines: list,  # of (line number, (n,) places on it)
+        scale: bool = True,  # whether windows need the amplitude scale of their volume
+    ):
+        self.volume, self.places, self.lines, self.scale = volume, places, lines, scale
+        self.window, _ = grid.sizes(volume, places.kind)
+        self.min_live, self.boxes = grid.min_live, []  # boxes of lines that were cut
+
+    def stacks(self) -> Iterator[Stack]:
+        "The windows of each line that are live enough."
+        first, self.boxes = 0, []
+        for number, places in self.lines:
+            _, top, left = self.places.at(places)
+            top, left = self.places.tops[top], self.places.lefts[left]
+            start, section = self._traces(number, left.min(), left.max() + self.window[1])
+            live = live_mask(section)
+            share = cut(live, top, left - start, self.window).mean((1, 2))
+            ok = share >= self.min_live
+            if not ok.any():
+                continue
+            boxes = LineBoxes(number, top[ok], left[ok], share[ok])
+            self.boxes.append(boxes)
+            yield self._stack(boxes, section, live, first, start)
+            first += len(boxes.top)
+
+    def _traces(self, number, start, stop):
+        "(first trace, amplitudes): a part of a line where that is less than half of it."
+        kind = self.places.kind
+        if 2 * (stop - start) > len(self.volume.across(kind, number)):
+            return 0, self.volume.section_view(kind, number)
+        return start, self.volume.section(kind, number, start, stop - start)
+
+    def _stack(self, boxes, section, live, first, start):
+        rows = np.arange(first, first + len(boxes.top))
+        scale = self.volume.scale() if self.scale else 1.0
+        return cut_stack(rows, section, live, boxes.top, boxes.left - start, self.window, scale)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        "The table of the windows that were cut."
+        return boxes_table(self.volume, self.places.kind, self.boxes, self.window)
+
+# %% ../../nbs/search/31_growing_survey.ipynb #0bee87b5
 @patch
 def _volume(self: GrowingSurvey, path):
     "An open volume of the survey's own."
@@ -95,26 +154,14 @@ def _volume(self: GrowingSurvey, path):
 
 
 @patch
-def _reader(self: GrowingSurvey, job):
-    "A reader of all windows of a line; the last one is kept."
-    if self._line[0] != job:
-        volume = self._volume(job.path)
-        sizes = self.grid.sizes(volume, job.kind)
-        windows = line_windows(volume, job.kind, job.number, *sizes, self.grid.min_live)
-        reader = WindowReader(windows, 1, scale=self.encoder.recipe.scaling == 'source')
-        reader._volumes = self._volumes
-        self._line = job, reader
-    return self._line[1]
-
-
-@patch
 def _readers(self: GrowingSurvey, places):
-    "Readers of the windows of places, line by line."
-    for job, wanted in by_line(self.places, places):
-        reader = self._reader(job)
-        if len(reader):
-            there = self.places.of(job.path, job.kind).of_windows(reader.frame)
-            yield reader.subset(np.isin(there, wanted))
+    "The windows of places: for each type of line of a volume, in the order of its lines."
+    by_scale = self.encoder.recipe.scaling == 'source'
+    lines = by_line(self.places, np.sort(places))
+    for (path, kind), group in groupby(lines, key=lambda line: (line[0].path, line[0].kind)):
+        wanted = [(job.number, on_line) for job, on_line in group]
+        grid = self.places.of(path, kind)
+        yield WantedWindows(self._volume(path), grid, self.grid, wanted, by_scale)
 
 # %% ../../nbs/search/31_growing_survey.ipynb #69cf4739
 @patch
@@ -128,8 +175,7 @@ def embed(
         if not len(places):
             return 0
         started = time.perf_counter()
-        readers = (reader for reader in self._readers(places) if len(reader))
-        made = embed_readers(self.encoder, readers, n=len(self.places))
+        made = embed_readers(self.encoder, self._readers(places), n=len(self.places))
         self._take_in(made)
         self.taken[places] = True  # dead ones too
         self.seconds += time.perf_counter() - started
@@ -245,4 +291,4 @@ def close(self: GrowingSurvey):
         self.kept.flush()
         for volume in self._volumes.values():
             volume.close()
-        self._volumes, self._line = {}, (None, None)
+        self._volumes = {}
