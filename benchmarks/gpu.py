@@ -333,7 +333,7 @@ def searching(card: Card) -> list:
     z, q = z[s.queries :], z[: s.queries]
     lists = max(16, int(2 * s.vectors**0.5) // 16 * 16)
     rows = []
-    for kind, name in (('flat', 'Flat'), ('ivfpq', f'IVF{lists},PQ{s.dim // 4}')):
+    for kind, name in (('flat', 'Flat'), ('ivfpq', f'IVF{lists},PQ{s.dim // 4}np')):
         index = faiss.index_factory(s.dim, name, faiss.METRIC_INNER_PRODUCT)
         index.train(z[: max(64 * lists, 10_000)])
         index.add(z)
