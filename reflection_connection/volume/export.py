@@ -18,7 +18,7 @@ import segyio
 from ..storage import whole_file
 from .core import Volume, open_volume
 from .errors import VolumeError, failure
-from .segy import STARTS, word
+from .segy import STARTS, width_at, word
 from .segy_axis import SCALARS, extended_interval
 from .textual import codec, named_bytes, text_lines
 from reflection_connection.volume.vertical import (
@@ -271,6 +271,35 @@ def _write_extended_interval(
         f.seek(3272)
         f.write(struct.pack('>d', us))
 
+# %% ../../nbs/volume/43_export.ipynb #9d421717
+def _packed(
+    words: dict,  # 1-based byte -> number, or one for each trace
+    n: int,  # traces
+) -> np.ndarray:  # (n, 240) uint8, big endian
+    "Trace headers as bytes. Raises `OverflowError` for a number that no word holds."
+    headers = np.zeros((n, 240), np.uint8)
+    for byte, value in words.items():
+        value = np.broadcast_to(value, n)
+        if value.min(initial=0) < -(2**31) or value.max(initial=0) >= 2**31:
+            raise OverflowError(f'{value.max()} does not fit into trace header byte {byte}')
+        bytes_ = value.astype('>i8').view(np.uint8).reshape(n, 8)
+        width = width_at(byte)
+        headers[:, byte - 1 : byte - 1 + width] = bytes_[:, 8 - width :]
+    return headers
+
+
+class _NewTraces:
+    "The traces of a file that is being written."
+
+    def __init__(self, file, n_samples, n_texts):
+        self.file, self.first = file, 3600 + 3200 * n_texts
+        self.record = 240 + 4 * n_samples
+
+    def put(self, i, bytes_, at=0):
+        "Write into a trace, from its byte `at` on."
+        self.file.seek(self.first + i * self.record + at)
+        self.file.write(bytes_)
+
 # %% ../../nbs/volume/43_export.ipynb #3941d699
 def write_segy_like(
     volume: Volume,  # the source: geometry, headers, sample axis
@@ -290,12 +319,15 @@ def write_segy_like(
     try:
         with whole_file(path, VolumeError) as new:
             with segyio.create(new, _spec(v)) as f:
-                _reserve(new, v, len(f.text) - 1)
+                n_texts = len(f.text) - 1
+                _reserve(new, v, n_texts)
                 _file_headers(v, f, note, by_hand)
-                _write_trace_headers(v, f, by_hand)
+            with open(new, 'r+b') as f:
+                traces = _NewTraces(f, v.n_samples, n_texts)
+                _write_trace_headers(v, traces, by_hand)
                 for ids, values in items:
-                    for i, column in _checked(v, ids, values):
-                        f.trace[i] = column
+                    for i, samples in _checked(v, ids, values):
+                        traces.put(i, samples, at=240)
             if us := _exact_interval(v, by_hand):
                 _write_extended_interval(new, us)
     except (UnicodeError, OverflowError) as e:
@@ -331,10 +363,11 @@ def _checked(v, ids, values):
         )
     if not np.isfinite(values[:, ids >= 0]).all():
         raise ValueError('values have NaN or infinities: fill them before writing')
-    return zip(ids[ids >= 0].tolist(), np.ascontiguousarray(values[:, ids >= 0].T, np.float32))
+    amplitudes = np.ascontiguousarray(values[:, ids >= 0].T, np.float32).astype('>f4')
+    return zip(ids[ids >= 0].tolist(), amplitudes)
 
 
-def _write_trace_headers(v, f, by_hand):
+def _write_trace_headers(v, traces, by_hand):
     "All trace headers, some thousands at a time."
     cells, step = None, 1 << 14
     if v.format != 'segy' and v.has_geometry:
@@ -342,10 +375,6 @@ def _write_trace_headers(v, f, by_hand):
         cells[v.grid[v.grid >= 0]] = np.flatnonzero(v.grid >= 0)
     for a in range(0, v.n_traces, step):
         stop = min(a + step, v.n_traces)
-        h = {
-            b: x for b, x in _trace_headers(v, a, stop, cells, by_hand).items() if np.any(x)
-        }  # the file has zeros
-        for i, row in enumerate(
-            zip(*(np.broadcast_to(x, stop - a).tolist() for x in h.values())), a
-        ):
-            f.header[i] = dict(zip(h, row))
+        words = _trace_headers(v, a, stop, cells, by_hand)
+        for i, header in enumerate(_packed(words, stop - a), a):
+            traces.put(i, header)
