@@ -327,7 +327,7 @@ def write_segy_like(
                 _write_trace_headers(v, traces, by_hand)
                 for ids, values in items:
                     for i, samples in _checked(v, ids, values):
-                        traces.put(i, samples, at=240)
+                        traces.put(i, samples.astype('>f4'), at=240)
             if us := _exact_interval(v, by_hand):
                 _write_extended_interval(new, us)
     except (UnicodeError, OverflowError) as e:
@@ -363,8 +363,7 @@ def _checked(v, ids, values):
         )
     if not np.isfinite(values[:, ids >= 0]).all():
         raise ValueError('values have NaN or infinities: fill them before writing')
-    amplitudes = np.ascontiguousarray(values[:, ids >= 0].T, np.float32).astype('>f4')
-    return zip(ids[ids >= 0].tolist(), amplitudes)
+    return zip(ids[ids >= 0].tolist(), np.ascontiguousarray(values[:, ids >= 0].T, np.float32))
 
 
 def _write_trace_headers(v, traces, by_hand):
