@@ -61,6 +61,9 @@ def _stamp(path):
     return (facts.st_ino, facts.st_size, facts.st_mtime_ns) if regular else None
 
 
+_AHEAD = 1 << 26  # bytes of lines that are read together: there are several workers
+
+
 class _WorkerReaders:
     "Readers of the windows of one shard after the other; an unchanged file stays open."
 
@@ -79,10 +82,13 @@ class _WorkerReaders:
         return self._readers
 
     def _expect(self, jobs):
-        "Say which lines come next."
+        "Open the first volume unless it is open, and say which of its lines come next."
         self._readers.ahead = jobs
+        for path in [job.path for job in jobs if isinstance(job, LineJob)][:1]:
+            self._readers._volume(path)
         for path, volume in self._readers._open.items():
-            volume.plan((job.kind, job.number) for job in jobs if job.path == path)
+            lines = [(job.kind, job.number) for job in jobs if job.path == path]
+            volume.plan(lines, _AHEAD)
 
 
 _worker_readers = _WorkerReaders()
