@@ -36,7 +36,7 @@ from reflection_connection.windows import (
 )
 
 # %% auto #0
-__all__ = ['BATCH_SECONDS', 'GrowingSurvey', 'WantedWindows']
+__all__ = ['BATCH_SECONDS', 'GrowingSurvey']
 
 # %% ../../nbs/search/31_growing_survey.ipynb #651cd976
 class GrowingSurvey:
@@ -95,7 +95,7 @@ def _refuse_tables(plan):
         )
 
 # %% ../../nbs/search/31_growing_survey.ipynb #99fd7e1e
-class WantedWindows:
+class _WantedWindows:
     "Some windows of lines of one type, cut from no more traces than they need."
 
     def __init__(
@@ -161,7 +161,7 @@ def _readers(self: GrowingSurvey, places):
     for (path, kind), group in groupby(lines, key=lambda line: (line[0].path, line[0].kind)):
         wanted = [(job.number, on_line) for job, on_line in group]
         grid = self.places.of(path, kind)
-        yield WantedWindows(self._volume(path), grid, self.grid, wanted, by_scale)
+        yield _WantedWindows(self._volume(path), grid, self.grid, wanted, by_scale)
 
 # %% ../../nbs/search/31_growing_survey.ipynb #69cf4739
 @patch
