@@ -197,7 +197,87 @@ def alike() -> str:
     return markdown([*head, 'real lines'], rows)
 
 
+LACKS = {
+    'ours, flat': 'exact; weights of kind and look, filters, probabilities, places',
+    'ours, ivf': 'the same, not exact',
+    'scikit-learn': 'exact; no filters, places or probabilities; reads all for each question',
+    'LanceDB': 'filters and files on disk; no places, probabilities or similarity sections',
+    'Qdrant in the process': 'filters; a stand-in for its server; no places or probabilities',
+    'FiftyOne': 'a page for pictures and labels; wants MongoDB; searches by scikit-learn',
+}
+
+
+def peers() -> str:
+    "The same vectors in what a user would pick instead."
+    rows = []
+    for one in result('peers')['vectors']:
+        name = f"{one['name']}"
+        if 'skipped' in one:
+            rows.append([name, 'not measured: ' + one['skipped'], '', '', '', LACKS[name]])
+            continue
+        product = one['product_ms']
+        filtered = one.get('filtered_ms')
+        rows.append(
+            [
+                name,
+                f"{one['milliseconds'] / product:.2g}",
+                f"{filtered / product:.2g}" if filtered else 'none',
+                f"{one['build'] * 1000 / product:,.0f}",
+                f"{min(one['recall'].values()):.2f}",
+                LACKS[name],
+            ]
+        )
+    head = ['processor time in products', 'a question', 'with a filter', 'build']
+    return markdown([*head, 'recall@10, worst weight', 'has, and lacks'], rows)
+
+
+def peers_cube() -> str:
+    "Windows of the same file by what a user would read it with."
+    rows = [
+        [one['name'], f"{one['windows']}", f"{one['against_segyio']:.1f}"]
+        for one in result('peers')['cube']
+    ]
+    return markdown(['windows of inlines', 'windows', 'time of one, in those of segyio'], rows)
+
+
+def similarity() -> str:
+    "Scores, sections and cubes of a million windows."
+    rows = [
+        [
+            one['short'],
+            f"{one['seconds']:.3f}",
+            f"{one['seconds'] / one['product']:.2f}",
+            one['seconds_wanted'] or '',
+            one['met'],
+        ]
+        for one in result('search')['maps']
+    ]
+    head = ['with 1,096,300 windows', 'processor seconds', 'products with all', 'wanted', '']
+    return markdown(head, rows)
+
+
+def two_parts() -> str:
+    "Kinds of index for embeddings of two parts."
+    rows = [
+        [
+            f"`{one['kind']}`",
+            f"{one['n']:,}",
+            f"{one['build']:.0f}",
+            f"{one['megabytes']:,.0f}",
+            *(f"{v / one['product']:.2f}" for v in one['milliseconds'].values()),
+            f"{min(one['recall'].values()):.3f}",
+        ]
+        for one in result('search')['kinds']
+    ]
+    head = ['kind', 'windows', 'processor s to build', 'MB', 'own weight', 'kind', 'look']
+    return markdown([*head, 'recall@10, worst weight'], rows)
+
+
 TABLES = {
+    'peers': peers,
+    'peers-cube': peers_cube,
+    'similarity': similarity,
+    'two-parts': two_parts,
     'alike': alike,
     'expectations': expectations,
     'same-place': same_place,

@@ -12,6 +12,7 @@ import pytest
 from scipy.interpolate import RegularGridInterpolator
 from test_volume import grid, segy
 
+from reflection_connection.search import index_kinds, ranking
 from reflection_connection.search import (
     EXACT,
     FLAT_UP_TO,
@@ -51,7 +52,6 @@ from reflection_connection.search import (
     first_distinct,
     fit_over_surveys,
     fit_probability,
-    index_kinds,
     interpolation_weights,
     metric_distance,
     inside,
@@ -1106,6 +1106,42 @@ def test_questions_spread_over_shards(tmp_path):
     assert mean == 0.5 and least == pytest.approx(0.5 - 2 * each.std() / 3**0.5)
 
 
+def test_codes_are_judged_among_the_nearest(tmp_path):
+    "Rounding mixes up neighbours; what is kept as it is does not."
+    shards = Shards([shard(tmp_path, 0, 300), shard(tmp_path, 1, 40)])
+    asked = tuning.exact_answers(shards, 30, lambda z, look: z * (1.5 + look))
+    assert [len(q) for q in asked.questions] == [30] * 3 and asked.nearest[2].shape == (30, 100)
+    z = np.concatenate(list(shards.embeddings()))
+    order = np.argsort(-(z[asked.own] @ z.T), axis=1)[:, :11]
+    assert all((near[:, :11] == order).all() for near in asked.nearest)
+    rows = np.unique(np.concatenate(asked.nearest))
+    close = tuning._of_rows(shards, rows)
+    assert (close == z[rows]).all()
+    kept = SimpleNamespace(sa_encode=lambda v: v, sa_decode=lambda v: v)
+    assert tuning._recall_of_codes(kept, asked, close, rows) == (1, 1)
+    rounded = SimpleNamespace(sa_encode=lambda v: v, sa_decode=lambda v: v.round(0))
+    assert tuning._recall_of_codes(rounded, asked, close, rows).mean < 0.9
+
+
+def test_lists_are_trained_once_for_all_codes():
+    index, z = Index(8, kind='ivfpq', n=100), unit(100)
+    tuning._train_lists(index, z, 'SQ8', 100)
+    centres = index.faiss.quantizer.reconstruct_n(0, 2)
+    tuning._train_lists(index, z[::-1] * 0.5, 'SQfp16', 100)
+    assert (index.faiss.quantizer.reconstruct_n(0, 2) == centres).all()
+    assert index.settings == {'codes': 'SQfp16', 'lists': 2, 'trained_on': 100}
+    assert make_faiss('ivf', 8, 10**9).nlist == 4096 == index_kinds.MOST_LISTS
+
+
+def test_few_of_many_are_sorted_as_all():
+    distances = np.random.default_rng(0).integers(0, 9, 60).astype(float)
+    distances[7:9] = np.nan
+    rows = np.arange(3, 60)
+    in_order = rows[np.argsort(distances[rows], kind='stable')]
+    for wanted in (1, 5, 30, 55, 56, 57, 99):
+        assert (ranking._first_sorted(distances, rows, wanted) == in_order[:wanted]).all()
+
+
 class Tuned(Index):
     "An index whose recall is a function of its level."
 
@@ -1212,7 +1248,7 @@ def test_an_index_is_put_together_from_shards(tmp_path, kind, capsys):
 def test_an_index_that_finds_too_little_says_so(tmp_path, capsys, monkeypatch):
     tried = []
 
-    def tune(self, shards, weigh=None):
+    def tune(self, shards, asked):
         tried.append(self.settings['codes'])
         self.settings |= {'recall_at_10': 0.9, 'weighed_recall_at_10': 0.875, 'other': 0.1}
         return 0.9499

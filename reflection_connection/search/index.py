@@ -250,8 +250,12 @@ class BestSoFar:
         rows: np.ndarray,  # (n,) of these embeddings
     ):
         "Take in a block of embeddings."
-        like = np.concatenate([self.similarity, self.queries @ z.T], 1)
-        block = np.broadcast_to(rows, (len(self.queries), len(z)))
+        like = self.queries @ z.T
+        better = np.flatnonzero((like > self.similarity[:, -1:]).any(0))  # most are not
+        if not len(better):
+            return
+        like = np.concatenate([self.similarity, like[:, better]], 1)
+        block = np.broadcast_to(rows[better], (len(self.queries), len(better)))
         rows = np.concatenate([self.rows, block], 1)
         top = np.argpartition(-like, self.k - 1, 1)[:, : self.k]
         order = np.argsort(-np.take_along_axis(like, top, 1), 1, kind='stable')

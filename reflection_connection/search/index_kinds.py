@@ -14,8 +14,9 @@ import psutil
 from .store import SearchError
 
 # %% auto #0
-__all__ = ['KINDS', 'EXACT', 'FLOOR', 'FLAT_UP_TO', 'SCAN', 'TRAINING_ROWS', 'CENTRES', 'free_memory', 'choose_kind', 'codes_for',
-           'make_faiss', 'faiss_type', 'exact_coder', 'exact_file_head', 'check_faiss_file', 'write_faiss']
+__all__ = ['KINDS', 'EXACT', 'FLOOR', 'FLAT_UP_TO', 'SCAN', 'TRAINING_ROWS', 'CENTRES', 'MOST_LISTS', 'free_memory',
+           'choose_kind', 'codes_for', 'make_faiss', 'faiss_type', 'exact_coder', 'exact_file_head', 'check_faiss_file',
+           'write_faiss']
 
 # %% ../../nbs/search/11_index_kinds.ipynb #a3776b6d
 KINDS = ('auto', 'flat', 'fp16', 'hnsw', 'ivf', 'ivfpq')
@@ -44,6 +45,7 @@ def choose_kind(
 # %% ../../nbs/search/11_index_kinds.ipynb #8a4d1980
 TRAINING_ROWS = 39  # windows that FAISS wants for each list, and for each centre of a quantiser
 CENTRES = 256  # of a product quantiser
+MOST_LISTS = 4096  # with more, training and adding take longer than searches gain
 
 
 def codes_for(
@@ -63,7 +65,8 @@ def make_faiss(
     codes: str | None = 'SQ8',  # of kind 'ivfpq', as FAISS calls them
 ) -> faiss.Index:
     "An empty FAISS index for inner products."
-    lists = max(1, min(2 ** round(np.log2(2 * max(n, 1) ** 0.5)), n // TRAINING_ROWS))
+    lists = 2 ** round(np.log2(2 * max(n, 1) ** 0.5))
+    lists = max(1, min(lists, MOST_LISTS, n // TRAINING_ROWS))
     name = {
         'flat': 'Flat',
         'fp16': 'SQfp16',

@@ -141,12 +141,19 @@ def _nearest_to(self: Index, vector, allowed):
     return nearest
 
 
+def _first_sorted(distances, rows, wanted):
+    "The rows of the smallest distances, in order; not all are sorted for a few."
+    if wanted < len(rows):
+        last = np.partition(distances[rows], wanted - 1)[wanted - 1]
+        rows = rows[~(distances[rows] > last)]  # keeps NaN where it has to
+    return rows[np.argsort(distances[rows], kind='stable')][:wanted]
+
+
 def _nearest_by(distances, rows):
     "The same by given distances of all items."
-    rows = rows[np.argsort(distances[rows], kind='stable')]
 
     def nearest(wanted):
-        first = rows[:wanted]
+        first = _first_sorted(distances, rows, wanted)
         return distances[first], 1 - distances[first], first
 
     return nearest

@@ -69,7 +69,10 @@ def cube_map(
     "Values over a whole volume, NaN where not live or no window is near."
     live = self.live(source, progress)
     cube = self.window_grid(source, kind).cube(values)
+    whole = np.packbits(np.ones(cube.shape[-1], bool))
     for part, packed in zip(cube, live):
+        if (packed == whole).all():
+            continue
         part[np.unpackbits(packed, axis=-1, count=cube.shape[-1]) == 0] = np.nan
     return cube
 

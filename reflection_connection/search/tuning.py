@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import faiss
 import numpy as np
 from fastcore.basics import patch
 
@@ -27,18 +28,23 @@ from .shards import Shards
 from .store import unit_embeddings
 
 # %% auto #0
-__all__ = ['Recall', 'Tuned', 'fill_index']
+__all__ = ['Recall', 'Asked', 'exact_answers', 'Tuned', 'fill_index']
 
 # %% ../../nbs/search/15_tuning.ipynb #d1c28cde
-def _sample(shards, most, seed=0):
-    "(embeddings, rows): at most so many, spread over all shards."
-    rows = np.sort(np.random.default_rng(seed).permutation(len(shards))[:most])
+def _of_rows(shards, rows):
+    "Embeddings (n, D) of ascending rows, in one pass over the shards."
     out, at = [], 0
     for z in shards.embeddings():
         mine = rows[(rows >= at) & (rows < at + len(z))]
         out.append(z[mine - at])
         at += len(z)
-    return np.concatenate(out), rows
+    return np.concatenate(out)
+
+
+def _sample(shards, most, seed=0):
+    "(embeddings, rows): at most so many, spread over all shards."
+    rows = np.sort(np.random.default_rng(seed).permutation(len(shards))[:most])
+    return _of_rows(shards, rows), rows
 
 
 def _nearest_in(shards, q, k):
@@ -64,6 +70,34 @@ def _recall(found, truth):
     each = np.array([len(f & t) / max(len(t), 1) for f, t in zip(found, truth)])
     return Recall(float(each.mean()), float(each.mean() - 2 * each.std() / len(each) ** 0.5))
 
+# %% ../../nbs/search/15_tuning.ipynb #50392dfd
+_CLOSE = 100  # nearest windows of each question among which codes are judged
+
+
+class Asked(NamedTuple):
+    "Sets of questions to an index, and what an exact search finds."
+
+    own: np.ndarray  # (Q,) rows of the windows that ask
+    questions: list  # of (Q, D) float32
+    nearest: list  # of (Q, up to `_CLOSE`) rows, nearest first
+
+    def truth(self, k: int) -> list:  # for each question of the k-th set, a set of rows
+        "The ten nearest that are not the window itself."
+        return _ten_others(self.nearest[k], self.own)
+
+
+def exact_answers(
+    shards: Shards,
+    queries: int = 200,  # windows that are asked for their neighbours
+    weigh: Callable | None = None,  # see `tune`
+) -> Asked:
+    "What an approximate index of these embeddings should find."
+    z, own = _sample(shards, queries, 1)
+    questions = [z] if weigh is None else [z, weigh(z, 0.0), weigh(z, 1.0)]
+    k = min(_CLOSE, len(shards))
+    nearest = _nearest_in(shards, np.concatenate(questions), k)
+    return Asked(own, questions, np.split(nearest, len(questions)))
+
 # %% ../../nbs/search/15_tuning.ipynb #bd9bdc28
 class Tuned(NamedTuple):
     "A search setting and what it finds."
@@ -74,18 +108,18 @@ class Tuned(NamedTuple):
 
 
 @patch
-def _enough(self: Index, shards, own, questions, floor):
-    "`Tuned`: the search setting raised until each of several sets of questions finds enough."
-    k = min(11, len(shards))
+def _enough(self: Index, asked, sets, floor):
+    "`Tuned`: the search setting raised until each of some sets of questions finds enough."
+    k = min(11, asked.nearest[0].shape[1])
+    truth = [asked.truth(s) for s in sets]
     if self.kind == 'hnsw':
         name, level, most = 'efSearch', 32, 2048
     else:
         name, level, most = 'nprobe', min(8, self.faiss.nlist), self.faiss.nlist
-    exact = np.split(_nearest_in(shards, np.concatenate(questions), k), len(questions))
-    truth = [_ten_others(rows, own) for rows in exact]
     while True:
         self.use_settings(self.settings | {name: level})
-        found = [_ten_others(self.faiss.search(q, k)[1], own) for q in questions]
+        rows = [self.faiss.search(asked.questions[s], k)[1] for s in sets]
+        found = [_ten_others(r, asked.own) for r in rows]
         worst = min(map(_recall, found, truth), key=lambda recall: recall.at_least)
         if worst.at_least >= floor or level == most:
             return Tuned(name, level, worst)
@@ -100,23 +134,23 @@ def tune(
     floor: float = FLOOR,  # share of the ten nearest that is to be found
     weigh: Callable
     | None = None,  # `Encoder.weigh` of an encoder of two parts, see `store.weigher`
+    asked: Asked | None = None,  # what `exact_answers` gave, where that is known already
 ) -> float:  # recall@10, less two standard errors; the worst one
     """Raise the search settings of an approximate index until it finds enough.
 
     The settings and their recall are in `settings`; for `weigh`, kind alone and look alone are
     asked for too, and get a setting of their own."""
-    z, own = _sample(shards, queries, 1)
-    settings = self.settings | {'floor': floor, 'queries': len(z)}
-    name, level, recall = self._enough(shards, own, [z], floor)
+    asked = asked or exact_answers(shards, queries, weigh)
+    settings = self.settings | {'floor': floor, 'queries': len(asked.own)}
+    name, level, recall = self._enough(asked, [0], floor)
     sure = recall.at_least
     settings |= {
         name: level,
         'recall_at_10': round(recall.mean, 4),
         'at_least': round(sure, 4),
     }
-    if weigh is not None:
-        alone = [weigh(z, 0.0), weigh(z, 1.0)]
-        _, level, recall = self._enough(shards, own, alone, floor)
+    if len(asked.questions) > 1:
+        _, level, recall = self._enough(asked, [1, 2], floor)
         settings |= {f'weighed_{name}': level, 'weighed_recall_at_10': round(recall.mean, 4)}
         sure = min(sure, recall.at_least)
     self.use_settings(settings)
@@ -131,18 +165,67 @@ def _write_exact(index, shards, path):
         for z in shards.embeddings():
             f.write(coder.sa_encode(unit_embeddings(z, index.dim)).tobytes() if len(z) else b'')
 
+# %% ../../nbs/search/15_tuning.ipynb #b09b0cc9
+def _recall_of_codes(codec, asked, close, rows):
+    "`Recall` of the worst set of questions, were their nearest put in order by their codes."
+    coded = codec.sa_decode(codec.sa_encode(close))
+    found = []
+    for q, near in zip(asked.questions, asked.nearest):
+        like = np.einsum('qd,qkd->qk', q, coded[np.searchsorted(rows, near)])
+        order = np.argsort(-like, 1, kind='stable')
+        found.append(_ten_others(np.take_along_axis(near, order, 1), asked.own))
+    each = [_recall(f, asked.truth(k)) for k, f in enumerate(found)]
+    return min(each, key=lambda recall: recall.at_least)
 
-def _gather(index, shards, codes):
-    "Train a new FAISS index with some codes, and add all embeddings."
-    index.faiss = make_faiss(index.kind, index.dim, len(shards), codes)
+# %% ../../nbs/search/15_tuning.ipynb #2a9c0c27
+_PER_CENTRE = 64  # windows that a centre of a product quantiser is trained on; more take longer
+
+
+def _train_lists(index, z, codes, n):
+    "A new FAISS index with some codes, trained on `z`; centres of lists that are there stay."
+    centres = None
+    if index.faiss.is_trained and index.faiss.nlist:
+        centres = index.faiss.quantizer.reconstruct_n(0, index.faiss.nlist)
+    index.faiss = make_faiss(index.kind, index.dim, n, codes)
+    if centres is not None and len(centres) == index.faiss.nlist:
+        index.faiss.quantizer.add(centres)
+    if isinstance(index.faiss, faiss.IndexIVFPQ):
+        index.faiss.pq.cp.max_points_per_centroid = _PER_CENTRE
+    index.faiss.train(z)
     index.settings = {} if codes is None else {'codes': codes}
-    if index.kind != 'hnsw':
-        lists = index.faiss.nlist
-        z, _ = _sample(shards, max(64 * lists, TRAINING_ROWS * CENTRES))
-        index.faiss.train(z)
-        index.settings |= {'lists': lists, 'trained_on': len(z)}
+    index.settings |= {'lists': index.faiss.nlist, 'trained_on': len(z)}
+
+
+def _add_all(index, shards):
     for z in shards.embeddings():
         index.faiss.add(unit_embeddings(z, index.dim))
+
+
+def _fill_lists(index, shards, asked):
+    "Lists with the coarsest codes that find enough; returns the recall that is sure."
+    n = len(shards)
+    lists = make_faiss(index.kind, index.dim, n).nlist
+    z, _ = _sample(shards, max(64 * lists, TRAINING_ROWS * CENTRES))
+    rows = np.unique(np.concatenate(asked.nearest))
+    close = _of_rows(shards, rows)
+    tried = codes_for(index.dim, n) if index.kind == 'ivfpq' else [None]
+    for codes in tried:
+        _train_lists(index, z, codes, n)
+        judged = codes is not None and codes != tried[-1]
+        if judged and _recall_of_codes(index.faiss, asked, close, rows).at_least < FLOOR:
+            continue
+        _add_all(index, shards)
+        sure = index.tune(shards, asked=asked)
+        if sure >= FLOOR:
+            break
+    return sure
+
+# %% ../../nbs/search/15_tuning.ipynb #36b9f68f
+def _fill_graph(index, shards, asked):
+    "A graph of neighbours; returns the recall that is sure."
+    index.faiss, index.settings = make_faiss(index.kind, index.dim, len(shards)), {}
+    _add_all(index, shards)
+    return index.tune(shards, asked=asked)
 
 
 def fill_index(
@@ -155,11 +238,8 @@ def fill_index(
     if index.exact:
         _write_exact(index, shards, path)
         return {}
-    for codes in codes_for(index.dim, len(shards)) if index.kind == 'ivfpq' else [None]:
-        _gather(index, shards, codes)
-        sure = index.tune(shards, weigh=weigh)
-        if sure >= FLOOR:
-            break
+    asked = exact_answers(shards, weigh=weigh)
+    sure = (_fill_graph if index.kind == 'hnsw' else _fill_lists)(index, shards, asked)
     if sure < FLOOR:
         recall = min(v for k, v in index.settings.items() if k.endswith('recall_at_10'))
         print(

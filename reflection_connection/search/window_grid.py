@@ -83,8 +83,17 @@ class WindowGrid:
         corners = corners or tuple(map(np.unique, columns))
         self.lines, self.tops, self.lefts = corners
         self.at = tuple(np.searchsorted(axis, c) for axis, c in zip(corners, columns))
+        self.places = np.ravel_multi_index(self.at, self.shape)  # (n,) on the flattened grid
+        self.there = self._there()
         self.axes = self._axes()
         self._spread = {}
+
+    def _there(self):
+        "(L, T, W) float32, 1 where the grid has a window; read-only."
+        there = np.zeros(self.shape, np.float32)
+        there[self.at] = 1
+        there.flags.writeable = False
+        return there
 
     def _axes(self):
         "Interpolation weights along lines, samples and traces."
@@ -110,10 +119,9 @@ class WindowGrid:
         values: np.ndarray,  # (N,) of all items of the index
     ) -> _OnGrid:
         "Values on the grid."
-        full, there = np.zeros(self.shape, np.float32), np.zeros(self.shape, np.float32)
-        full[self.at] = values[self.rows]
-        there[self.at] = 1
-        return _OnGrid(full, there)
+        full = np.zeros(self.shape, np.float32)
+        full.reshape(-1)[self.places] = values[self.rows]
+        return _OnGrid(full, self.there)
 
     def for_maps(
         self,
@@ -138,7 +146,7 @@ def smooth(
         weight = ndimage.gaussian_filter(there, sigma, mode='nearest')
         self._spread[sigma] = np.maximum(weight, 1e-6)
     blurred = ndimage.gaussian_filter(full, sigma, mode='nearest')
-    return (blurred / self._spread[sigma])[self.at]
+    return blurred.reshape(-1)[self.places] / self._spread[sigma].reshape(-1)[self.places]
 
 
 @patch
@@ -161,18 +169,20 @@ def line(
 
 # %% ../../nbs/search/24_window_grid.ipynb #5a5502cc
 @patch
-def _block(self: WindowGrid, on_grid, lines, complete):
+def _fill_block(self: WindowGrid, out, on_grid, lines, complete):
     "Interpolated values of some lines; `complete`: the grid has a window everywhere."
     _, samples, traces = self.axes
 
-    def spread(full):
-        return traces @ np.tensordot(lines, full, 1).transpose(0, 2, 1) @ samples.T
+    def spread(full, to=None):
+        over_traces = traces @ np.tensordot(lines, full, 1).transpose(0, 2, 1)
+        return np.matmul(over_traces, samples.T, out=to)
 
-    total = spread(on_grid.values)
     if not complete:
-        return _ratio(total, spread(on_grid.there))
-    near = [axis.sum(1) > 0 for axis in (lines, traces, samples)]
-    return np.where(near[0][:, None, None] & near[1][:, None] & near[2], total, np.nan)
+        out[:] = _ratio(spread(on_grid.values), spread(on_grid.there))
+        return
+    spread(on_grid.values, out)
+    far = [axis.sum(1) <= 0 for axis in (lines, traces, samples)]
+    out[far[0]], out[:, far[1]], out[:, :, far[2]] = np.nan, np.nan, np.nan
 
 
 @patch
@@ -187,7 +197,7 @@ def cube(
     out = np.empty((len(lines), len(traces), len(samples)), np.float32)
     for start in range(0, len(lines), 16):  # in blocks that stay in the cache
         block = slice(start, start + 16)
-        out[block] = self._block(on_grid, lines[block], complete)
+        self._fill_block(out[block], on_grid, lines[block], complete)
     if self.kind == 'line':
         return out[0]
     return out if self.kind == 'inline' else out.transpose(1, 0, 2)
