@@ -51,8 +51,13 @@ FAULTS ?= 200
 mutants: .venv/installed-dev ## small faults planted one at a time: which does no test notice? SEED=1 FAULTS=200 draws them
 	PYTHONPATH=tests python -m mutants --seed $(SEED) --faults $(FAULTS)
 
-bench: .venv/installed-dev ## speed and memory as ratios, against the machine's peak and against other ways: runs/bench
+bench: .venv/installed-dev ## speed and memory as ratios, against the machine's peak and against other ways: an hour or two
 	python benchmarks/bench.py
+	python benchmarks/second.py
+	python benchmarks/training.py --out runs/bench/training.json
+	python benchmarks/search.py
+	python benchmarks/peers.py
+	python benchmarks/survey.py
 
 lab: .venv/installed ## JupyterLab on the notebooks
 	jupyter lab --notebook-dir nbs

@@ -33,13 +33,16 @@ _ANY, _DURATION, _LENGTH = (
 )
 
 
+_PLAIN = str.maketrans({'ß': 'ss', 'µ': 'u', 'μ': 'u', '–': '-', '_': ' '})
+
+
 def plain(
     line: str,  # of a textual header
 ) -> str:  # without its number, in small letters, without accents
     "A line in the form that the patterns below expect."
-    text = without_number(line).translate(
-        str.maketrans({'ß': 'ss', 'µ': 'u', 'μ': 'u', '–': '-', '_': ' '})
-    )
+    text = without_number(line).translate(_PLAIN)
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize('NFKD', text)
     return ''.join(c for c in decomposed if not unicodedata.combining(c)).lower()
 
