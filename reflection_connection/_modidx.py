@@ -591,8 +591,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                                 'reflection_connection/encoder/precision.py'),
                                                          'reflection_connection.encoder.precision.remembered': ( 'encoder/precision.html#remembered',
                                                                                                                  'reflection_connection/encoder/precision.py'),
-                                                         'reflection_connection.encoder.precision.silent': ( 'encoder/precision.html#silent',
-                                                                                                             'reflection_connection/encoder/precision.py'),
                                                          'reflection_connection.encoder.precision.speed': ( 'encoder/precision.html#speed',
                                                                                                             'reflection_connection/encoder/precision.py'),
                                                          'reflection_connection.encoder.precision.told': ( 'encoder/precision.html#told',

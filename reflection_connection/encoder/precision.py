@@ -23,8 +23,8 @@ from torch import nn
 from ..storage import FileError, event, locked, read_json, write_json
 
 # %% auto #0
-__all__ = ['PRECISIONS', 'GAIN', 'FEW', 'PrecisionError', 'processor', 'measure', 'remembered', 'speed', 'silent', 'told',
-           'picked_freely', 'pick_precision', 'forced']
+__all__ = ['PRECISIONS', 'GAIN', 'FEW', 'PrecisionError', 'processor', 'measure', 'remembered', 'speed', 'told', 'picked_freely',
+           'pick_precision', 'forced']
 
 # %% ../../nbs/encoder/01_precision.ipynb #f6e80955
 PRECISIONS = ('auto', 'fp32', 'fp16', 'bf16')
@@ -204,24 +204,14 @@ def speed(
 
 # %% ../../nbs/encoder/01_precision.ipynb #4f181966
 FEW = 256  # windows that are embedded in fp32 on a processor: casting weights does not pay
-_told, _silent = set(), []
-
-
-@contextmanager
-def silent():
-    "While it lasts, `told` prints nothing: what a worker prints would be taken for an answer."
-    _silent.append(True)
-    try:
-        yield
-    finally:
-        _silent.pop()
+_told = set()
 
 
 def told(
     line: str,  # to be printed
 ):
     "Print a line once in a process; of several processes the first one speaks."
-    if _silent or line in _told or int(os.environ.get('RANK', 0)):
+    if line in _told or int(os.environ.get('RANK', 0)):
         return
     _told.add(line)
     print(line, flush=True)

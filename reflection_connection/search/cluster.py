@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 
-from ..encoder import Encoder, silent
+from ..encoder import Encoder, pick_device, pick_precision
 from .embed import LineReaders, write_shard
-from .plan import LineJob
+from .plan import LineJob, job_places
 from .shards import EmbedError, shard_rows
 from ..storage import need_extra
 from ..volume import Openings, as_openings
@@ -100,10 +100,16 @@ def _make_shard(task, file, jobs):
         torch.set_num_threads(task.threads)
     if Path(file).is_file():
         return shard_rows(file)
+    precision = pick_precision(  # named, so that no worker compiles: it takes memory of each
+        task.precision,
+        pick_device(task.device),
+        windows=sum(map(job_places, jobs)),
+        error=EmbedError,
+        tell=False,
+    )
     encoder = _worker_encoder(task.encoder, task.fingerprint)
     lines = _worker_readers.of(task, jobs, encoder.recipe.scaling == 'source')
-    with silent():
-        return write_shard(file, encoder, jobs, task.grid, lines, task.device, task.precision)
+    return write_shard(file, encoder, jobs, task.grid, lines, task.device, precision)
 
 # %% ../../nbs/search/09_cluster.ipynb #6d79fd5a
 def _distributed():

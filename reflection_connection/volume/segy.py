@@ -120,7 +120,7 @@ def _big_endian(h, endian):
 
 
 _BLOCK = 1 << 17  # bytes read at once for headers: they stay in a processor's cache
-_SHORT = 1 << 13  # bytes of a trace that is read whole for the sake of its header
+_SHORT = 1 << 12  # bytes of a trace that is read whole for its header: no more pages of a disk
 
 
 def _heads(data, first, n, record):
