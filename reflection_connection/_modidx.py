@@ -4092,8 +4092,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                                   'reflection_connection/synthetic/windows.py'),
                                                          'reflection_connection.synthetic.windows._draw_window': ( 'synthetic/windows.html#_draw_window',
                                                                                                                    'reflection_connection/synthetic/windows.py'),
-                                                         'reflection_connection.synthetic.windows._fitting_processes': ( 'synthetic/windows.html#_fitting_processes',
-                                                                                                                         'reflection_connection/synthetic/windows.py'),
                                                          'reflection_connection.synthetic.windows._local_noise': ( 'synthetic/windows.html#_local_noise',
                                                                                                                    'reflection_connection/synthetic/windows.py'),
                                                          'reflection_connection.synthetic.windows._local_style': ( 'synthetic/windows.html#_local_style',

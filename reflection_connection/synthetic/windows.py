@@ -7,8 +7,6 @@ __all__ = ['LabelledWindow', 'one_window', 'WindowSurvey', 'labelled_windows']
 
 # %% ../../nbs/synthetic/18_windows.ipynb #32cbfc41
 import multiprocessing
-import os
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from typing import NamedTuple
@@ -183,19 +181,6 @@ def _draw_one(job: _Job) -> LabelledWindow:
         return one_window(rng, job.label, job.survey.style, job.shape, job.survey.recording)
 
 
-def _fitting_processes(n: int, least: int = 256) -> int:
-    """Processes that pay for `n` windows: one a core, with so many windows each.
-
-    One where processes are not forked, or where this one may not have any."""
-    if sys.platform != 'linux' or multiprocessing.current_process().daemon:
-        return 1
-    cores = len(os.sched_getaffinity(0))
-    threads = os.environ.get('OMP_NUM_THREADS', '')
-    if threads.isdigit():
-        cores = min(cores, int(threads))
-    return max(1, min(cores, n // least))
-
-
 def _draw_all(jobs: list, processes: int):
     "Windows of jobs, in their order."
     if processes == 1:
@@ -212,7 +197,7 @@ def labelled_windows(
     shape: tuple = (128, 128),  # samples, traces; each at least 32
     classes: tuple = CLASSES,
     surveys: int = 8,  # number of styles the windows are spread over
-    processes: int | None = None,  # that draw; None: as many as pay. The windows are the same
+    processes: int = 1,  # that draw, forked; the windows are the same
 ) -> tuple:  # (N, *shape) float32 in survey amplitude units; table of N rows
     """Labelled synthetic windows, class by class, and their table.
 
@@ -226,7 +211,7 @@ def labelled_windows(
         for k in range(per_class):
             jobs.append(_Job(seed, label, k, drawn_from[(k + place) % surveys], shape))
     windows, rows = np.empty((len(jobs), *shape), np.float32), []
-    for job, window in zip(jobs, _draw_all(jobs, processes or _fitting_processes(len(jobs)))):
+    for job, window in zip(jobs, _draw_all(jobs, processes)):
         windows[len(rows)] = window.data
         rows.append(_window_row(job.survey, job.label, job.k, window.structure))
     return windows, pd.DataFrame(rows)
