@@ -349,6 +349,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                            'reflection_connection/encoder/compiled.py'),
                                                         'reflection_connection.encoder.compiled._least_seconds': ( 'encoder/compiled.html#_least_seconds',
                                                                                                                    'reflection_connection/encoder/compiled.py'),
+                                                        'reflection_connection.encoder.compiled._quiet_tracing': ( 'encoder/compiled.html#_quiet_tracing',
+                                                                                                                   'reflection_connection/encoder/compiled.py'),
                                                         'reflection_connection.encoder.compiled.compare_engines': ( 'encoder/compiled.html#compare_engines',
                                                                                                                     'reflection_connection/encoder/compiled.py'),
                                                         'reflection_connection.encoder.compiled.compiled_if_faster': ( 'encoder/compiled.html#compiled_if_faster',

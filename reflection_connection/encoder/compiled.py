@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import time
 import warnings
+from contextlib import contextmanager
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 import torch
 from torch import nn
+from transformers.utils import logging as transformers_logging
 
 from .inference import for_inference
 from .precision import picked_freely, processor, remembered, told
@@ -25,14 +27,27 @@ _LOT = 64  # windows that a compiled network takes at once
 _HINTS = {None: 'f32', torch.bfloat16: 'bf16', torch.float16: 'f16'}
 
 
+@contextmanager
+def _quiet_tracing():
+    "Tracing looks at every attribute of a network, also at those that transformers warns of."
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', torch.jit.TracerWarning)  # shapes are constants here
+        warnings.simplefilter('ignore', DeprecationWarning)  # of TorchScript, from Python 3.14 on
+        warnings.simplefilter('ignore', FutureWarning)  # of attributes that nobody uses
+        try:
+            yield
+        finally:
+            transformers_logging.set_verbosity(before)
+
+
 def _graph(module, example):
     "A traced module as OpenVINO has it; nothing is sent anywhere, as the command-line tool may."
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    with warnings.catch_warnings(), torch.inference_mode():
-        warnings.simplefilter('ignore', torch.jit.TracerWarning)  # shapes are constants here
-        warnings.simplefilter('ignore', DeprecationWarning)  # of TorchScript, from Python 3.14 on
+    with _quiet_tracing(), torch.inference_mode():
         traced = torch.jit.trace(module, example, check_trace=False)
         frontend = FrontEndManager().load_by_framework('pytorch')
         decoder = TorchScriptPythonDecoder(traced, example_input=(example,))
