@@ -1146,7 +1146,10 @@ def test_what_is_handed_to_the_writer(page, searcher, tmp_path, monkeypatch):
 def test_progress_of_a_map(page, monkeypatch):
     now = [0.25]
     monkeypatch.setattr(writing.time, 'monotonic', lambda: now[0])
-    progress, before = page._progress('m.sgy'), page.status['n']
+    before = page.status['n']
+    progress = writing.until_stopped(
+        page._stop, lambda done, all_: page.tell('writing m.sgy', progress=done / all_)
+    )
     progress(1, 4)
     assert page.status == dict(text='writing m.sgy', kind='info', progress=0.25, n=before + 1)
     for at, n in ((0.375, 1), (0.5, 2), (0.625, 2), (0.75, 3)):
@@ -1154,6 +1157,9 @@ def test_progress_of_a_map(page, monkeypatch):
         progress(2, 4)
         assert page.status['n'] == before + n
     assert page.status['progress'] == 0.5
+    page._stop.set()
+    with pytest.raises(writing.Cancelled):
+        progress(3, 4)
 
 
 # the server

@@ -25,7 +25,7 @@ def _starts(n, size, step):
     "First positions of windows of `size` every `step`, the last one flush with the end."
     if n < size:
         return np.empty(0, int)
-    s = np.arange(0, n - size + 1, step)
+    s = np.arange(0, n - size + 1, min(step, n))  # a step beyond all bounds is no whole number
     return s if s[-1] == n - size else np.append(s, n - size)
 
 
@@ -293,4 +293,6 @@ def volume_windows(
     tables = [t for t in tables if len(t)]
     if not tables:
         _refuse_empty(volume, grid)
-    return tables[0] if len(tables) == 1 else window_table(pd.concat(tables, ignore_index=True))
+    if len(tables) == 1:
+        return tables[0]
+    return window_table(pd.concat(tables, ignore_index=True))
