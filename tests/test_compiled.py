@@ -1,8 +1,5 @@
 "A compiled network: near enough to PyTorch's, used where it is faster, and only then."
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -91,18 +88,6 @@ def test_what_is_faster_is_used(machine, capsys):
         tiny.embed(windows), tiny.embed(windows, precision='fp32'), atol=1e-4
     )
     assert len(machine.made) == 2  # the weights are others
-
-
-def test_nothing_else_is_said(tmp_path):
-    "In a process of its own, where no warning has been given yet."
-    ask = """
-import torch
-from reflection_connection.encoder import Encoder, for_inference, CompiledModule
-ready, _ = for_inference(Encoder.create('resnet-tiny').module, torch.device('cpu'))
-print(tuple(CompiledModule(ready, (32, 32))(torch.zeros(3, 1, 32, 32)).shape))
-"""
-    done = subprocess.run([sys.executable, '-c', ask], capture_output=True, text=True, check=True)
-    assert (done.stdout, done.stderr) == ('(3, 128)\n', '')
 
 
 def test_what_is_slower_is_not(machine, monkeypatch):
