@@ -31,13 +31,13 @@ FAST := $(addprefix tests/test_,$(addsuffix .py,repository losses textual tables
 check: .venv/installed-dev ## a minute: layout, lint, modules equal notebooks, fast tests
 	ruff format --check
 	ruff check
-	python -m pytest $(FAST) -q -n auto --dist loadfile
+	python -m pytest $(FAST) -q -n auto --dist loadfile --max-worker-restart 0
 
 test: .venv/installed-dev ## all notebooks, then tests/
 	ruff format --check
 	ruff check
 	OMP_NUM_THREADS=1 REFCON_PRECISION=fp32 PYTHONPATH=tests python -m notebooks --path nbs --skip_file_re '^(_|\.|run_)' --n_workers 2 --do_print
-	python -m pytest tests -q -rs -n auto --dist loadfile --no-loadscope-reorder
+	python -m pytest tests -q -rs -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 docs: .venv/installed-dev ## documentation site of notebooks, package and docs/: in site
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
