@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from conftest import forked
 
 pytest.importorskip(
     'pymilvus', reason="Milvus is not installed: pip install 'reflection_connection[milvus]'"
@@ -51,7 +52,7 @@ def test_index_and_search(refcon, tmp_path):
         assert 'Traceback' not in bad.stderr
 
 
-def test_questions_that_weigh_kind_and_look(tmp_path):
+def questions_that_weigh_kind_and_look(folder):
     "At every weight Milvus ranks as an index in memory does."
     import numpy as np
     import pandas as pd
@@ -71,7 +72,7 @@ def test_questions_that_weigh_kind_and_look(tmp_path):
     items = window_table(pd.DataFrame({'id': [f'w{i}' for i in range(300)], **place}))
     encoder = Encoder.create('resnet-tiny', head_dim=16).add_look(24, weight=0.3)
     index = Index.for_encoder(encoder)
-    store = MilvusIndex.create(str(tmp_path / 'windows.db'), encoder)
+    store = MilvusIndex.create(str(folder / 'windows.db'), encoder)
     for one in (index, store):
         assert isinstance(one, Store)
         one.add(z, items)
@@ -85,6 +86,12 @@ def test_questions_that_weigh_kind_and_look(tmp_path):
         lists.append(a.id.tolist())
     assert lists[0] != lists[3]
     store.close()
+
+
+def test_questions_that_weigh_kind_and_look(tmp_path):
+    "In a process of its own: Milvus Lite is a server, and its threads stay."
+    done = forked(questions_that_weigh_kind_and_look, tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def test_imported_only_where_it_is_asked_for():
