@@ -249,7 +249,7 @@ def by_ours(path, numbers):
 
     jobs = [LineJob(str(path), 'inline', int(n), 1) for n in numbers]
     readers = LineReaders(Grid((SIDE, SIDE), (STEP, STEP), 'inline'), jobs, False).of(jobs)
-    return sum(reader[i][0].shape[0] > 0 for reader in readers for i in range(len(reader)))
+    return sum(len(stack.pixels) for reader in readers for stack in reader.stacks())
 
 
 def by_segyio(path, numbers):
