@@ -86,3 +86,22 @@ def test_tables_say_where_they_differ(capsys, monkeypatch):
     with pytest.raises(SystemExit) as done:
         runpy.run_path(str(ROOT / 'benchmarks' / 'tables.py'), run_name='__main__')
     assert (done.value.code, capsys.readouterr().out) == (0, '')
+
+
+def test_peers_cut_the_windows_that_they_are_timed_for(tmp_path):
+    "Where windows of a stride fill a line, ours are as many as those of a plain reader."
+    import peers
+    from reflection_connection.synthetic import write_survey
+
+    side, step = peers.SIDE, peers.STEP
+    path = write_survey(tmp_path, 0, 12, side + 2 * step, side + step)
+    numbers = segyio_inlines(path)[::4]
+    assert len(numbers) == 3
+    assert peers.by_ours(path, numbers) == peers.by_segyio(path, numbers) == 3 * 3 * 2
+
+
+def segyio_inlines(path):
+    import segyio
+
+    with segyio.open(path) as f:
+        return f.ilines
