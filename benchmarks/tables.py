@@ -273,7 +273,24 @@ def two_parts() -> str:
     return markdown([*head, 'recall@10, worst weight'], rows)
 
 
+def milvus() -> str:
+    "Milvus Lite beside an index in memory."
+    rows = [
+        [
+            one['weight'],
+            'yes' if one['filtered'] else 'no',
+            f"{one['milliseconds'] / one['ours']:.0f}",
+            f"{one['recall']:.2f}",
+        ]
+        for one in result('search')['milvus']
+    ]
+    n = result('search')['milvus'][0]['n']
+    head = [f'{n:,} windows, weight', 'filter', 'times as long as an index in memory']
+    return markdown([*head, 'of the same ten'], rows)
+
+
 TABLES = {
+    'milvus': milvus,
     'peers': peers,
     'peers-cube': peers_cube,
     'similarity': similarity,

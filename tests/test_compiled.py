@@ -4,6 +4,7 @@ Each case runs in a process of its own: what OpenVINO's threads do there, no oth
 
 import contextlib
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -127,12 +128,25 @@ def it_is_measured_once_for_a_machine(folder):
     assert encoder.may_compile is compiled.may_compile
 
 
+def threads_get_what_they_asked_for(folder):
+    "As a page does that is asked while its survey is being embedded."
+    ready, _ = for_inference(small().module, torch.device('cpu'))
+    network = compiled.CompiledModule(ready, (48, 48))
+    questions = torch.from_numpy(np.stack(noise(800))).view(8, 100, 1, 48, 48)
+    wanted = [network(windows) for windows in questions]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            for found, want in zip(pool.map(network, questions), wanted, strict=True):
+                np.testing.assert_array_equal(found, want)
+
+
 CASES = (
     the_bundled_encoder_compiled,
     what_is_faster_is_used,
     what_is_slower_is_not,
     few_windows_and_what_is_asked_for,
     it_is_measured_once_for_a_machine,
+    threads_get_what_they_asked_for,
 )
 
 

@@ -5,6 +5,7 @@
 # %% ../../nbs/encoder/04a_compiled.ipynb #8e08a8fb
 from __future__ import annotations
 
+import threading
 import time
 import warnings
 from contextlib import contextmanager
@@ -72,6 +73,7 @@ class CompiledModule:
             'NUM_STREAMS': 1,
         }
         self.request = openvino.Core().compile_model(graph, 'CPU', options).create_infer_request()
+        self.alone = threading.Lock()  # a request that two threads use at once mixes their windows
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         return torch.cat([self._lot(lot) for lot in x.split(_LOT)])
@@ -79,8 +81,9 @@ class CompiledModule:
     def _lot(self, lot):
         full = torch.zeros(_LOT, *lot.shape[1:])
         full[: len(lot)] = lot
-        found = self.request.infer({0: full.numpy()}, share_inputs=True)
-        return torch.from_numpy(found[0][: len(lot)].copy())
+        with self.alone:
+            found = self.request.infer({0: full.numpy()}, share_inputs=True)
+            return torch.from_numpy(found[0][: len(lot)].copy())
 
 # %% ../../nbs/encoder/04a_compiled.ipynb #a8b586eb
 MANY = 4096  # windows from which compiling pays
