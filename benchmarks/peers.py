@@ -1,10 +1,10 @@
 """What a user would pick instead, on the same vectors and the same cube:
 python benchmarks/peers.py [--windows 100000] [--keep]
 
-None of these is needed by the product. In an environment of its own, which sees the project's:
+None of these is needed by the product. In an environment of its own, with the project in it:
 
-    python -m venv --system-site-packages peers && peers/bin/pip install lancedb qdrant-client
-    segysak (each may be left out; what is not there is skipped, and said)
+    python -m venv peers && peers/bin/pip install -c constraints.txt -e '.[all]' lancedb
+    qdrant-client segysak (each may be left out; what is not there is skipped, and said)
 
 - vectors: an exact index and a compressed one of ours, scikit-learn's NearestNeighbors, LanceDB and
   Qdrant inside the process: time to build, a question, a question with a filter, memory, recall@10;

@@ -299,7 +299,7 @@ def milvus(encoder, mixtures, n):
 
 
 def turns(*ways, n=2):
-    "Least seconds by the clock of each way, taken in turns (Milvus Lite works in another process)."
+    "Least seconds by the clock of each way, taken in turns (Milvus Lite works in other threads)."
     found, times = [f() for f in ways], [[] for _ in ways]
     for _ in range(n):
         for f, mine in zip(ways, times):

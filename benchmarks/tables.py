@@ -264,10 +264,10 @@ def two_parts() -> str:
             f"{one['n']:,}",
             f"{one['build']:.0f}",
             f"{one['megabytes']:,.0f}",
-            *(f"{v / one['product']:.2f}" for v in one['milliseconds'].values()),
+            *(f"{v / one['product']:.2g}" for v in one['milliseconds'].values()),
             f"{min(one['recall'].values()):.3f}",
         ]
-        for one in result('search')['kinds']
+        for one in sorted(result('search')['kinds'], key=lambda one: (one['n'], one['kind']))
     ]
     head = ['kind', 'windows', 'processor s to build', 'MB', 'own weight', 'kind', 'look']
     return markdown([*head, 'recall@10, worst weight'], rows)
@@ -275,6 +275,7 @@ def two_parts() -> str:
 
 def milvus() -> str:
     "Milvus Lite beside an index in memory."
+    found = result('search')['milvus']
     rows = [
         [
             one['weight'],
@@ -282,10 +283,9 @@ def milvus() -> str:
             f"{one['milliseconds'] / one['ours']:.0f}",
             f"{one['recall']:.2f}",
         ]
-        for one in result('search')['milvus']
+        for one in found
     ]
-    n = result('search')['milvus'][0]['n']
-    head = [f'{n:,} windows, weight', 'filter', 'times as long as an index in memory']
+    head = [f"{found[0]['n']:,} windows, weight", 'filter', 'times as long as an index in memory']
     return markdown([*head, 'of the same ten'], rows)
 
 

@@ -92,16 +92,11 @@ def test_peers_cut_the_windows_that_they_are_timed_for(tmp_path):
     "Where windows of a stride fill a line, ours are as many as those of a plain reader."
     import peers
     from reflection_connection.synthetic import write_survey
+    from reflection_connection.volume import open_volume
 
     side, step = peers.SIDE, peers.STEP
     path = write_survey(tmp_path, 0, 12, side + 2 * step, side + step)
-    numbers = segyio_inlines(path)[::4]
+    with open_volume(path) as volume:
+        numbers = volume.inlines[::4]
     assert len(numbers) == 3
     assert peers.by_ours(path, numbers) == peers.by_segyio(path, numbers) == 3 * 3 * 2
-
-
-def segyio_inlines(path):
-    import segyio
-
-    with segyio.open(path) as f:
-        return f.ilines
