@@ -21,6 +21,7 @@ from .segy import *
 from .strata import *
 from .stratal_scenes import *
 from .structural_scenes import *
+from .structure_names import *
 from .structures import *
 from .style import *
 from .survey import *

@@ -123,10 +123,11 @@ def _processed(scene: Scene, st: Style, data, x, y) -> np.ndarray:
 
 # %% ../../nbs/synthetic/08_response.ipynb #8cefc9b4
 class RecordedLine(NamedTuple):
-    "A line as recorded, each (n_samples, n_traces)."
+    "A line as recorded; arrays are (n_samples, n_traces)."
 
     data: np.ndarray  # float32, survey amplitude units
     classes: np.ndarray  # int8, index into CLASSES
+    noise: float  # standard deviation of noise over that of the beds
 
 
 def record_line(
@@ -144,6 +145,9 @@ def record_line(
     log, cls, light = scene.evaluate(x, y, rows)
     data = _reflections(log, light, st, n, pad)
     noise = _placed_noise(scene, noise, cls[shown], x, y, rows[shown])
-    data += _noise_level(scene, st, data) * noise
+    level, beds = _noise_level(scene, st, data), data.std()
+    data += level * noise
     data = _processed(scene, st, data, x, y)
-    return RecordedLine((st.polarity * st.units * data).astype(np.float32), cls[shown])
+    over_beds = float(level / max(beds, 1e-30))
+    data = (st.polarity * st.units * data).astype(np.float32)
+    return RecordedLine(data, cls[shown], over_beds)

@@ -24,6 +24,7 @@ from reflection_connection.synthetic.recording import (
 from .response import band_noise, record_line
 from .scene import Scene
 from .structural_scenes import COMPOSERS
+from .structure_names import shown_structure
 from .style import Style, random_style, window_style
 from .units import CLASSES
 from .visibility import class_enters, class_misfit
@@ -92,9 +93,10 @@ def _draw_window(rng, label: str, st: Style, shape: tuple, rec: Recording) -> _D
     scene = _draw_scene(rng, label, st, shape, rec)
     noise = recorded_noise(rng, band_noise(rng, n, nx, st), rec, st)
     x = np.arange(nx, dtype=np.float32)
-    data, cls = record_line(scene, st, x, 0.0, n, noise)
-    data = recorded(rng, data, rec, st.period)
-    return _Draw(data, cls == CLASSES.index(label), scene.structure)
+    line = record_line(scene, st, x, 0.0, n, noise)
+    data = recorded(rng, line.data, rec, st.period)
+    structure = shown_structure(scene, st, line.classes, line.noise, label)
+    return _Draw(data, line.classes == CLASSES.index(label), structure)
 
 # %% ../../nbs/synthetic/18_windows.ipynb #0e10a3a1
 def one_window(
