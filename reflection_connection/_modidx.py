@@ -3768,6 +3768,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                                    'reflection_connection/synthetic/response.py'),
                                                           'reflection_connection.synthetic.response.record_line': ( 'synthetic/response.html#record_line',
                                                                                                                     'reflection_connection/synthetic/response.py'),
+                                                          'reflection_connection.synthetic.response.record_noisy_line': ( 'synthetic/response.html#record_noisy_line',
+                                                                                                                          'reflection_connection/synthetic/response.py'),
                                                           'reflection_connection.synthetic.response.smoothing_matrix': ( 'synthetic/response.html#smoothing_matrix',
                                                                                                                          'reflection_connection/synthetic/response.py')},
             'reflection_connection.synthetic.rock': { 'reflection_connection.synthetic.rock._bed_thicknesses': ( 'synthetic/rock.html#_bed_thicknesses',

@@ -21,7 +21,7 @@ from reflection_connection.synthetic.recording import (
     recorded,
     recorded_noise,
 )
-from .response import band_noise, record_line
+from .response import band_noise, record_noisy_line
 from .scene import Scene
 from .structural_scenes import COMPOSERS
 from .structure_names import shown_structure
@@ -93,9 +93,9 @@ def _draw_window(rng, label: str, st: Style, shape: tuple, rec: Recording) -> _D
     scene = _draw_scene(rng, label, st, shape, rec)
     noise = recorded_noise(rng, band_noise(rng, n, nx, st), rec, st)
     x = np.arange(nx, dtype=np.float32)
-    line = record_line(scene, st, x, 0.0, n, noise)
+    line, over_beds = record_noisy_line(scene, st, x, 0.0, n, noise)
     data = recorded(rng, line.data, rec, st.period)
-    structure = shown_structure(scene, st, line.classes, line.noise, label)
+    structure = shown_structure(scene, st, line.classes, over_beds, label)
     return _Draw(data, line.classes == CLASSES.index(label), structure)
 
 # %% ../../nbs/synthetic/18_windows.ipynb #0e10a3a1
