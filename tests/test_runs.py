@@ -426,7 +426,7 @@ def test_bundled_encoder_run(refcon, tmp_path):
         '2',
         '-p',
         'hold_out',
-        'flank,horsts',
+        'flank,subtle',
         '-p',
         'processes',
         '0',
