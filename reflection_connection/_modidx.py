@@ -3968,6 +3968,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                                                'reflection_connection/synthetic/structures.py'),
                                                             'reflection_connection.synthetic.structures.Fault.distance': ( 'synthetic/structures.html#fault.distance',
                                                                                                                            'reflection_connection/synthetic/structures.py'),
+                                                            'reflection_connection.synthetic.structures.Fault.labelled': ( 'synthetic/structures.html#fault.labelled',
+                                                                                                                           'reflection_connection/synthetic/structures.py'),
                                                             'reflection_connection.synthetic.structures.Fault.offset': ( 'synthetic/structures.html#fault.offset',
                                                                                                                          'reflection_connection/synthetic/structures.py'),
                                                             'reflection_connection.synthetic.structures.Fault.undo': ( 'synthetic/structures.html#fault.undo',

@@ -89,7 +89,7 @@ class Scene:
     patches: RandomField = None
     patchy: float = 0.0  # noise is exp(patchy*patches) times as strong from place to place
     traces: RandomField = None  # gain from trace to trace
-    structure: str = ''  # which of its class' structures this is
+    structure: str = ''  # which of its class' structures it was drawn as
 
     def evaluate(
         self,
@@ -122,7 +122,7 @@ class Scene:
             z, d, full = event.undo(z, x, y, rows)
             if event.damage:
                 light = light * _fault_loss(event, d, full)
-            faulted |= (np.abs(d) < event.zone) & (np.abs(full) > 2)
+            faulted |= event.labelled(d, full)
         return Restored(z, light, faulted)
 
     def cut_channels(self, log, cls, z, x, y):

@@ -13,9 +13,12 @@ from .style import Style
 from .units import CLASSES
 
 # %% auto #0
-__all__ = ['STEEP', 'THIN', 'shown_structure']
+__all__ = ['SEEN', 'SUBTLE', 'SMEARED', 'UPRIGHT', 'FLAT', 'BENT', 'NOISY', 'STEEP', 'THIN', 'BELOW', 'LOW', 'shown_structure']
 
 # %% ../../nbs/synthetic/16a_structure_names.ipynb #34501b5b
+SEEN = 0.01  # share of a window that a fault or a further channel fills, at least
+
+
 def _frame(shape: tuple) -> tuple:
     "Trace positions (n_traces,) and sample positions (n_samples, n_traces) of a window."
     x = np.arange(shape[1], dtype=np.float32)
@@ -25,40 +28,48 @@ def _frame(shape: tuple) -> tuple:
 def _faults_inside(scene: Scene, shape: tuple) -> list:
     "Faults whose labelled zone fills at least a hundredth of the window."
     x, z = _frame(shape)
-    inside = []
-    for fault in scene.events:
-        if not isinstance(fault, Fault):
+    rows, inside = z[:, 0], []
+    for event in scene.events:
+        if not isinstance(event, Fault):
+            z = event.undo(z, x, 0.0, rows)
             continue
-        near = np.abs(fault.distance(z, x, 0.0)) < fault.zone
-        if (near & (np.abs(fault.offset(z, x, 0.0)) > 2)).mean() >= 0.01:
-            inside.append(fault)
+        z, d, full = event.undo(z, x, 0.0, rows)
+        if event.labelled(d, full).mean() >= SEEN:
+            inside.append(event)
     return inside
 
 # %% ../../nbs/synthetic/16a_structure_names.ipynb #94815982
+SUBTLE = 0.55  # dominant periods below which every throw is called subtle
+SMEARED = 4  # traces over which the offset of smeared faults is spread, at least
+UPRIGHT, FLAT = 0.1, 1.2  # traces per sample: most of upright planes, least of flat ones
+
+
 def _name_faults(scene: Scene, st: Style, classes, noise) -> str:
     "By throw, width, hade and sense of the faults inside."
     faults = _faults_inside(scene, classes.shape)
     if not faults or scene.structure in ('edge', 'growth_fault'):
         return scene.structure
-    if max(abs(f.throw) for f in faults) < 0.55 * st.period:
+    if max(abs(f.throw) for f in faults) < SUBTLE * st.period:
         return 'subtle'
-    if np.mean([f.width for f in faults]) >= 4:
+    if np.mean([f.width for f in faults]) >= SMEARED:
         return 'smeared'
     traces_per_sample = np.mean([abs(f.slope / np.cos(f.strike)) for f in faults])
-    if traces_per_sample <= 0.1:
+    if traces_per_sample <= UPRIGHT:
         return 'upright'
-    if traces_per_sample >= 1.2:
+    if traces_per_sample >= FLAT:
         return 'flat'
     if np.mean([f.throw for f in faults]) < 0:
         return 'reverse'
     return 'horsts' if len({np.sign(f.slope) for f in faults}) > 1 else 'dominoes'
 
 # %% ../../nbs/synthetic/16a_structure_names.ipynb #7fd03150
+BENT = 0.6  # dominant periods by which folded beds leave a straight line, at least
+
+
 def _bend(scene: Scene, shape: tuple) -> float:
     "How far the bed in the middle leaves a straight line, from lowest to highest, samples."
     x, z = _frame(shape)
-    z = scene.restore(z, x, 0.0, np.arange(shape[0], dtype=np.float32)).z
-    bed = z[shape[0] // 2]
+    bed = scene.restore(z, x, 0.0, z[:, 0]).z[shape[0] // 2]
     return float(np.ptp(bed - np.polyval(np.polyfit(x, bed, 1), x)))
 
 
@@ -78,10 +89,13 @@ def _name_planar(scene: Scene, st: Style, classes, noise) -> str:
         return 'package'
     if scene.structure == 'markers' and any(inside):
         return 'markers'
-    bent = _bend(scene, classes.shape) >= max(0.6 * st.period, 3)
+    bent = _bend(scene, classes.shape) >= max(BENT * st.period, 3)
     return 'folded' if bent else 'units'
 
 # %% ../../nbs/synthetic/16a_structure_names.ipynb #7c140a9e
+NOISY = 2  # noise over beds (standard deviations) from which a boring window is called noise
+
+
 def _name_faint(scene: Scene, st: Style, classes, noise) -> str:
     "By the sides on which a neighbour is to be seen."
     mine, n = classes == CLASSES.index('Transparent_Planar'), len(classes)
@@ -93,7 +107,7 @@ def _name_faint(scene: Scene, st: Style, classes, noise) -> str:
 
 def _name_boring(scene: Scene, st: Style, classes, noise) -> str:
     "By the strength of noise over that of the beds."
-    return 'noise' if noise >= 2 else 'disturbed'
+    return 'noise' if noise >= NOISY else 'disturbed'
 
 # %% ../../nbs/synthetic/16a_structure_names.ipynb #fa9be31b
 STEEP = 0.6  # samples per trace from which a slope is called steep
@@ -115,11 +129,15 @@ def _name_converging(scene: Scene, st: Style, classes, noise) -> str:
     return scene.structure
 
 # %% ../../nbs/synthetic/16a_structure_names.ipynb #4e75308c
+BELOW = 0.15  # share of traces on which beds are to be seen below a sheet of salt, at least
+LOW = 0.7  # dominant periods below which thrust slices look stirred
+
+
 def _name_channels(scene: Scene, st: Style, classes, noise) -> str:
     "By channels to be seen beside the first."
     x, z = _frame(classes.shape)
     first, *others = [channel.body(z, x, 0.0)[0] > 0.5 for channel in scene.channels]
-    beside = [(body & ~first).mean() >= 0.01 for body in others]
+    beside = [(body & ~first).mean() >= SEEN for body in others]
     return 'stacked' if any(beside) else 'single'
 
 
@@ -127,12 +145,12 @@ def _name_salt(scene: Scene, st: Style, classes, noise) -> str:
     "By whether the base of a sheet is inside."
     salt = classes == CLASSES.index('Salt')
     with_base = (salt.any(0) & ~salt[-1]).mean()
-    return 'crest' if scene.structure == 'sheet' and with_base < 0.15 else scene.structure
+    return 'crest' if scene.structure == 'sheet' and with_base < BELOW else scene.structure
 
 
 def _name_chaotic(scene: Scene, st: Style, classes, noise) -> str:
     "By the height of thrust slices."
-    low = scene.structure == 'imbricate' and abs(scene.units[1].saw.height) < 0.7 * st.period
+    low = scene.structure == 'imbricate' and abs(scene.units[1].saw.height) < LOW * st.period
     return 'stirred' if low else scene.structure
 
 # %% ../../nbs/synthetic/16a_structure_names.ipynb #a6ce21fc

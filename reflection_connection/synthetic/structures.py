@@ -85,6 +85,10 @@ class Fault:
             moved = moved + bent * np.clip(np.abs(d) / self.width, 0, 1)
         return moved
 
+    def labelled(self, d, full):
+        "Whether points belong to the labelled zone; arguments as `undo` returns them."
+        return (np.abs(d) < self.zone) & (np.abs(full) > 2)
+
     def undo(self, z, x, y, rows):
         "Depths before faulting, distance from the surface, and full throw at each point."
         d, full = self.distance(z, x, y), self.offset(z, x, y)

@@ -60,15 +60,16 @@ class LabelledWindow(NamedTuple):
     "A window and what it shows."
 
     data: np.ndarray  # (n_samples, n_traces) float32, survey amplitude units
-    structure: str  # of its class
+    structure: str  # of its class, see `shown_structure`
 
 
 class _Draw(NamedTuple):
     "A window that was drawn, before it is judged."
 
     data: np.ndarray  # (n_samples, n_traces) float32
-    mine: np.ndarray  # (n_samples, n_traces) bool: of the class asked for
-    structure: str
+    classes: np.ndarray  # (n_samples, n_traces) int8, index into CLASSES
+    scene: Scene
+    noise: float  # standard deviation of noise over that of the beds
 
 
 def _draw_scene(rng, label: str, st: Style, shape: tuple, rec: Recording) -> Scene:
@@ -95,8 +96,7 @@ def _draw_window(rng, label: str, st: Style, shape: tuple, rec: Recording) -> _D
     x = np.arange(nx, dtype=np.float32)
     line, over_beds = record_noisy_line(scene, st, x, 0.0, n, noise)
     data = recorded(rng, line.data, rec, st.period)
-    structure = shown_structure(scene, st, line.classes, over_beds, label)
-    return _Draw(data, line.classes == CLASSES.index(label), structure)
+    return _Draw(data, line.classes, scene, over_beds)
 
 # %% ../../nbs/synthetic/18_windows.ipynb #0e10a3a1
 def one_window(
@@ -115,10 +115,11 @@ def one_window(
     best, least, shown = None, np.inf, 0
     for _ in range(100):
         drawn = _draw_window(rng, label, st, shape, rec)
-        if not class_enters(drawn.data, drawn.mine, label):
+        mine = drawn.classes == CLASSES.index(label)
+        if not class_enters(drawn.data, mine, label):
             continue
         shown += 1
-        misfit = class_misfit(drawn.data, drawn.mine, label)
+        misfit = class_misfit(drawn.data, mine, label)
         if best is None or misfit < least:
             best, least = drawn, misfit
         if misfit == 0 or shown == 5:
@@ -128,7 +129,8 @@ def one_window(
             f"100 draws of a {label} window did not show it: "
             f"choose another seed or a larger shape than {tuple(shape)}"
         )
-    return LabelledWindow(best.data, best.structure)
+    structure = shown_structure(best.scene, st, best.classes, best.noise, label)
+    return LabelledWindow(best.data, structure)
 
 # %% ../../nbs/synthetic/18_windows.ipynb #c497171d
 class WindowSurvey(NamedTuple):
