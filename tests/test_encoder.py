@@ -149,6 +149,19 @@ def test_the_bundled_encoder_finds_across_real_surveys(shared):
             ), name
 
 
+def test_the_bundled_encoder_orders_structures_of_surveys_that_it_never_saw():
+    "Windows of its class from other surveys: the same structure first, by its own part and by kind."
+    from reflection_connection.evaluation import structure_within_class
+    from reflection_connection.synthetic import labelled_windows
+
+    encoder = Encoder.load('refcon-tiny')
+    windows, table = labelled_windows(40, seed=77, shape=(96, 96), surveys=16)
+    z = encoder.embed(list(windows))
+    for part, gain in (('structure', 0.15), ('kind', 0.1)):
+        found = structure_within_class(encoder.part(z, part), table, n_boot=2)
+        assert found['macro_map'] > found['chance']['macro_map'] + gain, part
+
+
 def test_a_few_labels_from_other_surveys_do_no_harm(shared):
     from reflection_connection.run import adapt_in_turn
     from reflection_connection.windows import load_windows

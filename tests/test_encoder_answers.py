@@ -354,7 +354,7 @@ def test_training_sees_no_mirror_image():
     m.mirror = True
     x = waves(2)
     seen = []
-    m.see = lambda v: seen.append(v) or (None, torch.zeros(2, 1, 8))
+    m.see = lambda v, branched: seen.append(v) or (None, torch.zeros(2, 1, 8), None)
     m.train().tokens(x)
     assert len(seen) == 1
     m.eval().tokens(x)
@@ -849,14 +849,14 @@ def test_an_encoder_comes_back_whole(saved, tmp_path):
     encoder, folder = saved
     about = settings_of(folder)
     assert about['look'] == {'dim': 5, 'weight': 0.3, 'grid': 2}
-    assert about['structure'] == {'dim': 3, 'weight': 0.2}
+    assert about['structure'] == {'dim': 3, 'weight': 0.2, 'stage': 0}
     assert (about['head_dim'], about['neck'], about['mirror'], about['scales']) == (
         4,
         True,
         True,
         [1.0, 0.5],
     )
-    assert about['known']['n'] == 8 and about['format'] == 4
+    assert about['known']['n'] == 8 and about['format'] == 5
     assert about['sha256'].keys() == {'model.safetensors', 'config.json'}
     assert json.loads((folder / 'config.json').read_text())['architectures'] == ['ResNetModel']
     back = checkpoints.load_folder(folder)
@@ -894,8 +894,8 @@ def rewrite(folder, **changes):
     'changes, message',
     [
         (
-            {'format': 5},
-            '{f}: encoder format 5, this version reads 1 to 4: '
+            {'format': 6},
+            '{f}: encoder format 6, this version reads 1 to 5: '
             'update it (pip install --upgrade reflection_connection)',
         ),
         (

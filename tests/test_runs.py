@@ -439,6 +439,12 @@ def test_bundled_encoder_run(refcon, tmp_path):
         '-p',
         'parts_size',
         '72',
+        '-p',
+        'structures_per_class',
+        '20',
+        '-p',
+        'structures_steps',
+        '2',
         '--out',
         tmp_path / 'run',
     ]
@@ -448,7 +454,8 @@ def test_bundled_encoder_run(refcon, tmp_path):
     assert 0 < first['synthetic']['macro_map'] < 1
     shipped = Encoder.load(tmp_path / 'run' / 'shipped')
     assert shipped.name == 'refcon-tiny' and shipped.calibration
-    assert shipped.parts == (128, 128) and shipped.look == 0.35
+    assert shipped.parts == (64 + 64, 128) and shipped.look == 0.35
+    assert shipped.module.branch.stage == 1 and shipped.module.structure_weight == 0.25
     done = refcon(*arguments, timeout=900)
     assert (
         'train: taken from' in done.stderr

@@ -1,21 +1,59 @@
 "The part of kind that tells structures within a class apart: what it weighs, what teaches it, what is saved."
 
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from reflection_connection.encoder import Encoder, EncoderError
-from reflection_connection.training import TwoPartsConfig, TwoPartsModel
+from reflection_connection.encoder import (
+    Encoder,
+    EncoderError,
+    backbone_tokens,
+    early,
+    for_inference,
+)
+from reflection_connection.storage import write_json
+from reflection_connection.training import (
+    StructureConfig,
+    StructureData,
+    StructureModel,
+    TrainError,
+    TwoPartsConfig,
+    TwoPartsModel,
+    teach_structures,
+)
 from reflection_connection.windows import Recipe
 
 WEIGHT, LOOK = 0.4, 0.3
 
 
-@pytest.fixture()
-def encoder():
+def made(stage=0):
     tiny = dict(embedding_size=16, hidden_sizes=[16, 16, 32, 32], depths=[1, 1, 1, 1])
-    made = Encoder.create('resnet-tiny', Recipe(size=(32, 32)), head_dim=12, **tiny)
-    return made.add_structure(8, WEIGHT).add_look(10, LOOK)
+    encoder = Encoder.create('resnet-tiny', Recipe(size=(32, 32)), head_dim=12, **tiny)
+    return encoder.add_structure(8, WEIGHT, stage=stage).add_look(10, LOOK)
+
+
+def images(n, seed=0, size=32):
+    return torch.randn(n, 1, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+# a layer on pooled tokens, and a branch of its own after the first and the second stage
+@pytest.fixture(params=[0, 1, 2])
+def encoder(request):
+    return made(request.param)
+
+
+@pytest.fixture()
+def branched():
+    "An encoder with a branch whose statistics are not those of a new one."
+    encoder = made(1)
+    for layer in encoder.module.modules():
+        if isinstance(layer, (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)):
+            layer.running_mean.normal_()
+            layer.running_var.uniform_(0.5, 2)
+    return encoder
 
 
 @pytest.fixture()
@@ -91,3 +129,242 @@ def test_structures_alike_in_direction_have_no_loss_left(encoder):
         anything, apart[[0, 2, 1, 3]], look, labels, structures, torch.arange(4)
     )
     assert mixed['structure_loss'] > 15  # 20 is the whole way from one direction to the other
+
+
+# the branch
+
+
+@torch.no_grad()
+def test_a_branch_changes_nothing_but_structure(branched):
+    module, x = branched.module, images(3)
+    of_class, structure, look = module.aspects(x)
+    tokens = backbone_tokens(module.backbone, x)[1]
+    torch.testing.assert_close(of_class, torch.nn.functional.normalize(module.head(tokens.mean(1))))
+    torch.testing.assert_close(look, module.look(module.look.placed(tokens, (32, 32))))
+    of_early = module.branch(early(module.backbone, x, 1))
+    torch.testing.assert_close(structure, torch.nn.functional.normalize(of_early))
+
+
+@torch.no_grad()
+def test_a_branch_sees_each_size_and_no_mirror_image(branched):
+    module, x = branched.module, images(3, size=64)
+    module.mirror, module.scales = True, (1.0, 0.5)
+    smaller = torch.nn.functional.interpolate(x, scale_factor=0.5, mode='bilinear', antialias=True)
+    want = [module.branch(early(module.backbone, view, 1)) for view in (x, smaller)]
+    want = torch.nn.functional.normalize(sum(want) / 2)
+    torch.testing.assert_close(module.aspects(x)[1], want)
+
+
+@torch.no_grad()
+def test_a_branch_sees_mean_and_maximum_of_its_last_stages(branched):
+    branch = branched.module.branch
+    x = torch.rand(2, 16, 8, 8)
+    own = branch.stages(x)
+    last = branch.last(own)
+    assert own.shape[-2:] == (2, 2) and last.shape[-2:] == (1, 1)
+    want = [part.flatten(2).mean(2) for part in (own, last)]
+    want = [want[0], own.flatten(2).max(2).values, want[1], last.flatten(2).max(2).values]
+    torch.testing.assert_close(branch.pooled(x), torch.cat(want, 1))
+
+
+def test_a_branch_starts_from_the_stages_it_copies(branched):
+    encoder = made(1)
+    for own, theirs in zip(
+        encoder.module.branch.stages, encoder.module.backbone.encoder.stages[1:]
+    ):
+        for a, b in zip(own.parameters(), theirs.parameters()):
+            assert torch.equal(a, b) and a is not b
+
+
+@pytest.mark.parametrize('stage', [3, 4, -1])
+def test_a_branch_begins_at_a_stage_that_is_there(stage):
+    with pytest.raises(EncoderError, match='stage 1 to 2'):
+        made(stage)
+
+
+def test_only_a_residual_network_has_a_branch():
+    with pytest.raises(EncoderError, match='convnextv2 is none: take stage 0'):
+        Encoder.create('convnextv2-atto').add_structure(8, stage=1)
+
+
+@torch.no_grad()
+def test_a_branch_is_folded_for_inference(branched):
+    module, x, cpu = branched.module.eval(), images(5), torch.device('cpu')
+    ready, context = for_inference(module, cpu)
+    with context():
+        torch.testing.assert_close(ready(x), module(x), atol=1e-5, rtol=1e-4)
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in ready.modules())
+    half, context = for_inference(module, cpu, torch.bfloat16)
+    assert half.branch.last.convolution.weight.dtype == torch.bfloat16
+    assert half.branch.layers[1].weight.dtype == torch.float32
+    with context():
+        assert torch.nn.functional.cosine_similarity(half(x), module(x)).min() > 0.99
+
+
+def test_a_file_says_where_the_branch_begins(branched, tmp_path):
+    folder = branched.save(tmp_path / 'enc')
+    about = json.loads((folder / 'refcon.json').read_text())
+    assert about['structure'] == {'dim': 8, 'weight': WEIGHT, 'stage': 1}
+    loaded = Encoder.load(folder)
+    assert loaded.module.branch.stage == 1
+    z = branched.embed([image.numpy() for image in images(3)[:, 0]])
+    np.testing.assert_array_equal(loaded.embed([w.numpy() for w in images(3)[:, 0]]), z)
+    for stage, why in (
+        (0, 'weights do not fit'),
+        (3, 'stage 1 to 2'),
+        (-1, 'dim, weight and stage'),
+    ):
+        about.pop('crc32', None)
+        about['structure']['stage'] = stage
+        write_json(folder / 'refcon.json', about, checked=True)
+        with pytest.raises(EncoderError, match=why):
+            Encoder.load(folder)
+
+
+def test_a_file_of_before_has_no_stage(tmp_path):
+    encoder = made(0)
+    folder = encoder.save(tmp_path / 'enc')
+    about = json.loads((folder / 'refcon.json').read_text())
+    about.pop('crc32', None)
+    del about['structure']['stage']
+    write_json(folder / 'refcon.json', about | {'format': 4}, checked=True)
+    assert Encoder.load(folder).fingerprint() == encoder.fingerprint()
+
+
+# what teaches a branch
+
+
+def table(n):
+    "Windows of two classes, of two and three structures, the first the most common."
+    kinds = [('Fault', 'horsts'), ('Fault', 'flat'), ('Salt', 'crest'), ('Salt', 'sheet')]
+    rows = [kinds[0]] * (n // 2) + [kinds[1 + k % 3] for k in range(n - n // 2)]
+    return pd.DataFrame(rows, columns=['label', 'structure'])
+
+
+def test_structures_are_numbered_by_class():
+    data = StructureData(images(12), table(12), StructureConfig(batch=4))
+    names = ['Fault: flat', 'Fault: horsts', 'Salt: crest', 'Salt: sheet']
+    assert list(data.names) == names and data.counts.tolist() == [2, 6, 2, 2]
+    assert data.classes.tolist() == [0, 0, 1, 1]
+    item = data[1]
+    rows = data.rows(1)
+    assert torch.equal(item['images'], images(12)[rows])
+    pairs = table(12).iloc[rows]
+    assert [names[k] for k in item['structures']] == list(pairs.label + ': ' + pairs.structure)
+
+
+def test_a_class_whose_name_has_a_colon_is_one_class():
+    frame = table(12).replace({'Salt': 'Fault: deep'})
+    data = StructureData(images(12), frame, StructureConfig(batch=4))
+    assert data.classes.tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize('processes', [1, 2])
+def test_a_pass_shows_each_window_once(processes):
+    data = StructureData(images(12), table(12), StructureConfig(batch=4, steps=6), processes)
+    assert len(data) == 6 * processes
+    passes = [np.concatenate([data.rows(3 * turn + k) for k in range(3)]) for turn in range(3)]
+    assert all(sorted(rows) == list(range(12)) for rows in passes)
+    assert len({tuple(rows) for rows in passes}) == 3
+    other = StructureData(images(12), table(12), StructureConfig(batch=4, seed=1))
+    assert not np.array_equal(other.rows(0), data.rows(0))
+
+
+def test_the_loss_is_the_surprise_among_structures_of_a_class(branched):
+    config = StructureConfig(temperature=0.2, among_all=0.5)
+    counts = np.array([6, 2, 4])
+    model = StructureModel(branched.module, config, np.array([0, 0, 1]), counts)
+    z, own = torch.randn(5, 8), torch.tensor([0, 1, 2, 1, 0])
+    unit = lambda v: v / np.linalg.norm(v, axis=1, keepdims=True)
+    cosines = unit(z.numpy()) @ unit(model.proxies.detach().numpy()).T
+    odds = np.exp(cosines / 0.2) * counts
+    mine = odds[np.arange(5), own]
+    among_all = -np.log(mine / odds.sum(1)).mean()
+    of_class = np.where(np.array([[1, 1, 0], [0, 0, 1]])[[0, 0, 1, 0, 0]], odds, 0)
+    within = -np.log(mine / of_class.sum(1)).mean()
+    found = model.objective(z, own)
+    assert float(found['within_loss']) == pytest.approx(within, rel=1e-4)
+    assert float(found['among_all_loss']) == pytest.approx(among_all, rel=1e-4)
+    assert float(found['loss'].detach()) == pytest.approx(within + 0.5 * among_all, rel=1e-4)
+    # the order does not know what is common
+    nearest = np.where(of_class > 0, cosines, -2).argmax(1)
+    assert float(found['right_share']) == pytest.approx((nearest == own.numpy()).mean())
+
+
+def test_half_of_a_batch_is_whole(branched):
+    config = StructureConfig(size=32, batch=6, augment='heavy')
+    model = StructureModel(branched.module, config, np.array([0, 0]), np.array([1, 1]))
+    x = images(6)
+    plain, mirrored = model.seen(x, 4), model.seen(x, 5)
+    assert plain.shape == (6, 1, 32, 32)
+    torch.testing.assert_close(plain[:3], x[:3])
+    torch.testing.assert_close(mirrored[:3], x[:3].flip(-1))
+    assert (plain[3:] - x[3:]).abs().mean() > 0.1
+    assert torch.equal(model.seen(x, 4), plain)
+    assert model.seen(images(6, size=40), 4).shape == (6, 1, 32, 32)
+
+
+def test_only_the_branch_learns(branched, tmp_path):
+    before = {name: v.clone() for name, v in branched.module.state_dict().items()}
+    config = StructureConfig(steps=4, batch=6, size=32, lr=0.01, average=0.5)
+    branched.calibration = {'metric': 'cosine', 'a': 1.0, 'b': 0.0}
+    teach_structures(branched, images(24), table(24), config, folder=tmp_path)
+    after = branched.module.state_dict()
+    changed = {name for name, v in after.items() if not torch.equal(v, before[name])}
+    learned = {name for name in after if name.startswith('structure.')}
+    assert changed == learned, 'statistics too'
+    assert branched.calibration is None, 'similarities are others now'
+    assert all(p.requires_grad for p in branched.module.parameters())
+    assert branched.provenance['structures']['windows'] == 24
+
+
+def test_what_cannot_be_taught_is_refused(branched, tmp_path):
+    config = StructureConfig(steps=1, batch=4)
+    with pytest.raises(TrainError, match='no branch for structures'):
+        teach_structures(made(0), images(12), table(12), config, folder=tmp_path)
+    with pytest.raises(TrainError, match='12 windows but 5 rows'):
+        teach_structures(branched, images(12), table(5), config, folder=tmp_path)
+    with pytest.raises(TrainError, match='12 windows are too few for a batch of 13'):
+        StructureData(images(12), table(12), StructureConfig(batch=13))
+    with pytest.raises(TrainError, match='nothing to be told apart'):
+        StructureData(images(12), table(12).assign(structure='any'), config)
+    with pytest.raises(TrainError, match='a folder'):
+        teach_structures(branched, images(12), table(12), config)
+    for wrong in (dict(batch=1), dict(steps=0), dict(temperature=0), dict(among_all=-1)):
+        with pytest.raises(TrainError):
+            StructureConfig(**wrong)
+
+
+# fewer numbers of class
+
+
+@pytest.mark.parametrize('neck', [False, True])
+def test_directions_that_no_window_needs_are_cut(branched, neck):
+    module, x = branched.module, images(20)
+    if neck:
+        branched.add_neck(images(9, seed=1))
+    needed = torch.randn(12, 3)
+    with torch.no_grad():
+        module.head.weight.copy_(needed @ torch.randn(3, 32))
+        module.head.bias.copy_(needed @ torch.randn(3))
+        before = module.aspects(images(5, seed=2))
+    branched.calibration = {'metric': 'cosine', 'a': 1.0, 'b': 0.0}
+    assert branched.narrow_class(x, 3) is branched and branched.calibration is None
+    assert branched.parts == (3 + 8, 10)
+    with torch.no_grad():
+        after = module.aspects(images(5, seed=2))
+    torch.testing.assert_close(after[0] @ after[0].T, before[0] @ before[0].T, atol=1e-5, rtol=0)
+    for name in (1, 2):
+        assert torch.equal(after[name], before[name])
+    branched.narrow_class(x, 1)
+    with torch.no_grad():
+        lost = module.aspects(images(5, seed=2))[0]
+    assert (lost @ lost.T - before[0] @ before[0].T).abs().max() > 1e-3
+
+
+def test_numbers_that_cannot_be_cut_are_refused(branched):
+    for x, dim in ((images(20), 13), (images(4), 5), (images(20), 0)):
+        with pytest.raises(EncoderError, match='expected 1 to'):
+            branched.narrow_class(x, dim)
+    with pytest.raises(EncoderError, match='no head'):
+        Encoder.create('resnet-tiny', head_dim=0).narrow_class(images(4), 2)

@@ -7,6 +7,7 @@ __all__ = []
 
 # %% ../../nbs/encoder/99_wing.ipynb #wing0003
 from .backbones import *
+from .branch import *
 from .checkpoints import *
 from .compiled import *
 from .encoder import *

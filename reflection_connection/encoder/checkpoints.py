@@ -36,7 +36,8 @@ from ..windows import Recipe, WindowError
 __all__ = ['FORMAT', 'KNOWN', 'MOST', 'calibrates', 'tensor_shapes', 'why_not', 'load_folder']
 
 # %% ../../nbs/encoder/08_checkpoints.ipynb #462ccf28
-FORMAT = 4  # 1 had a checksum of the weights only, 2 no look, 3 no structure; all are read
+# 1 had a checksum of the weights only, 2 no look, 3 no structure, 4 no branch; all are read
+FORMAT = 5
 KNOWN = 'refcon.known'  # the tensor of `remember`
 
 
@@ -76,7 +77,9 @@ def _described_module(module):
     if look is not None:
         look = {'dim': look.dim, 'weight': module.look_weight, 'grid': look.grid}
     if structure is not None:
+        stage = 0 if module.branch is None else module.branch.stage
         structure = {'dim': structure.out_features, 'weight': module.structure_weight}
+        structure |= {'stage': stage}
     return dict(
         pooling=module.pooling,
         neck=module.neck is not None,
@@ -169,7 +172,9 @@ def _is_part(value, *names):
 
 
 def _is_structure(value):
-    return value is None or _is_part(value, 'dim', 'weight')
+    if value is None or _is_part(value, 'dim', 'weight'):
+        return True
+    return _is_part(value, 'dim', 'weight', 'stage') and _is_whole(value['stage'], 0, 16)
 
 
 def _is_look(value):
@@ -224,7 +229,7 @@ def _form(metric):
         'scales': Field(_is_sizes, 'up to 16 numbers from 0.1 to 8', [1.0]),
         'metric': Field(lambda v: v in _METRICS, 'cosine or euclidean'),
         'look': Field(_is_look, 'null, or a record of dim, weight and grid', None),
-        'structure': Field(_is_structure, 'null, or a record of dim and weight', None),
+        'structure': Field(_is_structure, 'null, or a record of dim, weight and stage', None),
         'known': Field(
             _is_known, f'null, or a record of n and {len(MARKS)} rising distances', None
         ),

@@ -110,6 +110,13 @@ def half_type(
     return _HALF[pick_precision(precision, device, windows=n, error=EncoderError)]
 
 
+def _convolutions(module):
+    "Parts of a module that compute in half precision: the backbone, and the branch's."
+    yield module.backbone
+    if branch := getattr(module, 'branch', None):
+        yield from (branch.stages, branch.last)
+
+
 def for_inference(
     module: nn.Module,  # in evaluation mode; not changed
     device: torch.device,  # where it is computed
@@ -120,7 +127,8 @@ def for_inference(
     if residual:
         module = _folded(module)
     if half is torch.bfloat16 and residual and device.type == 'cpu':
-        module.backbone.to(half)
+        for convolutions in _convolutions(module):
+            convolutions.to(half)
         return module, nullcontext
     if half is None:
         return module, nullcontext

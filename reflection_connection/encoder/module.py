@@ -16,9 +16,10 @@ from reflection_connection.encoder.backbones import (
     token_grid,
     token_width,
 )
+from .branch import Branch, early, late
 
 # %% auto #0
-__all__ = ['POOLINGS', 'LookHead', 'beside', 'EncoderModule']
+__all__ = ['POOLINGS', 'LookHead', 'beside', 'structure_part', 'EncoderModule']
 
 # %% ../../nbs/encoder/03_module.ipynb #5fdafade
 class LookHead(nn.Module):
@@ -82,6 +83,15 @@ def _check_settings(pooling, scales, **weights):
             raise EncoderError(f"{name} is {weight!r}: expected a number from 0 to 1")
 
 
+def structure_part(
+    backbone: nn.Module,  # transformers vision model
+    dim: int,  # numbers that come out
+    stage: int = 0,  # after which a branch begins; 0 = a layer on pooled tokens
+) -> nn.Module:
+    "What tells structures within a class apart, with random weights but for copied stages."
+    return Branch(backbone, dim, stage) if stage else nn.Linear(token_width(backbone), dim)
+
+
 class EncoderModule(nn.Module):
     "Backbone, pooling and heads: (B, 1, H, W) -> (B, D) of unit length."
 
@@ -100,6 +110,9 @@ class EncoderModule(nn.Module):
         look_grid: int = 3,  # rows and columns of places that look tells apart
         structure_dim: int = 0,  # numbers of kind that tell structures of a class apart; 0 = none
         structure_weight: float = 0.5,  # their share in the similarity of kind, from 0 to 1
+        # stage of a residual network after which structure has a branch of its own; 0 = it is read
+        # from pooled tokens
+        structure_stage: int = 0,
     ):
         super().__init__()
         _check_settings(pooling, scales, look_weight=look_weight, structure_weight=structure_weight)
@@ -110,9 +123,16 @@ class EncoderModule(nn.Module):
         self.neck = nn.BatchNorm1d(width, affine=False) if neck else None
         self.head = nn.Linear(width, head_dim) if head_dim else None
         self.look = LookHead(width, look_dim, look_grid) if look_dim else None
-        self.structure = nn.Linear(width, structure_dim) if structure_dim else None
+        self.structure = None
+        if structure_dim:
+            self.structure = structure_part(backbone, structure_dim, structure_stage)
         self.look_weight, self.structure_weight = look_weight, structure_weight
         self.class_dim = head_dim or width
+
+    @property
+    def branch(self) -> Branch | None:
+        "The branch for structures, where there is one."
+        return self.structure if isinstance(self.structure, Branch) else None
 
     @property
     def kind_dim(self) -> int:
@@ -167,32 +187,39 @@ def sized(
 def see(
     self: EncoderModule,
     x: torch.Tensor,  # (B, 1, H, W)
-) -> tuple:  # (cls (B, D) or None, patches (B, N, D))
+    branched: bool = True,  # False: not by the branch
+) -> tuple:  # (cls (B, D) or None, patches (B, N, D), numbers of the branch (B, D') or None)
     "Tokens of `backbone_tokens` in float32, whatever precision the backbone computes in."
-    x = fast_layout(self.backbone, x)
-    cls, patches = backbone_tokens(self.backbone, x.to(self.backbone.dtype))
-    return None if cls is None else cls.float(), patches.float()
+    x = fast_layout(self.backbone, x).to(self.backbone.dtype)
+    if self.branch is None or not branched:
+        cls, patches = backbone_tokens(self.backbone, x)
+        return None if cls is None else cls.float(), patches.float(), None
+    x = early(self.backbone, x, self.branch.stage)
+    return None, late(self.backbone, x, self.branch.stage).float(), self.branch(x)
 
 # %% ../../nbs/encoder/03_module.ipynb #3bfa6095
 def _mean(tensors):
-    return sum(tensors) / len(tensors) if tensors else None
+    there = [t for t in tensors if t is not None]
+    return sum(there) / len(there) if there else None
 
 
 @patch
 def tokens(
     self: EncoderModule,
     x: torch.Tensor,  # (B, 1, H, W)
-) -> tuple:  # (pooled (B, D), placed (B, D * grid²) or None)
-    "Pooled tokens, averaged over sizes and mirror images, and placed ones, averaged over sizes."
+) -> tuple:  # (pooled (B, D), placed (B, D * grid²) or None, branched (B, D') or None)
+    """Pooled tokens, averaged over sizes and mirror images; placed ones and the branch's numbers,
+    averaged over sizes."""
     upright = self.sized(x)
     mirrored = [v.flip(-1) for v in upright] if self.mirror and not self.training else []
-    pooled, placed = [], []
+    pooled, placed, branched = [], [], []
     for k, view in enumerate(upright + mirrored):
-        cls, patches = self.see(view)
+        cls, patches, numbers = self.see(view, branched=k < len(upright))
         pooled.append(self.pool(cls, patches))
+        branched.append(numbers)
         if k < len(upright) and self.look is not None:
             placed.append(self.look.placed(patches, view.shape[-2:]))
-    return _mean(pooled), _mean(placed)
+    return _mean(pooled), _mean(placed), _mean(branched)
 
 # %% ../../nbs/encoder/03_module.ipynb #9708afef
 def _unit(z):
@@ -209,12 +236,13 @@ def aspects(
     x: torch.Tensor,  # (B, 1, H, W)
 ) -> tuple:  # (class, structure, look), each (B, D) of unit length
     "The parts of an embedding; None for what the encoder does not have."
-    pooled, placed = self.tokens(x)
+    pooled, placed, of_structure = self.tokens(x)
     with torch.autocast(x.device.type, enabled=False):
         if self.neck is not None:
             pooled = self.neck(pooled)
         of_class = _projected(self.head, pooled)
-        of_structure = _projected(self.structure, pooled)
+        if self.branch is None:
+            of_structure = _projected(self.structure, pooled)
         look = None if placed is None else self.look(placed)
     return _unit(pooled if of_class is None else of_class), _unit(of_structure), look
 

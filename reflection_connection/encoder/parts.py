@@ -14,7 +14,7 @@ from torch import nn
 
 from .backbones import EncoderError, token_width
 from .encoder import Encoder, bundled
-from .module import LookHead
+from .module import LookHead, structure_part
 
 # %% auto #0
 __all__ = []
@@ -63,12 +63,15 @@ def add_structure(
     dim: int = 64,  # numbers of kind that tell structures within a class apart
     weight: float = 0.5,  # their share in the similarity of kind, from 0 to 1
     seed: int = 0,  # of the random weights
+    # stage of a residual network after which they have a branch of their own; 0 = they are read
+    # from pooled tokens
+    stage: int = 0,
 ) -> Encoder:  # the same encoder
     """Give kind a part that orders windows within a class, with random weights;
     one that has such a part gets a new one."""
     _check_new_part(self, 'structure', weight)
     with _random_weights(seed):
-        self.module.structure = nn.Linear(token_width(self.module.backbone), dim)
+        self.module.structure = structure_part(self.module.backbone, dim, stage).eval()
     self.module.structure_weight = weight
     self.calibration = None
     return self
@@ -166,5 +169,35 @@ def add_neck(
     neck.running_mean.copy_(pooled.mean(0))
     neck.running_var.copy_(pooled.var(0))
     self.module.neck = neck
+    self.calibration = None
+    return self
+
+# %% ../../nbs/encoder/06_parts.ipynb #b4955c12
+@patch
+def narrow_class(
+    self: Encoder,
+    x: torch.Tensor,  # (N, 1, H, W) windows from the encoder's recipe, at least `dim`
+    dim: int,  # numbers of class that are left
+) -> Encoder:  # the same encoder
+    """Leave out the directions of class that windows need least.
+
+    Raises `EncoderError` for an encoder without a head, or windows or numbers that do not fit."""
+    head = self.module.head
+    if head is None:
+        raise EncoderError(f"{self.name} has no head whose numbers could be fewer")
+    if not 1 <= dim <= min(len(x), head.out_features):
+        raise EncoderError(
+            f"dim is {dim}: expected 1 to {min(len(x), head.out_features)}, the fewer of the head's "
+            'numbers and of the windows'
+        )
+    pooled = _pooled(self.module, x)
+    if self.module.neck is not None:
+        pooled = self.module.neck(pooled)
+    with torch.no_grad():
+        directions = torch.linalg.svd(head(pooled).double(), full_matrices=False).Vh[:dim]
+        narrow = nn.Linear(head.in_features, dim)
+        narrow.weight.copy_(directions @ head.weight.double())
+        narrow.bias.copy_(directions @ head.bias.double())
+    self.module.head, self.module.class_dim = narrow, dim
     self.calibration = None
     return self

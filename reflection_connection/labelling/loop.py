@@ -93,10 +93,10 @@ def encoder(self: LabelLoop, k: int) -> Encoder:
 def embeddings(
     self: LabelLoop, encoder: Encoder, reader: WindowReader, whole: bool = False
 ) -> np.ndarray:  # (N, D)
-    "Embeddings by kind, which is what a label says, or whole ones."
+    "Embeddings by class, which is what a label says, or whole ones."
     usable = reader is not self.corpus
     z = embed_once(encoder, reader, self.folder / 'embeddings', all_usable=usable)
-    return z if whole else encoder.part(z, 'kind')
+    return z if whole else encoder.part(z, 'class')
 
 
 @patch

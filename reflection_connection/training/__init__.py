@@ -27,6 +27,7 @@ from .masks import *
 from .pretraining import *
 from .settings import *
 from .siamese import *
+from .structures import *
 from .teacher import *
 from .two_parts import *
 from .views import *

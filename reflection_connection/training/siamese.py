@@ -77,9 +77,10 @@ class SiameseModel(Averaged):
 
     def embedded(self, views: torch.Tensor) -> tuple:
         "(what classes are compared in (B, D), looks (B, D') or None)."
-        if isinstance(self.encoder, EncoderModule) and self.encoder.look is not None:
-            return self.encoder.parts(views)
-        return self.encoder(views), None
+        if not isinstance(self.encoder, EncoderModule):
+            return self.encoder(views), None
+        of_class, _, look = self.encoder.aspects(views)  # labels say nothing about structures
+        return of_class, look
 
     def forward(
         self,
