@@ -22,7 +22,7 @@ import torch
 from scipy import ndimage
 from torch.nn.functional import interpolate
 
-from reflection_connection.encoder import Encoder
+from reflection_connection.encoder import Encoder, early
 from reflection_connection.evaluation import (
     SectionsOf,
     evaluate_embeddings,
@@ -111,13 +111,26 @@ def section_embeddings(encoder, section, windows):
         mirrored = module.backbone(view.flip(-1)).last_hidden_state[0].flip(-1)
         pooled = (pooled + averaged(mirrored, section.shape, windows, 1, 1)[..., 0, 0]) / 2
     placed = averaged(upright, section.shape, windows, module.look.grid, module.look.grid)
-    return heads(module, pooled, placed.flatten(1))
+    numbers = branched(encoder, view, section.shape, windows) if module.branch else None
+    return heads(module, pooled, placed.flatten(1), numbers)
 
 
-def heads(module, pooled, placed):
-    "Embeddings from pooled and placed features, as `EncoderModule.forward` makes them."
+def branched(encoder, view, shape, windows):
+    "(N, D) numbers of the branch: means and maxima over the cells that a window has for itself."
+    branch, found = encoder.module.branch, []
+    x = early(encoder.module.backbone, view, branch.stage)
+    for layers in (branch.stages, branch.last):
+        x = layers(x)
+        n = round(encoder.recipe.size[0] * x.shape[-2] / view.shape[-2])
+        of_cells = averaged(x[0], shape, windows, n, n).flatten(2)
+        found += [of_cells.mean(2), of_cells.amax(2)]
+    return branch.layers(torch.cat(found, 1))
+
+
+def heads(module, pooled, placed, numbers):
+    "Embeddings from pooled, placed and the branch's, as `EncoderModule.forward` makes them."
     unchanged = module.tokens
-    module.tokens = lambda x: (pooled, placed)
+    module.tokens = lambda x: (pooled, placed, numbers)
     try:
         return module(torch.zeros(1)).numpy()
     finally:
