@@ -900,7 +900,7 @@ def rewrite(folder, **changes):
         ),
         (
             {'format': 0},
-            '{f}: encoder format 0, this version reads 1 to 4: '
+            '{f}: encoder format 0, this version reads 1 to 5: '
             'update it (pip install --upgrade reflection_connection)',
         ),
         (
@@ -951,7 +951,7 @@ def test_folders_that_are_refused(saved, changes, message):
         ('scales', [], 'up to 16 numbers from 0.1 to 8'),
         ('metric', 'x', 'cosine or euclidean'),
         ('look', 1, 'null, or a record of dim, weight and grid'),
-        ('structure', 1, 'null, or a record of dim and weight'),
+        ('structure', 1, 'null, or a record of dim, weight and stage'),
         ('known', 1, 'null, or a record of n and 41 rising distances'),
         ('provenance', 1, 'a record'),
         ('calibration', 1, 'null, or what confidence.fit_probability gives for the metric'),
