@@ -1317,7 +1317,7 @@ def test_what_meta_json_may_say(tmp_path):
     for other in (0, 5, None, '4'):
         write_json(path, META | {'format': other}, checked=True)
         said = (
-            f'{tmp_path}: index format {other}, this version reads 1 to 5: update it (pip install '
+            f'{tmp_path}: index format {other}, this version reads 1 to 4: update it (pip install '
             '--upgrade reflection_connection), or build the index again (refcon index)'
         )
         with pytest.raises(SearchError, match=exactly(said)):
