@@ -16,12 +16,14 @@ from reflection_connection.encoder import (
 )
 from reflection_connection.storage import write_json
 from reflection_connection.training import (
+    SiameseConfig,
     StructureConfig,
     StructureData,
     StructureModel,
     TrainError,
     TwoPartsConfig,
     TwoPartsModel,
+    finetune,
     teach_structures,
 )
 from reflection_connection.windows import Recipe
@@ -316,6 +318,29 @@ def test_only_the_branch_learns(branched, tmp_path):
     assert branched.calibration is None, 'similarities are others now'
     assert all(p.requires_grad for p in branched.module.parameters())
     assert branched.provenance['structures']['windows'] == 24
+
+
+def test_fine_tuning_leaves_structures_as_they_are(branched, tmp_path):
+    "Labels are of classes: neither the branch nor what it reads learns from them."
+    x, labels = images(24), ['Fault', 'Salt', 'Boring'] * 8
+    module = branched.module.eval()
+    with torch.no_grad():
+        before = module.aspects(x)
+    config = SiameseConfig(steps=3, classes=3, per_class=4, lr=0.01, average=0.5)
+    finetune(branched, x, labels, config, folder=tmp_path)
+    with torch.no_grad():
+        after = branched.module.aspects(x)
+    assert torch.equal(after[1], before[1])
+    for part in (0, 2):
+        assert (after[part] - before[part]).abs().max() > 1e-3
+    assert all(p.requires_grad for p in branched.module.parameters())
+
+
+def test_an_unused_branch_is_not_computed(branched):
+    branched.module.branch.forward = lambda x: pytest.fail('computed')
+    with torch.no_grad():
+        of_class, structure, look = branched.module.aspects(images(2), branched=False)
+    assert structure is None and of_class.shape == (2, 12) and look.shape == (2, 10)
 
 
 def test_what_cannot_be_taught_is_refused(branched, tmp_path):

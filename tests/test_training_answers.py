@@ -1793,17 +1793,15 @@ def test_how_each_training_runs(tmp_path, monkeypatch):
     assert (b.weight_decay, b.adam_beta2, b.seed, b.save_steps) == (0.04, 0.999, 5, 4)
     assert b.dataloader_persistent_workers is True and b.dataloader_num_workers == 2
     given = dict(steps=20, lr=0.125, eval_every=5, warmup=0.2, weight_decay=0.4, seed=6)
-    for of, config in (
-        (siamese, SiameseConfig(**given, accumulate=3)),
-        (two_parts, TwoPartsConfig(**given)),
-    ):
-        c = of._arguments(tmp_path, config, torch.zeros(1), ())
+    for config in (SiameseConfig(**given), TwoPartsConfig(**given)):
+        more = dict(gradient_accumulation_steps=3)
+        c = siamese.learning_arguments(tmp_path, config, torch.zeros(1), (), **more)
         assert (c.max_steps, c.learning_rate, c.save_steps, c.warmup_steps) == (20, 0.125, 5, 4)
         assert (c.weight_decay, c.seed, c.per_device_train_batch_size) == (0.4, 6, 1)
-        assert c.gradient_accumulation_steps == (3 if of is siamese else 1)
+        assert c.gradient_accumulation_steps == 3
         assert c.ddp_find_unused_parameters is True and c.load_best_model_at_end is True
         assert c.metric_for_best_model == 'eval_macro_map'
-        assert of._arguments(tmp_path, config, None, ()).eval_strategy == 'no'
+        assert siamese.learning_arguments(tmp_path, config, None, ()).eval_strategy == 'no'
     with refused('precision is fp16, in which only GPUs train: choose bf16, fp32 or auto'):
         loop.mixed_precision('fp16')
     assert loop.mixed_precision('bf16') == {'bf16': True, 'fp16': False}

@@ -78,8 +78,8 @@ def _described_module(module):
         look = {'dim': look.dim, 'weight': module.look_weight, 'grid': look.grid}
     if structure is not None:
         stage = 0 if module.branch is None else module.branch.stage
-        structure = {'dim': structure.out_features, 'weight': module.structure_weight}
-        structure |= {'stage': stage}
+        weight = module.structure_weight
+        structure = {'dim': structure.out_features, 'weight': weight, 'stage': stage}
     return dict(
         pooling=module.pooling,
         neck=module.neck is not None,

@@ -187,7 +187,7 @@ def sized(
 def see(
     self: EncoderModule,
     x: torch.Tensor,  # (B, 1, H, W)
-    branched: bool = True,  # False: not by the branch
+    branched: bool = True,  # False: without the branch
 ) -> tuple:  # (cls (B, D) or None, patches (B, N, D), numbers of the branch (B, D') or None)
     "Tokens of `backbone_tokens` in float32, whatever precision the backbone computes in."
     x = fast_layout(self.backbone, x).to(self.backbone.dtype)
@@ -207,19 +207,20 @@ def _mean(tensors):
 def tokens(
     self: EncoderModule,
     x: torch.Tensor,  # (B, 1, H, W)
+    branched: bool = True,  # False: without the branch
 ) -> tuple:  # (pooled (B, D), placed (B, D * grid²) or None, branched (B, D') or None)
     """Pooled tokens, averaged over sizes and mirror images; placed ones and the branch's numbers,
     averaged over sizes."""
     upright = self.sized(x)
     mirrored = [v.flip(-1) for v in upright] if self.mirror and not self.training else []
-    pooled, placed, branched = [], [], []
+    pooled, placed, of_branch = [], [], []
     for k, view in enumerate(upright + mirrored):
-        cls, patches, numbers = self.see(view, branched=k < len(upright))
+        cls, patches, numbers = self.see(view, branched and k < len(upright))
         pooled.append(self.pool(cls, patches))
-        branched.append(numbers)
+        of_branch.append(numbers)
         if k < len(upright) and self.look is not None:
             placed.append(self.look.placed(patches, view.shape[-2:]))
-    return _mean(pooled), _mean(placed), _mean(branched)
+    return _mean(pooled), _mean(placed), _mean(of_branch)
 
 # %% ../../nbs/encoder/03_module.ipynb #9708afef
 def _unit(z):
@@ -234,9 +235,10 @@ def _projected(layer, pooled):
 def aspects(
     self: EncoderModule,
     x: torch.Tensor,  # (B, 1, H, W)
+    branched: bool = True,  # False: without the branch, and so without what it says of structure
 ) -> tuple:  # (class, structure, look), each (B, D) of unit length
     "The parts of an embedding; None for what the encoder does not have."
-    pooled, placed, of_structure = self.tokens(x)
+    pooled, placed, of_structure = self.tokens(x, branched)
     with torch.autocast(x.device.type, enabled=False):
         if self.neck is not None:
             pooled = self.neck(pooled)

@@ -30,7 +30,7 @@ from reflection_connection.training.loop import (
 )
 
 # %% auto #0
-__all__ = ['SiameseModel', 'SiameseTrainer', 'learn', 'validation_arguments', 'check_run', 'finetune']
+__all__ = ['SiameseModel', 'SiameseTrainer', 'learn', 'validation_arguments', 'check_run', 'learning_arguments', 'finetune']
 
 # %% ../../nbs/training/17_siamese.ipynb #004eea33
 def _distance(metric):
@@ -56,6 +56,14 @@ def _miner(config, distance):
     return None
 
 # %% ../../nbs/training/17_siamese.ipynb #f170ffc6
+def _of_the_branch(module):
+    "What an encoder's branch for structures reads, and the branch: they stay as they are."
+    branch = getattr(module, 'branch', None)
+    if branch is None:
+        return []
+    return [module.backbone.embedder, *module.backbone.encoder.stages[: branch.stage], branch]
+
+
 class SiameseModel(Averaged):
     "An encoder with its training loss: images and labels in, {'loss', 'active_share'} out."
 
@@ -79,8 +87,14 @@ class SiameseModel(Averaged):
         "(what classes are compared in (B, D), looks (B, D') or None)."
         if not isinstance(self.encoder, EncoderModule):
             return self.encoder(views), None
-        of_class, _, look = self.encoder.aspects(views)  # labels say nothing about structures
-        return of_class, look
+        of_class, _, look = self.encoder.aspects(views, branched=False)
+        return of_class, look  # labels say nothing about structures
+
+    def train(self, mode=True):
+        super().train(mode)
+        for layers in _of_the_branch(self.encoder):
+            layers.eval()
+        return self
 
     def forward(
         self,
@@ -260,8 +274,14 @@ def check_run(
         raise TrainError("valid and score belong together")
 
 
-def _arguments(folder, config, valid, report_to):
-    "How the loop runs."
+def learning_arguments(
+    folder,  # checkpoints go here
+    config,  # with steps, lr, eval_every, warmup, precision, weight_decay and seed
+    valid,  # validation windows, or None
+    report_to,  # e.g. ('wandb',)
+    **others,  # further `TrainingArguments`
+) -> TrainingArguments:
+    "How the loop runs where an item is a whole batch."
     return arguments(
         folder,
         config.steps,
@@ -273,9 +293,9 @@ def _arguments(folder, config, valid, report_to):
         per_device_train_batch_size=1,
         weight_decay=config.weight_decay,
         seed=config.seed,
-        gradient_accumulation_steps=config.accumulate,
         ddp_find_unused_parameters=True,
         **validation_arguments(valid),
+        **others,
     )
 
 # %% ../../nbs/training/17_siamese.ipynb #33c5cefe
@@ -301,7 +321,11 @@ def finetune(
         encoder.module, config, data.anchor_ok, encoder.metric, recipe.scaling, recipe.clip
     )
     encoder.module.backbone.requires_grad_(config.train_backbone)
-    args = _arguments(folder, config, valid, report_to)
+    for layers in _of_the_branch(encoder.module):
+        layers.requires_grad_(False)
+    args = learning_arguments(
+        folder, config, valid, report_to, gradient_accumulation_steps=config.accumulate
+    )
     stop = [EarlyStoppingCallback(config.patience)] if config.patience and valid is not None else []
     history, best = learn(encoder, model, data, args, valid, score, [*stop, *callbacks])
     facts = {'windows': len(x), 'classes': list(map(str, data.names)), 'best_step': best}

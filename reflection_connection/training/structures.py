@@ -10,15 +10,16 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 import torch
+from fastcore.basics import patch
 from torch import nn
 from torch.nn import functional as F
 
 from ..encoder import Encoder, EncoderModule, early, fast_layout
 from .augment import LEVELS, TwoViews
 from .average import Averaged
-from .loop import PRECISIONS, TrainError, arguments, world_size
+from .loop import PRECISIONS, TrainError, world_size
 from .settings import check_choices, check_fraction, check_lr
-from .siamese import check_run, learn, validation_arguments
+from .siamese import check_run, learn, learning_arguments
 
 # %% auto #0
 __all__ = ['StructureConfig', 'StructureData', 'StructureModel', 'teach_structures']
@@ -48,7 +49,7 @@ class StructureConfig:
         check_choices(self, augment=LEVELS, precision=PRECISIONS)
         if min(self.steps, self.eval_every) < 1 or self.batch < 2:
             raise TrainError("steps and eval_every must be at least 1, batch at least 2")
-        if not min(self.temperature, self.among_all + 1e-12) > 0:
+        if self.temperature <= 0 or self.among_all < 0:
             raise TrainError("temperature must be above 0, and among_all not below")
         check_fraction('average', self.average)
         check_lr(self.lr)
@@ -100,7 +101,7 @@ class StructureData(torch.utils.data.Dataset):
             'batch_seed': torch.tensor((self.config.seed * 1_000_003 + i) % 2**31),
         }
 
-# %% ../../nbs/training/20_structures.ipynb #2ed805d7
+# %% ../../nbs/training/20_structures.ipynb #48871c9b
 class StructureModel(Averaged):
     """An encoder whose branch learns, with its loss: windows and structures in, {'loss',
     'within_loss', 'among_all_loss', 'right_share'} out."""
@@ -138,72 +139,61 @@ class StructureModel(Averaged):
         self.encoder.branch.train(mode)
         return self
 
-    def seen(
-        self,
-        images: torch.Tensor,  # (B, 1, H, W)
-        seed: int | None = None,  # of the views
-    ) -> torch.Tensor:  # (B, 1, size, size)
-        "The first half whole, mirrored in every other batch; the second moved and recorded anew."
-        size, half = self.settings.size, len(images) // 2
-        whole = F.interpolate(
-            images[:half], size=(size, size), mode='bilinear', antialias=True, align_corners=False
-        )
-        if seed is not None and seed % 2:
-            whole = whole.flip(-1)
-        return torch.cat([whole, self.views(images[half:], seed)[0]])
+# %% ../../nbs/training/20_structures.ipynb #97f8c5db
+@patch
+def seen(
+    self: StructureModel,
+    images: torch.Tensor,  # (B, 1, H, W)
+    seed: int | None = None,  # of the views
+) -> torch.Tensor:  # (B, 1, size, size)
+    "The first half whole, mirrored in every other batch; the second moved and recorded anew."
+    size, half = self.settings.size, len(images) // 2
+    whole = F.interpolate(
+        images[:half], size=(size, size), mode='bilinear', antialias=True, align_corners=False
+    )
+    if seed is not None and seed % 2:
+        whole = whole.flip(-1)
+    return torch.cat([whole, self.views(images[half:], seed)[0]])
 
-    def forward(
-        self,
-        images: torch.Tensor,  # (B, 1, H, W)
-        structures: torch.Tensor,  # (B,) numbers of structures
-        batch_seed: torch.Tensor | None = None,  # () of the views
-    ) -> dict:
-        module = self.encoder
-        views = self.seen(images, None if batch_seed is None else int(batch_seed))
-        with torch.no_grad():
-            x = fast_layout(module.backbone, views).to(module.backbone.dtype)
-            x = early(module.backbone, x, module.branch.stage)
-        return self.objective(module.branch(x), structures)
+# %% ../../nbs/training/20_structures.ipynb #a9877450
+@patch
+def objective(
+    self: StructureModel,
+    z: torch.Tensor,  # (B, D) numbers of the branch
+    structures: torch.Tensor,  # (B,) numbers of structures
+) -> dict:
+    "The two comparisons with proxies and their weighted sum."
+    c = self.settings
+    cosines = F.normalize(z.float(), dim=1) @ F.normalize(self.proxies.float(), dim=1).T
+    others = ~self.of_a_class[structures]
+    logits = cosines / c.temperature + self.prior
+    within_class = logits.masked_fill(others, -torch.inf)
+    within = F.cross_entropy(within_class, structures)
+    among_all = F.cross_entropy(logits, structures)
+    nearest = cosines.masked_fill(others, -torch.inf).argmax(1)
+    return {
+        'loss': within + c.among_all * among_all,
+        'within_loss': within.detach(),
+        'among_all_loss': among_all.detach(),
+        'right_share': (nearest == structures).float().mean(),
+    }
 
-    def objective(
-        self,
-        z: torch.Tensor,  # (B, D) numbers of the branch
-        structures: torch.Tensor,  # (B,) numbers of structures
-    ) -> dict:
-        "The two comparisons with proxies and their weighted sum."
-        c = self.settings
-        cosines = F.normalize(z.float(), dim=1) @ F.normalize(self.proxies.float(), dim=1).T
-        others = ~self.of_a_class[structures]
-        logits = cosines / c.temperature + self.prior
-        within_class = logits.masked_fill(others, -torch.inf)
-        within = F.cross_entropy(within_class, structures)
-        among_all = F.cross_entropy(logits, structures)
-        nearest = cosines.masked_fill(others, -torch.inf).argmax(1)
-        return {
-            'loss': within + c.among_all * among_all,
-            'within_loss': within.detach(),
-            'among_all_loss': among_all.detach(),
-            'right_share': (nearest == structures).float().mean(),
-        }
+# %% ../../nbs/training/20_structures.ipynb #ef57f46e
+@patch
+def forward(
+    self: StructureModel,
+    images: torch.Tensor,  # (B, 1, H, W)
+    structures: torch.Tensor,  # (B,) numbers of structures
+    batch_seed: torch.Tensor | None = None,  # () of the views
+) -> dict:
+    module = self.encoder
+    views = self.seen(images, None if batch_seed is None else int(batch_seed))
+    with torch.no_grad():
+        x = fast_layout(module.backbone, views).to(module.backbone.dtype)
+        x = early(module.backbone, x, module.branch.stage)
+    return self.objective(module.branch(x), structures)
 
 # %% ../../nbs/training/20_structures.ipynb #bcba5cf0
-def _arguments(folder, config, valid, report_to):
-    "How the loop runs."
-    return arguments(
-        folder,
-        config.steps,
-        config.lr,
-        config.eval_every,
-        config.warmup,
-        config.precision,
-        report_to,
-        per_device_train_batch_size=1,
-        weight_decay=config.weight_decay,
-        seed=config.seed,
-        **validation_arguments(valid),
-    )
-
-
 def teach_structures(
     encoder: Encoder,  # with a branch for structures; its weights are changed in place
     x: torch.Tensor,  # (N, 1, H, W) windows, scaled; float16 halves the memory
@@ -224,7 +214,7 @@ def teach_structures(
     model = StructureModel(encoder.module, config, data.classes, data.counts, *scaling)
     encoder.module.requires_grad_(False)
     encoder.module.branch.requires_grad_(True)
-    args = _arguments(folder, config, valid, report_to)
+    args = learning_arguments(folder, config, valid, report_to)
     history, _ = learn(encoder, model, data, args, valid, score, callbacks)
     facts = {'windows': len(x), 'names': list(map(str, data.names))}
     encoder.provenance = encoder.provenance | {

@@ -17,9 +17,9 @@ from ..encoder import Encoder, EncoderModule
 from .augment import LEVELS, TwoViews
 from .average import Averaged
 from .contrastive import contrast, same
-from .loop import PRECISIONS, TrainError, arguments, world_size
+from .loop import PRECISIONS, TrainError, world_size
 from .settings import check_choices, check_fraction, check_lr
-from .siamese import check_run, learn, validation_arguments
+from .siamese import check_run, learn, learning_arguments
 from ..windows import Recipe
 
 # %% auto #0
@@ -334,24 +334,6 @@ class TwoPartsModel(Averaged):
         return {'loss': total} | {f'{name}_loss': loss.detach() for name, loss in losses.items()}
 
 # %% ../../nbs/training/19_two_parts.ipynb #0f3f56ea
-def _arguments(folder, config, valid, report_to):
-    "How the loop runs."
-    return arguments(
-        folder,
-        config.steps,
-        config.lr,
-        config.eval_every,
-        config.warmup,
-        config.precision,
-        report_to,
-        per_device_train_batch_size=1,
-        weight_decay=config.weight_decay,
-        seed=config.seed,
-        ddp_find_unused_parameters=True,
-        **validation_arguments(valid),
-    )
-
-
 def teach_two_parts(
     encoder: Encoder,  # of two parts; its weights are changed in place
     # (N, 1, H, W) synthetic windows, scaled, a sixth larger than the views; float16 halves the memory
@@ -371,7 +353,7 @@ def teach_two_parts(
     check_run('teach_two_parts', folder, valid, score)
     data = TwoPartsData(x, frame, config, labelled, sections, world_size())
     model = TwoPartsModel(encoder.module, config, encoder.recipe.scaling, encoder.recipe.clip)
-    args = _arguments(folder, config, valid, report_to)
+    args = learning_arguments(folder, config, valid, report_to)
     history, _ = learn(encoder, model, data, args, valid, score, callbacks)
     facts = {
         'windows': len(x),
