@@ -611,7 +611,7 @@ class Angles:
         self.name, self.provenance, self.calibration = name, provenance, FALLING
 
     def part(self, z, name):
-        assert name == 'kind'
+        assert name == 'class'
         return z * (1, 1)
 
     def fingerprint(self):
