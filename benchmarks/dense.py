@@ -116,7 +116,7 @@ def section_embeddings(encoder, section, windows):
 
 
 def branched(encoder, view, shape, windows):
-    "(N, D) numbers of the branch: means and maxima over the cells that a window has for itself."
+    "(N, D) shares of the branch: means and maxima over the cells that a window has for itself."
     branch, found = encoder.module.branch, []
     x = early(encoder.module.backbone, view, branch.stage)
     for layers in (branch.stages, branch.last):
@@ -124,7 +124,7 @@ def branched(encoder, view, shape, windows):
         n = round(encoder.recipe.size[0] * x.shape[-2] / view.shape[-2])
         of_cells = averaged(x[0], shape, windows, n, n).flatten(2)
         found += [of_cells.mean(2), of_cells.amax(2)]
-    return branch.layers(torch.cat(found, 1))
+    return branch.shares(branch.cosines(torch.cat(found, 1)))
 
 
 def heads(module, pooled, placed, numbers):

@@ -169,6 +169,22 @@ def test_a_branch_sees_mean_and_maximum_of_its_last_stages(branched):
     torch.testing.assert_close(branch.pooled(x), torch.cat(want, 1))
 
 
+@torch.no_grad()
+def test_a_branch_gives_shares_of_what_its_numbers_resemble(branched):
+    branch = branched.module.branch
+    pooled = torch.randn(5, 2 * (32 + 256))
+    numbers, proxies = branch.layers(pooled).numpy(), branch.proxies.numpy()
+    unit = lambda v: v / np.linalg.norm(v, axis=1, keepdims=True)
+    cosines = unit(numbers) @ unit(proxies).T
+    np.testing.assert_allclose(branch.cosines(pooled), cosines, atol=1e-5)
+    x = early(branched.module.backbone, images(5), 1)
+    shares = branch(x).numpy()
+    wanted = np.exp(branch.cosines(branch.pooled(x)).numpy() / 0.15)
+    np.testing.assert_allclose(shares, wanted / wanted.sum(1, keepdims=True), rtol=1e-5)
+    branch.proxies.mul_(torch.rand(8, 1) + 0.5)
+    np.testing.assert_allclose(branch.cosines(pooled), cosines, atol=1e-5)
+
+
 def test_a_branch_starts_from_the_stages_it_copies(branched):
     encoder = made(1)
     for own, theirs in zip(
@@ -263,7 +279,8 @@ def test_a_class_whose_name_has_a_colon_is_one_class():
 
 @pytest.mark.parametrize('processes', [1, 2])
 def test_a_pass_shows_each_window_once(processes):
-    data = StructureData(images(12), table(12), StructureConfig(batch=4, steps=6), processes)
+    config = StructureConfig(batch=4, steps=6)
+    data = StructureData(images(12), table(12), config, processes=processes)
     assert len(data) == 6 * processes
     passes = [np.concatenate([data.rows(3 * turn + k) for k in range(3)]) for turn in range(3)]
     assert all(sorted(rows) == list(range(12)) for rows in passes)
@@ -273,28 +290,77 @@ def test_a_pass_shows_each_window_once(processes):
 
 
 def test_the_loss_is_the_surprise_among_structures_of_a_class(branched):
-    config = StructureConfig(temperature=0.2, among_all=0.5)
+    config = StructureConfig(temperature=0.2, among_all=0.5, of_class=0.25)
     counts = np.array([6, 2, 4])
+    branched.add_structure(3, stage=1)
     model = StructureModel(branched.module, config, np.array([0, 0, 1]), counts)
-    z, own = torch.randn(5, 8), torch.tensor([0, 1, 2, 1, 0])
-    unit = lambda v: v / np.linalg.norm(v, axis=1, keepdims=True)
-    cosines = unit(z.numpy()) @ unit(model.proxies.detach().numpy()).T
-    odds = np.exp(cosines / 0.2) * counts
-    mine = odds[np.arange(5), own]
-    among_all = -np.log(mine / odds.sum(1)).mean()
-    of_class = np.where(np.array([[1, 1, 0], [0, 0, 1]])[[0, 0, 1, 0, 0]], odds, 0)
-    within = -np.log(mine / of_class.sum(1)).mean()
-    found = model.objective(z, own)
+    cosines, own = torch.rand(7, 3) * 2 - 1, torch.tensor([0, 1, -1, 2, 1, 0, -1])
+    classes = torch.tensor([0, 0, 0, 1, 0, 0, 1])
+    odds = np.exp(cosines.numpy() / 0.2) * counts
+    of_class = np.where(np.array([[1, 1, 0], [0, 0, 1]])[classes], odds, 0)
+    known, mine = own.numpy() >= 0, odds[np.arange(7), own]
+    among_all = -np.log(mine / odds.sum(1))[known].mean()
+    within = -np.log(mine / of_class.sum(1))[known].mean()
+    real = -np.log(of_class.sum(1) / odds.sum(1))[~known].mean()
+    found = model.objective(cosines, own, classes)
     assert float(found['within_loss']) == pytest.approx(within, rel=1e-4)
     assert float(found['among_all_loss']) == pytest.approx(among_all, rel=1e-4)
-    assert float(found['loss'].detach()) == pytest.approx(within + 0.5 * among_all, rel=1e-4)
+    assert float(found['of_class_loss']) == pytest.approx(real, rel=1e-4)
+    whole = within + 0.5 * among_all + 0.25 * real
+    assert float(found['loss']) == pytest.approx(whole, rel=1e-4)
     # the order does not know what is common
-    nearest = np.where(of_class > 0, cosines, -2).argmax(1)
-    assert float(found['right_share']) == pytest.approx((nearest == own.numpy()).mean())
+    nearest = np.where(of_class > 0, cosines, -np.inf).argmax(1)
+    right = (nearest == own.numpy())[known].mean()
+    assert float(found['right_share']) == pytest.approx(right)
+    alone = model.objective(cosines[known], own[known], classes[known])
+    assert float(alone['of_class_loss']) == 0
+
+
+def test_real_windows_are_drawn_class_by_class():
+    real = 10 + images(9)
+    labels = ['Salt'] * 7 + ['Fault'] * 2
+    config = StructureConfig(batch=4, labelled=6)
+    data = StructureData(images(12), table(12), config, (real, labels))
+    assert data.real_y.tolist() == [1] * 7 + [0] * 2
+    drawn = [data.real_rows(i) for i in range(40)]
+    assert all(np.bincount(data.real_y[rows]).tolist() == [3, 3] for rows in drawn)
+    assert set(np.concatenate(drawn)) == set(range(9))
+    item = data[1]
+    rows = data.real_rows(1)
+    assert torch.equal(item['images'][[0, 1, 2, 7, 8, 9]], real[rows])
+    assert torch.equal(item['images'][3:7], images(12)[data.rows(1)])
+    assert item['structures'].tolist() == [-1] * 3 + data.codes[data.rows(1)].tolist() + [-1] * 3
+    of_class = [data.classes[k] for k in data.codes[data.rows(1)]]
+    assert item['classes'].tolist() == [*data.real_y[rows][:3], *of_class, *data.real_y[rows][3:]]
+    for without in (StructureConfig(batch=4, labelled=0), StructureConfig(batch=4)):
+        found = StructureData(images(12), table(12), without, (real, labels))[0]['images']
+        assert len(found) == 4 + without.labelled
+    assert len(StructureData(images(12), table(12), config)[0]['images']) == 4
+
+
+def test_labels_of_classes_teach_a_branch_real_windows(tmp_path):
+    "Windows that resemble no synthetic one learn their class, and not which structure they are."
+    real, labels = 3 + images(8), ['Fault'] * 4 + ['Salt'] * 4
+    real[4:] *= -1
+    settings = dict(steps=40, batch=12, size=32, lr=0.01, average=0, labelled=8, augment='light')
+    shares = {}
+    for weight in (0, 1):
+        encoder = made(1).add_structure(4, stage=1)
+        config = StructureConfig(**settings, of_class=weight)
+        teach_structures(
+            encoder, images(24), table(24), config, (real, labels), folder=tmp_path / str(weight)
+        )
+        module = encoder.module.eval()
+        with torch.no_grad():
+            found = module.branch(early(module.backbone, real, 1))
+        shares[weight] = torch.stack([found[:4, :2].sum(1), found[4:, 2:].sum(1)]).min()
+    assert shares[1] > 0.9 > 0.7 > shares[0]
+    assert encoder.provenance['structures']['real_windows'] == 8
 
 
 def test_half_of_a_batch_is_whole(branched):
     config = StructureConfig(size=32, batch=6, augment='heavy')
+    branched.add_structure(2, stage=1)
     model = StructureModel(branched.module, config, np.array([0, 0]), np.array([1, 1]))
     x = images(6)
     plain, mirrored = model.seen(x, 4), model.seen(x, 5)
@@ -307,6 +373,7 @@ def test_half_of_a_batch_is_whole(branched):
 
 
 def test_only_the_branch_learns(branched, tmp_path):
+    branched.add_structure(4, stage=1)
     before = {name: v.clone() for name, v in branched.module.state_dict().items()}
     config = StructureConfig(steps=4, batch=6, size=32, lr=0.01, average=0.5)
     branched.calibration = {'metric': 'cosine', 'a': 1.0, 'b': 0.0}
@@ -349,13 +416,24 @@ def test_what_cannot_be_taught_is_refused(branched, tmp_path):
         teach_structures(made(0), images(12), table(12), config, folder=tmp_path)
     with pytest.raises(TrainError, match='12 windows but 5 rows'):
         teach_structures(branched, images(12), table(5), config, folder=tmp_path)
+    for labels, why in ((['Salt'] * 2, '3 labelled windows but 2'), (['Well'] * 3, 'known.* Well')):
+        with pytest.raises(TrainError, match=why):
+            StructureData(images(12), table(12), config, (images(3), labels))
     with pytest.raises(TrainError, match='12 windows are too few for a batch of 13'):
         StructureData(images(12), table(12), StructureConfig(batch=13))
     with pytest.raises(TrainError, match='nothing to be told apart'):
         StructureData(images(12), table(12).assign(structure='any'), config)
     with pytest.raises(TrainError, match='a folder'):
         teach_structures(branched, images(12), table(12), config)
-    for wrong in (dict(batch=1), dict(steps=0), dict(temperature=0), dict(among_all=-1)):
+    with pytest.raises(TrainError, match=r'tells 8 .* show 4: Encoder.add_structure\(4, stage=1'):
+        teach_structures(branched, images(12), table(12), config, folder=tmp_path)
+    for wrong in (
+        dict(batch=1),
+        dict(steps=0),
+        dict(among_all=-1),
+        dict(labelled=-1),
+        dict(temperature=0),
+    ):
         with pytest.raises(TrainError):
             StructureConfig(**wrong)
 

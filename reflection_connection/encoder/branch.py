@@ -9,6 +9,7 @@ from copy import deepcopy
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 from transformers.models.resnet.modeling_resnet import ResNetConvLayer
 
 from .backbones import EncoderError
@@ -59,14 +60,17 @@ def late(
 
 # %% ../../nbs/encoder/02a_branch.ipynb #cf6840d0
 class Branch(nn.Module):
-    "Stages of a residual network after an early one, and numbers: (B, D, h, w) -> (B, dim)."
+    "Stages of a residual network after an early one, and shares: (B, D, h, w) -> (B, dim)."
+
+    temperature = 0.15  # cosines are divided by it before they become shares
 
     def __init__(
         self,
         backbone: nn.Module,  # a ResNet of transformers; its stages are copied
-        dim: int,  # numbers that come out
+        dim: int,  # structures it tells apart
         stage: int = 1,  # stage whose output comes in
         width: int = 256,  # numbers of the last convolution, and between the two layers
+        numbers: int = 64,  # that are compared with proxies
         dropout: float = 0.2,  # share of numbers that training leaves out
     ):
         super().__init__()
@@ -81,8 +85,9 @@ class Branch(nn.Module):
             nn.BatchNorm1d(width),
             nn.ReLU(),
             nn.Dropout(dropout),
-            nn.Linear(width, dim),
+            nn.Linear(width, numbers),
         )
+        self.proxies = nn.Parameter(F.normalize(torch.randn(dim, numbers), dim=1))
 
     def pooled(
         self,
@@ -95,7 +100,20 @@ class Branch(nn.Module):
             found += [x.mean((2, 3)), x.amax((2, 3))]
         return torch.cat(found, 1).float()
 
+    def cosines(
+        self,
+        pooled: torch.Tensor,  # (B, D'), float32
+    ) -> torch.Tensor:  # (B, dim)
+        "With the proxies of all structures."
+        with torch.autocast(pooled.device.type, enabled=False):
+            found = F.normalize(self.layers(pooled), dim=1)
+            return found @ F.normalize(self.proxies, dim=1).T
+
+    def shares(
+        self,
+        cosines: torch.Tensor,  # (B, dim)
+    ) -> torch.Tensor:  # (B, dim), each row sums to 1
+        return (cosines / self.temperature).softmax(1)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        pooled = self.pooled(x)
-        with torch.autocast(x.device.type, enabled=False):
-            return self.layers(pooled)
+        return self.shares(self.cosines(self.pooled(x)))

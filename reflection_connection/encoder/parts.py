@@ -60,7 +60,8 @@ def add_look(
 @patch
 def add_structure(
     self: Encoder,
-    dim: int = 64,  # numbers of kind that tell structures within a class apart
+    # numbers of kind that tell structures within a class apart; for a branch, how many structures
+    dim: int = 64,
     weight: float = 0.5,  # their share in the similarity of kind, from 0 to 1
     seed: int = 0,  # of the random weights
     # stage of a residual network after which they have a branch of their own; 0 = they are read

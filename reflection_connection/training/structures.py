@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import torch
 from fastcore.basics import patch
-from torch import nn
 from torch.nn import functional as F
 
 from ..encoder import Encoder, EncoderModule, early, fast_layout
@@ -20,6 +19,7 @@ from .average import Averaged
 from .loop import PRECISIONS, TrainError, world_size
 from .settings import check_choices, check_fraction, check_lr
 from .siamese import check_run, learn, learning_arguments
+from .two_parts import checked_windows
 
 # %% auto #0
 __all__ = ['StructureConfig', 'StructureData', 'StructureModel', 'teach_structures']
@@ -30,11 +30,13 @@ class StructureConfig:
     "How to teach a branch the structures of each class."
 
     steps: int = 4000  # optimiser steps
-    batch: int = 128  # windows in a batch
+    batch: int = 128  # synthetic windows in a batch
+    labelled: int = 32  # real windows with labels in it, where there are any
     size: int = 96  # height and width of a view in pixels; windows may come in larger
     augment: str = 'light'  # how differently the second half is recorded, see `LEVELS`
-    temperature: float = 0.1  # of the comparisons with proxies
+    temperature: float = 0.1  # cosines with proxies are divided by it
     among_all: float = 0.3  # weight of the comparison with structures of all classes
+    of_class: float = 0.5  # weight of what real windows say: some structure of their class
     lr: float = 2e-3  # highest learning rate of AdamW
     weight_decay: float = 0.05
     # keep an exponential moving average (EMA) of the weights with this decay a step; 0 = none
@@ -49,8 +51,10 @@ class StructureConfig:
         check_choices(self, augment=LEVELS, precision=PRECISIONS)
         if min(self.steps, self.eval_every) < 1 or self.batch < 2:
             raise TrainError("steps and eval_every must be at least 1, batch at least 2")
-        if self.temperature <= 0 or self.among_all < 0:
-            raise TrainError("temperature must be above 0, and among_all not below")
+        if min(self.labelled, self.among_all, self.of_class) < 0:
+            raise TrainError("labelled, among_all and of_class must not be below 0")
+        if self.temperature <= 0:
+            raise TrainError("temperature must be above 0")
         check_fraction('average', self.average)
         check_lr(self.lr)
 
@@ -64,10 +68,10 @@ class StructureData(torch.utils.data.Dataset):
         x: torch.Tensor,  # (N, 1, H, W) windows, scaled
         frame: pd.DataFrame,  # table of N windows: label, structure
         config: StructureConfig,
+        labelled: tuple | None = None,  # (windows (M, 1, H, W), M class names) of real sections
         processes: int = 1,
     ):
-        if len(frame) != len(x):
-            raise TrainError(f"{len(x)} windows but {len(frame)} rows in the table")
+        self.real, real_labels = checked_windows(x, frame, labelled)
         if len(x) < config.batch:
             raise TrainError(f"{len(x)} windows are too few for a batch of {config.batch}")
         self.x, self.config, self.processes = x, config, processes
@@ -79,6 +83,13 @@ class StructureData(torch.utils.data.Dataset):
         if np.bincount(self.classes).max() < 2:
             raise TrainError("no class has two structures: there is nothing to be told apart")
         self.counts = np.bincount(self.codes)
+        class_names = np.unique(pairs.label)
+        if unknown := sorted(set(real_labels) - set(class_names)):
+            raise TrainError(
+                f"nothing is known of structures of {', '.join(unknown)}: leave these labels out"
+            )
+        self.real_y = np.searchsorted(class_names, real_labels)
+        self.real_members = [np.flatnonzero(self.real_y == c) for c in np.unique(self.real_y)]
         self.order = None, None
 
     def __len__(self):
@@ -93,18 +104,33 @@ class StructureData(torch.utils.data.Dataset):
             self.order = turn, rng.permutation(len(self.x))
         return self.order[1][k * self.config.batch : (k + 1) * self.config.batch]
 
+    def real_rows(self, i: int) -> np.ndarray:
+        "Rows of the labelled windows in item i: class by class in random order."
+        n = self.config.labelled if len(self.real) else 0
+        rng = np.random.default_rng([self.config.seed, i, 1])
+        n_rounds = -(-n // max(1, len(self.real_members)))
+        rounds = [rng.permutation(len(self.real_members)) for _ in range(n_rounds)]
+        classes = np.array(rounds, int).ravel()[:n]
+        return np.array([rng.choice(self.real_members[k]) for k in classes], int)
+
     def __getitem__(self, i):
         rows = self.rows(i)
+        first, last = np.array_split(self.real_rows(i), 2)
         return {
-            'images': self.x[rows].float(),
-            'structures': torch.as_tensor(self.codes[rows]),
+            'images': torch.cat([self.real[first], self.x[rows], self.real[last]]).float(),
+            'structures': torch.as_tensor(
+                np.r_[np.full(len(first), -1), self.codes[rows], np.full(len(last), -1)]
+            ),
+            'classes': torch.as_tensor(
+                np.r_[self.real_y[first], self.classes[self.codes[rows]], self.real_y[last]]
+            ),
             'batch_seed': torch.tensor((self.config.seed * 1_000_003 + i) % 2**31),
         }
 
 # %% ../../nbs/training/20_structures.ipynb #48871c9b
 class StructureModel(Averaged):
-    """An encoder whose branch learns, with its loss: windows and structures in, {'loss',
-    'within_loss', 'among_all_loss', 'right_share'} out."""
+    """An encoder whose branch learns, with its loss: windows, structures and classes in, {'loss',
+    'within_loss', 'among_all_loss', 'of_class_loss', 'right_share'} out."""
 
     def __init__(
         self,
@@ -120,16 +146,15 @@ class StructureModel(Averaged):
                 "the encoder has no branch for structures: give it one first "
                 '(Encoder.add_structure with a stage)'
             )
+        if module.branch.out_features != len(classes):
+            raise TrainError(
+                f"the branch tells {module.branch.out_features} structures apart, and the windows "
+                f"show {len(classes)}: Encoder.add_structure({len(classes)}, stage=1)"
+            )
         super().__init__(module, config)
         self.views = TwoViews(config.size, config.augment, scaling, clip)
-        drawn = torch.randn(
-            len(classes),
-            module.branch.out_features,
-            generator=torch.Generator().manual_seed(config.seed),
-        )
-        self.proxies = nn.Parameter(F.normalize(drawn, dim=1))
-        classes = torch.as_tensor(classes)
-        self.register_buffer('of_a_class', classes[:, None] == classes, persistent=False)
+        in_class = torch.arange(max(classes) + 1)[:, None] == torch.as_tensor(classes)
+        self.register_buffer('in_class', in_class, persistent=False)
         prior = torch.as_tensor(counts / counts.sum()).log().float()
         self.register_buffer('prior', prior, persistent=False)
 
@@ -159,23 +184,27 @@ def seen(
 @patch
 def objective(
     self: StructureModel,
-    z: torch.Tensor,  # (B, D) numbers of the branch
-    structures: torch.Tensor,  # (B,) numbers of structures
+    cosines: torch.Tensor,  # (B, S) of `Branch.cosines`
+    structures: torch.Tensor,  # (B,) numbers of structures, -1 where unknown
+    classes: torch.Tensor,  # (B,) numbers of classes
 ) -> dict:
-    "The two comparisons with proxies and their weighted sum."
-    c = self.settings
-    cosines = F.normalize(z.float(), dim=1) @ F.normalize(self.proxies.float(), dim=1).T
-    others = ~self.of_a_class[structures]
+    "The three comparisons with proxies and their weighted sum."
+    c, known = self.settings, structures >= 0
+    own = structures[known]
+    others = ~self.in_class[classes]
     logits = cosines / c.temperature + self.prior
     within_class = logits.masked_fill(others, -torch.inf)
-    within = F.cross_entropy(within_class, structures)
-    among_all = F.cross_entropy(logits, structures)
-    nearest = cosines.masked_fill(others, -torch.inf).argmax(1)
+    within = F.cross_entropy(within_class[known], own)
+    among_all = F.cross_entropy(logits[known], own)
+    surprise = logits.logsumexp(1) - within_class.logsumexp(1)
+    of_class = surprise[~known].sum() / max(1, int((~known).sum()))
+    nearest = cosines.masked_fill(others, -torch.inf)[known].argmax(1)
     return {
-        'loss': within + c.among_all * among_all,
+        'loss': within + c.among_all * among_all + c.of_class * of_class,
         'within_loss': within.detach(),
         'among_all_loss': among_all.detach(),
-        'right_share': (nearest == structures).float().mean(),
+        'of_class_loss': of_class.detach(),
+        'right_share': (nearest == own).float().mean(),
     }
 
 # %% ../../nbs/training/20_structures.ipynb #ef57f46e
@@ -183,15 +212,16 @@ def objective(
 def forward(
     self: StructureModel,
     images: torch.Tensor,  # (B, 1, H, W)
-    structures: torch.Tensor,  # (B,) numbers of structures
+    structures: torch.Tensor,  # (B,) numbers of structures, -1 where unknown
+    classes: torch.Tensor,  # (B,) numbers of classes
     batch_seed: torch.Tensor | None = None,  # () of the views
 ) -> dict:
-    module = self.encoder
+    backbone, branch = self.encoder.backbone, self.encoder.branch
     views = self.seen(images, None if batch_seed is None else int(batch_seed))
     with torch.no_grad():
-        x = fast_layout(module.backbone, views).to(module.backbone.dtype)
-        x = early(module.backbone, x, module.branch.stage)
-    return self.objective(module.branch(x), structures)
+        x = fast_layout(backbone, views).to(backbone.dtype)
+        x = early(backbone, x, branch.stage)
+    return self.objective(branch.cosines(branch.pooled(x)), structures, classes)
 
 # %% ../../nbs/training/20_structures.ipynb #bcba5cf0
 def teach_structures(
@@ -199,6 +229,7 @@ def teach_structures(
     x: torch.Tensor,  # (N, 1, H, W) windows, scaled; float16 halves the memory
     frame: pd.DataFrame,  # table of N windows: label, structure
     config: StructureConfig = StructureConfig(),
+    labelled: tuple | None = None,  # (windows (M, 1, H, W), M class names) of real sections
     # (V, 1, H, W) validation windows, scaled by the encoder's recipe
     valid: torch.Tensor | None = None,
     score=None,  # callable: (V, D) embeddings -> {'macro_map': float, …}; needed with `valid`
@@ -207,16 +238,17 @@ def teach_structures(
     callbacks=(),  # further transformers callbacks
 ) -> list:  # log history: dicts with 'step' and what was logged
     """Teach an encoder's branch which structure of its class a window shows; class and look stay.
-    Raises `TrainError` for what cannot be trained on."""
+    Real windows say which class they are of. Raises `TrainError` for what cannot be trained on."""
     check_run('teach_structures', folder, valid, score)
-    data = StructureData(x, frame, config, world_size())
+    data = StructureData(x, frame, config, labelled, world_size())
     scaling = encoder.recipe.scaling, encoder.recipe.clip
     model = StructureModel(encoder.module, config, data.classes, data.counts, *scaling)
     encoder.module.requires_grad_(False)
     encoder.module.branch.requires_grad_(True)
     args = learning_arguments(folder, config, valid, report_to)
     history, _ = learn(encoder, model, data, args, valid, score, callbacks)
-    facts = {'windows': len(x), 'names': list(map(str, data.names))}
+    names = list(map(str, data.names))
+    facts = {'windows': len(x), 'real_windows': len(data.real), 'names': names}
     encoder.provenance = encoder.provenance | {
         'trained': True,
         'structures': asdict(config) | facts,

@@ -23,7 +23,8 @@ from .siamese import check_run, learn, learning_arguments
 from ..windows import Recipe
 
 # %% auto #0
-__all__ = ['TwoPartsConfig', 'lively', 'roomy', 'SectionWindows', 'TwoPartsData', 'TwoPartsModel', 'teach_two_parts']
+__all__ = ['TwoPartsConfig', 'lively', 'roomy', 'SectionWindows', 'checked_windows', 'TwoPartsData', 'TwoPartsModel',
+           'teach_two_parts']
 
 # %% ../../nbs/training/19_two_parts.ipynb #b82703f2
 @dataclass
@@ -171,8 +172,12 @@ class _Part(NamedTuple):
     structures: np.ndarray  # (B,) whole numbers, -1 where unknown
 
 
-def _checked_windows(x, frame, labelled):
-    "(windows, class names) of real sections; refuses tables of other lengths."
+def checked_windows(
+    x: torch.Tensor,  # (N, 1, H, W) synthetic windows
+    frame: pd.DataFrame,  # their table
+    labelled: tuple | None,  # (windows (M, 1, H, W), M class names) of real sections
+) -> tuple:  # (windows (M, 1, H, W), M class names), M = 0 without labelled ones
+    "Real windows and their classes. Raises `TrainError` where tables have other lengths."
     if len(frame) != len(x):
         raise TrainError(f"{len(x)} windows but {len(frame)} rows in the table")
     real_x, real_labels = labelled if labelled is not None else (x[:0], [])
@@ -208,7 +213,7 @@ class TwoPartsData(torch.utils.data.Dataset):
         processes: int = 1,
     ):
         self.x, self.config, self.sections, self.processes = x, config, sections, processes
-        self.real, real_labels = _checked_windows(x, frame, labelled)
+        self.real, real_labels = checked_windows(x, frame, labelled)
         labels = frame.label.to_numpy(str)
         self.names = np.unique(np.r_[labels, real_labels])
         if len(self.names) < 2:

@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import parso
@@ -207,6 +208,18 @@ def every_fault():
     return found
 
 
+def _shares(n, at_least, sizes):
+    "n shared out in proportion to sizes, but at least so many to each."
+    small = set()
+    while True:
+        left, among = n - at_least * len(small), sum(sizes[w] for w in sizes if w not in small)
+        shares = {w: at_least if w in small else left * sizes[w] / among for w in sizes}
+        too_small = {w for w in sizes if shares[w] < at_least}
+        if not too_small:
+            return shares
+        small |= too_small
+
+
 def draw(n, seed, faults=None, at_least=8):
     """n faults at different places, by wing in proportion to its places, `at_least` of each wing.
 
@@ -218,20 +231,16 @@ def draw(n, seed, faults=None, at_least=8):
     for fault in every_fault() if faults is None else faults:
         of_kind = numbers if fault.operator == 'NumberReplacer' else places
         of_kind[fault.wing][fault.place].append(fault)
-    total = sum(map(len, places.values()))
     random_ = random.Random(seed)
-    wings = sorted(places)
-    shares = {w: max(at_least, n * len(places[w]) / total) for w in wings}
-    over = sum(s for s in shares.values() if s > at_least)
-    left = n - at_least * sum(s <= at_least for s in shares.values())
     drawn = []
-    for wing in wings:
-        share = shares[wing] if shares[wing] <= at_least else shares[wing] * left / over
+    for wing, share in _shares(n, at_least, {w: len(places[w]) for w in sorted(places)}).items():
         of_numbers = round(NUMBERS * share)
         for kind, count in ((numbers, of_numbers), (places, round(share) - of_numbers)):
-            for place in random_.sample(sorted(kind[wing]), min(len(kind[wing]), count)):
-                drawn.append(random_.choice(kind[wing][place]))
-    return [fault for fault in drawn if fault.possible]
+            places_of_wing = sorted(kind[wing])
+            random_.shuffle(places_of_wing)
+            chosen = (random_.choice(kind[wing][place]) for place in places_of_wing)
+            drawn += islice((fault for fault in chosen if fault.possible), count)
+    return drawn
 
 
 def equivalents():
