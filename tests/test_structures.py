@@ -179,7 +179,7 @@ def test_a_branch_gives_shares_of_what_its_numbers_resemble(branched):
     np.testing.assert_allclose(branch.cosines(pooled), cosines, atol=1e-5)
     x = early(branched.module.backbone, images(5), 1)
     shares = branch(x).numpy()
-    wanted = np.exp(branch.cosines(branch.pooled(x)).numpy() / 0.15)
+    wanted = np.exp(branch.cosines(branch.pooled(x)).numpy() / 0.2)
     np.testing.assert_allclose(shares, wanted / wanted.sum(1, keepdims=True), rtol=1e-5)
     branch.proxies.mul_(torch.rand(8, 1) + 0.5)
     np.testing.assert_allclose(branch.cosines(pooled), cosines, atol=1e-5)

@@ -62,7 +62,7 @@ def late(
 class Branch(nn.Module):
     "Stages of a residual network after an early one, and shares: (B, D, h, w) -> (B, dim)."
 
-    temperature = 0.15  # cosines are divided by it before they become shares
+    temperature = 0.2  # cosines are divided by it before they become shares
 
     def __init__(
         self,
