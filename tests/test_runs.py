@@ -445,6 +445,12 @@ def test_bundled_encoder_run(refcon, tmp_path):
         '-p',
         'structures_steps',
         '2',
+        '-p',
+        'labels',
+        'data/windows.csv',
+        '-p',
+        'labels_sections',
+        'data',
         '--out',
         tmp_path / 'run',
     ]
@@ -456,6 +462,7 @@ def test_bundled_encoder_run(refcon, tmp_path):
     assert shipped.name == 'refcon-tiny' and shipped.calibration
     assert shipped.parts == (64 + 64, 128) and shipped.look == 0.35
     assert shipped.module.branch.stage == 1 and shipped.module.structure_weight == 0.25
+    assert shipped.provenance['structures']['real_windows'] == 213
     done = refcon(*arguments, timeout=900)
     assert (
         'train: taken from' in done.stderr

@@ -325,6 +325,7 @@ def test_real_windows_are_drawn_class_by_class():
     drawn = [data.real_rows(i) for i in range(40)]
     assert all(np.bincount(data.real_y[rows]).tolist() == [3, 3] for rows in drawn)
     assert set(np.concatenate(drawn)) == set(range(9))
+    assert {data.real_y[rows[0]] for rows in drawn} == {0, 1}, 'in random order'
     item = data[1]
     rows = data.real_rows(1)
     assert torch.equal(item['images'][[0, 1, 2, 7, 8, 9]], real[rows])
